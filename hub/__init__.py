@@ -1,0 +1,1 @@
+"""The hub: takes readings in, decides, and carries notices and points out. Flow order is in README.md."""

@@ -1,0 +1,181 @@
+"""The one vocabulary of domain events: frozen, each with an id, a cause, an actor and on whose behalf.
+
+Following `cause` from event to event walks a TV notice back to the frame that made it. A slice may add events of its own
+in its folder; those that several rooms hear stand here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    id: str
+    at: datetime
+    cause: str | None = None
+    actor: str = "hub"
+    on_behalf_of: str | None = None
+
+    def subject(self) -> str:
+        """The opaque id of what it is about, for the audit row. Never a name, never a value."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadValue:
+    code: str
+    value: Decimal | None
+    unit: str
+    absent_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReading:
+    """A reading as the batch wrote it; `cause` is the frame's own id."""
+
+    id: str
+    cause: str
+    kind: str
+    device: str
+    gateway: str
+    hut: str | None
+    area: str
+    values: tuple[ReadValue, ...]
+    quality: str
+    reasons: tuple[str, ...]
+    t_effective: datetime
+    t_received: datetime
+    t_basis: str
+    late: bool
+    weak_key: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingsStored(Event):
+    """One batch. Listeners run in the batch's own transaction, before anything is acknowledged."""
+
+    readings: tuple[StoredReading, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameQuarantined(Event):
+    quarantine: str
+    gateway: str
+    device: str
+    reason: str
+
+    def subject(self) -> str:
+        return self.quarantine
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayChanged(Event):
+    gateway: str
+    area: str
+    state: str
+
+    def subject(self) -> str:
+        return self.gateway
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingBound(Event):
+    """A reading was tied to a person (or to a guest, for ever to nobody)."""
+
+    reading: str
+    person: str | None
+    bound_by: str
+
+    def subject(self) -> str:
+        return self.reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertRaised(Event):
+    """A rule judged that a person should look. No value travels here."""
+
+    alert: str
+    rule: str
+    level: str
+    hut: str | None
+    area: str
+    reading: str
+
+    def subject(self) -> str:
+        return self.alert
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoticeReleased(Event):
+    notice: str
+    revision: int
+    priority: str
+    areas: tuple[str, ...]
+
+    def subject(self) -> str:
+        return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoticeEnded(Event):
+    """Retracted or expired: every screen drops it."""
+
+    notice: str
+    revision: int
+    how: str
+    areas: tuple[str, ...]
+
+    def subject(self) -> str:
+        return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveriesPlanned(Event):
+    channel: str
+    notice: str
+    count: int
+
+    def subject(self) -> str:
+        return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReachMoved(Event):
+    """Someone's best proof for a notice rose."""
+
+    notice: str
+    channel: str
+    level: str
+    count: int = 1
+
+    def subject(self) -> str:
+        return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonalMessage(Event):
+    """A slice asks that one resident be told something on the addressed channels; notices turn it into a delivery."""
+
+    resident: str
+    kind: str
+    title: str
+    text: str
+
+    def subject(self) -> str:
+        return self.resident
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointsPosted(Event):
+    account: str
+    owner_kind: str
+    owner: str
+    amount: int
+    balance: int
+    reference: str
+
+    def subject(self) -> str:
+        return self.account

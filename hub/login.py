@@ -1,0 +1,221 @@
+"""Signing in: passwords (argon2id), one-time codes, and sessions that live on the server.
+
+A session's token is 256 bits; the store keeps its SHA-256. Each surface family has a session of its own (contracts.md 3), so
+that a kiosk, a phone, a TV and a desk can stand side by side in one browser.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from sqlalchemy import Column, delete, select, update
+from sqlmodel import Field, SQLModel
+
+from hub.access import Grant, Subject
+from hub.db import Read, Tx
+from hub.directory import Area, Resident, Staff, grants
+from hub.errors import NotSignedIn, TooMany
+from hub.i18n import _
+from hub.rng import code, secret
+from hub.types import UtcTime
+
+# RFC 9106 second recommendation scaled to OWASP's floor: 61 ms on the smallest machine, at most two at once (web/auth.py).
+HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+TRIES_MAX = 10  # wrong passwords per login and minute
+SESSION_HOURS = {"resident": 24 * 30, "staff": 12, "kiosk": 24 * 365, "tv": 24 * 365, "token": 24 * 365}
+CODE_MINUTES = 15
+SURFACES = ("resident", "staff", "kiosk", "tv")
+
+
+class Login(SQLModel, table=True):
+    __tablename__ = "login"
+    name: str = Field(primary_key=True, max_length=64)  # what is typed: a phone's mark or a staff login
+    kind: str = Field(max_length=16)  # resident | staff
+    subject: str = Field(max_length=64, index=True)
+    password: str = Field(max_length=200)
+    tries: int = Field(default=0)
+    tries_from: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+
+
+class SessionRow(SQLModel, table=True):
+    __tablename__ = "session"
+    token_hash: str = Field(primary_key=True, max_length=64)
+    surface: str = Field(max_length=16)
+    kind: str = Field(max_length=16)
+    subject: str = Field(max_length=64, index=True)
+    area: str = Field(default="", max_length=12)
+    csrf: str = Field(max_length=64)
+    created: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    expires: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    role: str = Field(default="", max_length=32)  # API tokens: the one role they carry
+
+
+class OneTimeCode(SQLModel, table=True):
+    __tablename__ = "one_time_code"
+    code_hash: str = Field(primary_key=True, max_length=64)
+    surface: str = Field(max_length=16)
+    kind: str = Field(max_length=16)
+    subject: str = Field(max_length=64)
+    area: str = Field(default="", max_length=12)
+    expires: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+def set_password(tx: Tx, name: str, kind: str, subject: str, password: str) -> None:
+    tx.session.merge(Login(name=name.lower(), kind=kind, subject=subject, password=HASHER.hash(password)))
+
+
+def check_password(tx: Tx, name: str, password: str) -> Login | None:
+    """The login the password opens, or None. A wrong try is counted in this same transaction, so do not raise after it."""
+    row = tx.session.get(Login, name.strip().lower())
+    if row is None:
+        # As slow as a real check, so that the time does not tell which names exist.
+        _verify("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43, password)
+        return None
+    now = tx.now()
+    if row.tries_from is None or now - row.tries_from > timedelta(minutes=1):
+        row.tries, row.tries_from = 0, now
+    if row.tries >= TRIES_MAX:
+        raise TooMany(_("Too many wrong passwords; wait a minute and try again"), 60)
+    if not _verify(row.password, password):
+        row.tries += 1
+        tx.session.add(row)
+        return None
+    row.tries = 0
+    tx.session.add(row)
+    return row
+
+
+def _verify(hashed: str, password: str) -> bool:
+    try:
+        return HASHER.verify(hashed, password)
+    except (VerifyMismatchError, InvalidHashError):
+        return False
+
+
+def open_session(tx: Tx, surface: str, kind: str, subject: str, *, area: str = "", role: str = "") -> str:
+    """Start a session and give its token, which nobody sees again."""
+    token = secret(tx.rng)
+    hours = SESSION_HOURS["token" if kind == "token" else surface]
+    tx.session.add(
+        SessionRow(
+            token_hash=_hash(token),
+            surface=surface,
+            kind=kind,
+            subject=subject,
+            area=area,
+            csrf=secret(tx.rng)[:32],
+            created=tx.now(),
+            expires=tx.now() + timedelta(hours=hours),
+            role=role,
+        )
+    )
+    return token
+
+
+def close_session(tx: Tx, token: str) -> None:
+    tx.session.execute(delete(SessionRow).where(SessionRow.token_hash == _hash(token)))  # type: ignore[arg-type]
+
+
+def close_sessions_of(tx: Tx, subject: str) -> None:
+    tx.session.execute(delete(SessionRow).where(SessionRow.subject == subject))  # type: ignore[arg-type]
+
+
+def subject_of(read: Read, token: str, surface: str) -> Subject | None:
+    """Whoever holds this token on this surface family, with roles as they stand now."""
+    row = read.session.get(SessionRow, _hash(token))
+    if row is None or row.expires <= read.now() or (row.surface != surface and row.kind != "token"):
+        return None
+    base = {"id": row.subject, "kind": row.kind, "surface": row.surface, "csrf": row.csrf, "session": row.token_hash[:16]}
+    if row.kind == "resident":
+        return _resident_subject(read, row, base)
+    if row.kind == "staff":
+        return _staff_subject(read, row, base)
+    area = read.session.get(Area, row.area) if row.area else None
+    roles = (Grant(row.role, area.path if area else ""),) if row.role else ()
+    hut = row.subject if row.kind == "kiosk" else None
+    return Subject(**base, grants=roles, area=row.area, area_path=area.path if area else "", hut=hut)
+
+
+def _resident_subject(read: Read, row: SessionRow, base: dict[str, str]) -> Subject | None:
+    person = read.session.get(Resident, row.subject)
+    if person is None:
+        return None
+    path = read.session.execute(select(Area.path).where(Area.code == person.area)).scalar_one()  # type: ignore[call-overload]
+    return Subject(
+        **base,
+        grants=(Grant("resident", path),),
+        area=person.area,
+        area_path=path,
+        household=person.household,
+        person=person.id,
+    )
+
+
+def _staff_subject(read: Read, row: SessionRow, base: dict[str, str]) -> Subject | None:
+    staff = read.session.get(Staff, row.subject)
+    if staff is None or not staff.active:
+        return None
+    held = grants(read, staff.id)
+    home = max((grant.area_path for grant in held), key=len, default="")
+    return Subject(
+        **base, grants=held, area=home.rsplit("/", 1)[-1], area_path=home, household=staff.household, person=staff.person
+    )
+
+
+def issue_code(
+    tx: Tx, surface: str, kind: str, subject: str, *, area: str = "", minutes: int = CODE_MINUTES, length: int = 16
+) -> str:
+    """A one-time code that opens one session. 16 characters are 80 bits."""
+    text = code(tx.rng, length)
+    tx.session.add(
+        OneTimeCode(
+            code_hash=_hash(text),
+            surface=surface,
+            kind=kind,
+            subject=subject,
+            area=area,
+            expires=tx.now() + timedelta(minutes=minutes),
+        )
+    )
+    return text
+
+
+def redeem_code(tx: Tx, text: str) -> tuple[str, OneTimeCode]:
+    """Use a code up; gives the session token and what the code was for."""
+    row = tx.session.get(OneTimeCode, _hash(text.strip().lower()))
+    used = (
+        tx.session.execute(delete(OneTimeCode).where(OneTimeCode.code_hash == row.code_hash)).rowcount  # type: ignore[arg-type, attr-defined]
+        if row is not None
+        else 0
+    )
+    if row is None or used != 1 or row.expires <= tx.now():
+        raise NotSignedIn(_("This one-time code is used up or too old; ask for a new one"))
+    return open_session(tx, row.surface, row.kind, row.subject, area=row.area), row
+
+
+def create_token(tx: Tx, role: str, area: str) -> str:
+    """An API token: one role within one area."""
+    return open_session(tx, "api", "token", f"token-{role}-{code(tx.rng, 6)}", area=area, role=role)
+
+
+def prune(tx: Tx) -> None:
+    tx.session.execute(delete(SessionRow).where(SessionRow.expires < tx.now()))  # type: ignore[arg-type]
+    tx.session.execute(delete(OneTimeCode).where(OneTimeCode.expires < tx.now()))  # type: ignore[arg-type]
+
+
+def change_staff(tx: Tx, staff: str, *, active: bool) -> None:
+    tx.session.execute(update(Staff).where(Staff.id == staff).values(active=active))  # type: ignore[arg-type]
+    if not active:
+        close_sessions_of(tx, staff)
+
+
+def same(left: str, right: str) -> bool:
+    return hmac.compare_digest(left.encode(), right.encode())
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,112 @@
+"""A civic slice declares itself: one MODULE in its `__init__.py`, found by walking the folder. No list is edited."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+
+from hub.access import Subject
+from hub.events import Event
+
+if TYPE_CHECKING:
+    from hub.db import Read, Tx
+    from hub.feed import Feed
+    from hub.services import Services
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A fragment of a page that stays fresh: `name:key`, drawn again when a transaction touches it.
+
+    `view` gives the template's context from the store; `allow` says who may watch that key. A `state` topic is latest
+    wins; an `event` topic is pushed with `Feed.push` and replayed from `since`.
+    """
+
+    name: str
+    template: str
+    view: Callable[[Read, str], Mapping[str, Any]]
+    allow: Callable[[Subject, str], bool]
+    kind: str = "state"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A topic's place on a shell page. `key` says what the topic is keyed by: area, household, resident, hut, subject.
+
+    Surfaces: `home` (resident), `me`, `tv` (a tile with a page behind it), `desk`, `operate`, `kiosk_idle`.
+    """
+
+    surface: str
+    topic: str
+    key: str
+    order: int = 50
+    title: str = ""  # msgid; TV tiles need one
+
+
+@dataclass(frozen=True)
+class Nav:
+    """A link in the staff shell's side bar (surface `staff`) or the resident's bottom bar (`resident`)."""
+
+    surface: str
+    href: str
+    title: str  # msgid
+    permission: str = ""
+    icon: str = ""
+    order: int = 50
+
+
+@dataclass(frozen=True)
+class Job:
+    """A supervised background task, restarted with a pause when it fails."""
+
+    name: str
+    run: Callable[[Services], Awaitable[None]]
+    role: str = "deliver"  # which `linli serve --role` carries it: front | ingest | web | deliver
+
+
+@dataclass(frozen=True)
+class Module:
+    name: str
+    title: str  # msgid
+    router: Callable[[], APIRouter] | None = None
+    listeners: tuple[tuple[type[Event], Callable[[Tx, Any], None]], ...] = ()
+    glimpses: tuple[Callable[[Feed, Any], None], ...] = ()  # hear arrivals before they are stored; may only show
+    jobs: tuple[Job, ...] = ()
+    permissions: Mapping[str, tuple[str, ...]] | None = None
+    topics: tuple[Topic, ...] = ()
+    cards: tuple[Card, ...] = ()
+    nav: tuple[Nav, ...] = ()
+    seed: Callable[[Tx, Any], None] | None = None  # demo data through the slice's own verbs
+    seed_order: int = 50
+    demo_only: bool = False
+    csrf_exempt: tuple[str, ...] = ()  # paths whose callers are machines with their own proof (signature, token)
+
+
+@cache
+def discover(package: str = "hub.civic") -> tuple[Module, ...]:
+    """Every slice found, by name."""
+    folder = importlib.import_module(package)
+    found = []
+    for info in pkgutil.iter_modules(folder.__path__):
+        module = importlib.import_module(f"{package}.{info.name}")
+        if isinstance(getattr(module, "MODULE", None), Module):
+            found.append(module.MODULE)
+    return tuple(sorted(found, key=lambda each: each.name))
+
+
+def load_tables(package: str = "hub.civic") -> None:
+    """Import every table class, so that the metadata is whole (migrations, tests)."""
+    for core in ("audit", "directory", "login", "registry", "readings", "ingest", "presence", "approval", "outbox", "reach"):
+        importlib.import_module(f"hub.{core}")
+    folder = importlib.import_module(package)
+    for info in pkgutil.iter_modules(folder.__path__):
+        name = f"{package}.{info.name}.models"
+        if importlib.util.find_spec(name) is not None:
+            importlib.import_module(name)

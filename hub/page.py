@@ -1,0 +1,56 @@
+"""How a slice answers with a page: context in, HTML out, in the reader's language. The shell's look comes from web/."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from hub.access import subject
+from hub.db import Actor
+from hub.errors import NotFound
+from hub.i18n import _, language
+from hub.services import Services
+
+
+def services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+def actor(request: Request, *, on_behalf_of: str | None = None, cause: str | None = None) -> Actor:
+    """Whoever sent the request, for the transaction's events."""
+    who = subject(request)
+    return Actor(f"{who.kind}:{who.id}", on_behalf_of, cause)
+
+
+def page(request: Request, template: str, /, status: int = 200, **context: Any) -> HTMLResponse:
+    """Render a template with what every page knows: the request, the subject, the language."""
+    html = services(request).render(
+        template, {"request": request, "subject": subject(request), "fragments": {}, **context}, language()
+    )
+    return HTMLResponse(html, status_code=status)
+
+
+async def page_live(
+    request: Request, template: str, /, topics: Sequence[str], status: int = 200, **context: Any
+) -> HTMLResponse:
+    """A page with live fragments: each topic is drawn now (`live("name:key")` in the template) and kept fresh by the feed."""
+    fragments = {topic: await fragment(request, topic) for topic in topics}
+    return page(request, template, status, fragments=fragments, **context)
+
+
+def see_other(path: str) -> RedirectResponse:
+    """After a form: go and look (303), so that a reload repeats nothing."""
+    return RedirectResponse(path, status_code=303)
+
+
+async def fragment(request: Request, topic: str) -> str:
+    """The current HTML of a topic this subject may watch."""
+    feed = services(request).feed
+    if not feed.may_watch(subject(request), topic):
+        raise NotFound(_("There is nothing here for you"))
+    frame = await feed.current(topic, language())
+    return frame.html

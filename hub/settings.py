@@ -1,0 +1,202 @@
+"""Every knob of Linli in one list: its unit in the name, its default, and why the default is what it is.
+
+A value comes from the first of: a command's flag, `LINLI_<NAME>` in the environment, `linli.toml`, the default here.
+Any of them may stand in a file named by `LINLI_<NAME>_FILE` (systemd credentials and container secrets are that case).
+Add a knob by adding one line to `Settings`; `linli settings` and its test find it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+PREFIX = "LINLI_"
+FILE_NAME = "linli.toml"
+# Variables of the test command and the font step; not knobs of a running hub.
+FOREIGN = frozenset({"LINLI_CHROMIUM", "LINLI_TEST_ALL"})
+
+
+class SettingsError(Exception):
+    """A value of a knob cannot be used; the sentence names the knob, the source and what would be right."""
+
+
+class Secret(str):
+    """Text that shows itself only when it is used, never in a repr, a table or a log of settings."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'(set)'" if self else "''"
+
+
+UNSET = Secret("")
+STATE = Path(".linli")
+
+
+def knob(default: Any, reason: str, *, low: float | None = None, high: float | None = None) -> Any:
+    return field(default=default, metadata={"reason": reason, "low": low, "high": high})
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One row of `linli settings`, ready to be shown: a secret is masked."""
+
+    name: str
+    value: str
+    source: str  # flag | environment | linli.toml | default
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    # Doors
+    http_host: str = knob("127.0.0.1", "only this machine until an operator opens it on purpose")
+    http_port: int = knob(8080, "free for an ordinary user; 0 takes any free port", low=0, high=65535)
+    public_url: str = knob("", "what people type, for links in messages; empty: http://http_host:http_port")
+    mqtt_host: str = knob("127.0.0.1", "only this machine until an operator opens it on purpose")
+    mqtt_port: int = knob(1883, "the registered MQTT port; 0 takes any free port", low=0, high=65535)
+    mqtt_url: Secret = knob(UNSET, "an operator's own MQTT broker; empty: the embedded front door")
+    mqtt_handshake_s: float = knob(10.0, "a line that says no CONNECT by then is no device of ours", low=1)
+
+    # Store
+    database_url: Secret = knob(UNSET, "empty: SQLite in data_dir; or postgresql+psycopg://user:word@host/name")
+    data_dir: Path = knob(STATE / "data", "the database and its key; back the two up apart")
+    state_dir: Path = knob(STATE, "what can be made again at any time: font, seed stores")
+    key_file: str = knob("", "the sealing key, outside the database and its backup; empty: data_dir/linli.key")
+
+    # Ingest
+    ingest_queue_frames_max: int = knob(10_000, "about 2 s of a whole city's flood; beyond it gateways hold", low=1)
+    ingest_batch_frames_max: int = knob(1_000, "a longer commit only adds waiting: 500 reach 24k rows/s", low=1)
+    payload_bytes_max: int = knob(131_072, "a long ECG strip; larger is a mistake or an attack", low=1024)
+
+    # Kiosk
+    kiosk_idle_s: int = knob(60, "a neighbour who walks away leaves nothing on the screen", low=5)
+    kiosk_warning_s: int = knob(20, "time for an elder to press 'I am still here'", low=5)
+
+    # Sessions
+    session_resident_hours: int = knob(720, "a month on one's own phone", low=1)
+    session_staff_hours: int = knob(12, "a working day; tomorrow one signs in again", low=1)
+
+    # Delivery
+    outbox_lease_s: int = knob(60, "twice the longest send; then another worker may take the row", low=5)
+    delivery_attempts_max: int = knob(8, "5 s x 3^n: about nine hours, and never past the notice's expiry", low=1)
+    channel_timeout_s: float = knob(10.0, "a provider that is slower is counted as a time-out and tried again", low=0.5)
+    wechat_url: str = knob("", "base address of the official-account API; empty: the channel is off")
+    wechat_app_id: str = knob("", "the official account's app id")
+    wechat_secret: Secret = knob(UNSET, "the official account's app secret")
+    wechat_token: Secret = knob(UNSET, "the word that signs WeChat's callbacks")
+
+    # The demo
+    seed: int = knob(7, "the demo community is the same for everyone who reads about it", low=0)
+    speed: float = knob(1.0, "1 is a real day; 60 makes an hour of the community a minute", low=0.1, high=3600)
+
+    # The process
+    stop_grace_s: float = knob(2.0, "flush and say goodbye; Ctrl-C ends everything within 3 s", low=0.1)
+    log_level: str = knob("INFO", "one line an event, for the operator at 3 a.m.")
+
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def database(self) -> str:
+        """The URL in force."""
+        return str(self.database_url) or f"sqlite:///{self.data_dir.resolve() / 'linli.db'}"
+
+    @property
+    def keys(self) -> Path:
+        return Path(self.key_file) if self.key_file else self.data_dir / "linli.key"
+
+    def describe(self) -> list[Knob]:
+        rows = []
+        for each in _knobs():
+            value = getattr(self, each.name)
+            shown = _masked(value) if isinstance(value, Secret) else str(value)
+            rows.append(Knob(each.name, shown, self.sources.get(each.name, "default"), each.metadata["reason"]))
+        return rows
+
+
+def load(flags: Mapping[str, object], environment: Mapping[str, str], file: Path | None = None) -> Settings:
+    """Settings from their four sources. A flag of None was not given. An unknown name is refused."""
+    known = {each.name: each for each in _knobs()}
+    kinds = get_type_hints(Settings)
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for source, given in (
+        (FILE_NAME, _from_file(file)),
+        ("environment", _from_environment(environment)),
+        ("flag", {name: value for name, value in flags.items() if value is not None}),
+    ):
+        for name, raw in given.items():
+            if name not in known:
+                raise SettingsError(_unknown(name, source, list(known)))
+            values[name] = _checked(name, raw, kinds[name], known[name].metadata, source)
+            sources[name] = source
+    return Settings(**values, sources=sources)
+
+
+def _knobs() -> list[Any]:
+    return [each for each in fields(Settings) if "reason" in each.metadata]
+
+
+def _from_file(file: Path | None) -> dict[str, object]:
+    if file is None or not file.exists():
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for variable, text in sorted(environment.items()):
+        if not variable.startswith(PREFIX) or variable in FOREIGN:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name.endswith("_file") and name != "key_file":
+            try:
+                found[name.removesuffix("_file")] = Path(text).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SettingsError(f"{variable} names {text}, which cannot be read: {error.strerror}") from error
+        else:
+            found[name] = text
+    return found
+
+
+def _unknown(name: str, source: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else "; `linli settings` lists all of them"
+    return f"{name} ({source}) is no setting of Linli{hint}"
+
+
+def _checked(name: str, raw: object, kind: type, limits: Mapping[str, Any], source: str) -> Any:
+    try:
+        value = _number(raw, kind) if kind in (int, float) else kind(str(raw))
+    except ValueError as error:
+        word = {int: "a whole number", float: "a number"}.get(kind, kind.__name__)
+        raise SettingsError(f"{name} ({source}) must be {word}, not {str(raw)!r}") from error
+    low, high = limits["low"], limits["high"]
+    if (low is not None and value < low) or (high is not None and value > high):
+        bounds = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise SettingsError(f"{name} ({source}) must be {bounds}, not {value}")
+    return value
+
+
+def _number(raw: object, kind: type) -> float:
+    if isinstance(raw, bool) or (kind is int and isinstance(raw, float)):
+        raise ValueError(raw)
+    value: float = kind(str(raw).replace("_", ""))
+    if value != value:  # NaN passes every comparison with a limit
+        raise ValueError(raw)
+    return value
+
+
+def _masked(value: Secret) -> str:
+    """An address keeps what an operator needs to see and loses its password; any other secret is only 'set' or not."""
+    if "://" in value:
+        return re.sub(r"://([^:@/]*):[^@]*@", r"://\1:***@", value)
+    return "(set)" if value else ""
