@@ -1,0 +1,46 @@
+"""How a channel file brings its own proof: settings, examples and recorded exchanges, run by one table test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from channels.base import Message, Outcome, Rendered, Skip
+
+
+@dataclass(frozen=True)
+class Setting:
+    name: str
+    reason: str
+    example: str = field(repr=False)
+    default: str | None = None  # None: has to be given
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class Example:
+    """This message reads so on this channel."""
+
+    message: Message
+    reads: Rendered | Skip
+    large: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One question the channel must ask (`asks` is a part of its JSON body) and how the far end answers."""
+
+    path: str
+    answer: Mapping[str, object] | str = ""
+    asks: Mapping[str, object] = field(default_factory=dict)
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    fault: Literal["", "time-out", "refused", "reset"] = ""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    claim: str
+    steps: tuple[Step, ...]
+    outcome: Outcome

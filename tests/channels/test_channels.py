@@ -1,0 +1,183 @@
+"""The checks every channel passes; a new channel file is found and needs no test of its own here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import channels
+from channels.base import RETRACTION, Address, Addressed, Channel, Dead, Delivery, Message, Outcome, Rendered, Retry
+from channels.proof import Exchange, Step
+
+NOW = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
+FOUND = channels.discover()
+ADDRESSED = [name for name, file in FOUND.items() if file.EXCHANGES]
+CASES = [pytest.param(name, exchange, id=f"{name}: {exchange.claim}")
+         for name in ADDRESSED for exchange in FOUND[name].EXCHANGES]
+MESSAGE = Message("n-1", 1, "routine", "notice", "停水通知", "今晚停水。", "浏河社区", "居委会", NOW, None, "https://linli.example/n")
+
+
+class StandingClock:
+    def now(self) -> datetime:
+        return NOW
+
+
+class FarEnd:
+    """Plays one recorded exchange and notes what it was asked."""
+
+    def __init__(self, steps: tuple[Step, ...]) -> None:
+        self._steps = list(steps)
+        self.wrong: list[str] = []
+        self.asked: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        if not self._steps:
+            self.wrong.append(f"one question too many: {request.url.path}")
+            return httpx.Response(500)
+        step = self._steps.pop(0)
+        if request.url.path != step.path or not step.asks.items() <= json.loads(request.content).items():
+            self.wrong.append(f"asked {request.url.path} {request.content!r}, not {step.path} {step.asks}")
+        match step.fault:
+            case "time-out":
+                raise httpx.ReadTimeout("", request=request)
+            case "refused":
+                raise httpx.ConnectError("", request=request)
+            case "reset":
+                raise httpx.ReadError("", request=request)
+        content = step.answer if isinstance(step.answer, str) else json.dumps(step.answer)
+        return httpx.Response(step.status, headers=dict(step.headers), text=content)
+
+    def verify(self) -> None:
+        assert not self.wrong, self.wrong
+        assert not self._steps, f"never asked: {self._steps}"
+
+
+def example_config(name: str) -> dict[str, str]:
+    return {setting.name: setting.example for setting in FOUND[name].SETTINGS}
+
+
+def make(name: str, transport: httpx.MockTransport, config: Mapping[str, str] | None = None) -> Channel:
+    return FOUND[name].create(config or example_config(name), httpx.AsyncClient(transport=transport), StandingClock())
+
+
+def idle(name: str) -> Channel:
+    return make(name, httpx.MockTransport(FarEnd(())))
+
+
+def delivery(number: int = 1, kind: str = "wechat") -> Delivery:
+    return Delivery(f"d-{number}", f"n-1/1/person-{number}/{kind}", MESSAGE, Address(kind, f"address-{number}"))
+
+
+def play(name: str, steps: tuple[Step, ...]) -> tuple[Outcome, FarEnd]:
+    far_end = FarEnd(steps)
+    channel = make(name, httpx.MockTransport(far_end))
+    assert isinstance(channel, Addressed)
+    [outcome] = asyncio.run(channel.send([delivery(kind=name)]))
+    return outcome, far_end
+
+
+def test_the_folder_is_the_registry() -> None:
+    assert {"screen", "tv", "wechat"} <= FOUND.keys()
+    for name, file in FOUND.items():
+        channel = idle(name)
+        assert channel.name == name == file.CHANNEL_NAME
+        assert channel.title
+        assert channel.caps.shape == ("addressed" if isinstance(channel, Addressed) else "broadcast")
+        assert bool(file.EXCHANGES) == isinstance(channel, Addressed), "an addressed channel brings exchanges"
+
+
+@pytest.mark.parametrize(("name", "exchange"), CASES)
+def test_a_recorded_exchange_yields_its_outcome(name: str, exchange: Exchange) -> None:
+    outcome, far_end = play(name, exchange.steps)
+    assert outcome == exchange.outcome
+    far_end.verify()
+
+
+@pytest.mark.parametrize("name", ADDRESSED)
+def test_time_outs_and_server_faults_are_retried_and_refused_requests_are_dead(name: str) -> None:
+    kinds = {"time-out": False, "5xx": False, "4xx": False}
+    for exchange in FOUND[name].EXCHANGES:
+        last = exchange.steps[-1]
+        if last.fault or last.status >= 500:
+            assert isinstance(exchange.outcome, Retry)
+            kinds["time-out" if last.fault else "5xx"] = True
+        elif 400 <= last.status < 500 and last.status not in {408, 429}:
+            assert isinstance(exchange.outcome, Dead)
+            assert exchange.outcome.why
+            kinds["4xx"] = True
+    assert all(kinds.values()), f"no exchange recorded for {kinds}"
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_examples_read_as_promised(name: str) -> None:
+    assert FOUND[name].EXAMPLES
+    for example in FOUND[name].EXAMPLES:
+        assert idle(name).render(example.message, example.large) == example.reads
+
+
+AWKWARD = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from("停水通知，。（）12:30 \n\u0301\u200d👨👩🇨🇳")),
+                  max_size=300)
+
+
+@pytest.mark.parametrize("name", FOUND)
+@given(title=AWKWARD, text=AWKWARD, large=st.booleans(), kind=st.sampled_from(["notice", RETRACTION]),
+       priority=st.sampled_from(["routine", "urgent", "drill"]), lang=st.sampled_from(["zh", "en"]))
+@settings(max_examples=80, deadline=None)
+def test_whatever_is_written_the_limits_are_kept(name: str, title: str, text: str, large: bool, kind: str,
+                                                 priority: str, lang: str) -> None:
+    channel = idle(name)
+    message = replace(MESSAGE, title=title, text=text, kind=kind, priority=priority, lang=lang)  # type: ignore[arg-type]
+    rendered = channel.render(message, large)
+    assert rendered == channel.render(message, large)
+    if isinstance(rendered, Rendered):
+        assert 0 < len(rendered.title) <= channel.caps.title_chars_max
+        if not rendered.pages:
+            assert len(rendered.body) <= channel.caps.body_chars_max
+        for said in (rendered.title, rendered.body, *(value for _, value in rendered.fields)):
+            said.encode()  # no half of a surrogate pair
+            assert not re.search(r"[\x00-\x09\x0b-\x1f\u202a-\u202e]", said)
+
+
+@pytest.mark.parametrize("name", ADDRESSED)
+def test_secrets_are_in_no_repr_and_no_log(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    secrets = [setting.example for setting in FOUND[name].SETTINGS if setting.secret]
+    assert secrets
+    said = [repr(FOUND[name].SETTINGS)]
+    for exchange in FOUND[name].EXCHANGES:
+        outcome, far_end = play(name, exchange.steps)
+        said += [repr(outcome), repr(delivery())]
+        for step in exchange.steps:
+            if isinstance(step.answer, dict) and "access_token" in step.answer:
+                secrets.append(step.answer["access_token"])
+        assert far_end.asked
+    said.append(repr(idle(name)))
+    said += [record.getMessage() for record in caplog.records]
+    assert any("HTTP Request" in line for line in said), "httpx is expected to log, else this proves nothing"
+    for secret in {*secrets, delivery().address.value}:
+        assert not [line for line in said if secret in line], secret
+
+
+@pytest.mark.parametrize("name", ADDRESSED)
+def test_the_idempotency_key_is_sent_and_stays_the_same_or_is_documented_as_absent(name: str) -> None:
+    good = FOUND[name].EXCHANGES[0].steps
+    first, again = play(name, good)[1].asked[-1], play(name, good)[1].asked[-1]
+    assert first.content == again.content
+    channel = idle(name)
+    if channel.caps.idempotency_window_s is not None:
+        other_end = FarEnd(good)
+        other = make(name, httpx.MockTransport(other_end))
+        assert isinstance(other, Addressed)
+        asyncio.run(other.send([replace(delivery(kind=name), idempotency_key="another")]))
+        assert other_end.asked[-1].content != first.content
