@@ -1,0 +1,1 @@
+"""The outside world of a hub, simulated: people, huts, televisions and phones, over MQTT and HTTP only."""

@@ -1,0 +1,113 @@
+"""What a person's body would show: health values as pure functions of seed, person and time.
+
+A person has latent baselines (domain.md 7, rule 5; devices.md 7.8); a visit, a reading and the hour move around them.
+Any value can be recomputed alone, so a test can ask what the cuff must have said.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+
+from simulators.chance import normal, unit
+from simulators.people import age
+from simulators.plan import PersonPlan
+
+LOCAL = timezone(timedelta(hours=8), "Asia/Shanghai")  # China has kept one zone without summer time since 1991
+CRITICAL_VISITS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A resting adult's or child's usual values."""
+
+    sys: float
+    dia: float
+    pulse: float
+    spo2: float
+    temp: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """One reading of a cuff, in mmHg and beats a minute."""
+
+    sys: int
+    dia: int
+    mean: int
+    pulse: int
+
+
+@dataclass(frozen=True, slots=True)
+class Oximetry:
+    spo2: int
+    pulse: int
+    pi: Decimal
+
+
+URGENT = Pressure(sys=186, dia=112, mean=138, pulse=92)  # S-2: what the stage's urgent button measures
+
+
+def baseline(seed: str, person: PersonPlan, on: date) -> Baseline:
+    years = age(person.born, on)
+    sys = max(82.0, normal(118 + 0.5 * (years - 40), 12 if years >= 18 else 7, _u(seed, person, "sys")))
+    # Diastolic follows systolic with 0.6 and falls again in old age, when arteries stiffen.
+    dia_mean = 76 + 0.15 * (min(years, 55) - 40) - 0.25 * max(0, years - 55)
+    dia = dia_mean + 0.35 * (sys - (118 + 0.5 * (years - 40))) + normal(0, 5, _u(seed, person, "dia"))
+    return Baseline(
+        sys=sys,
+        dia=min(max(dia, 48.0), sys - 25),
+        pulse=min(max(normal(72 + max(0, 14 - years) * 1.6, 7, _u(seed, person, "pulse")), 52), 112),
+        spo2=normal(97.6, 0.6, _u(seed, person, "spo2")),
+        temp=36.45 - 0.1 * max(0, years - 60) / 10 + normal(0, 0.08, _u(seed, person, "temp")),
+    )
+
+
+def bp(seed: str, person: PersonPlan, at: datetime, attempt: int = 1) -> Pressure:
+    """What a cuff would say at `at`; the second and third attempt of a visit are calmer."""
+    local = at.astimezone(LOCAL)
+    usual = baseline(seed, person, local.date())
+    visit, moment = f"visit-{local:%Y%m%d}", f"{int(at.timestamp())}.{attempt}"
+    if critical(seed, person, at):
+        sys = 182 + 12 * _u(seed, person, f"{visit}.sys") + 2 * _u(seed, person, f"{moment}.sys")
+        dia = 104 + 10 * _u(seed, person, f"{visit}.dia")
+    else:
+        swing = 4 * math.cos(2 * math.pi * (local.hour + local.minute / 60 - 8) / 24)
+        shared = normal(0, 5, _u(seed, person, visit)) + swing - 3 * min(attempt - 1, 2)
+        shared = min(max(shared, -16.0), 16.0)
+        sys = usual.sys + shared + normal(0, 3, _u(seed, person, f"{moment}.sys"))
+        dia = usual.dia + 0.6 * shared + normal(0, 2, _u(seed, person, f"{moment}.dia"))
+    top = round(min(max(sys, 78), 210))
+    low = round(min(max(dia, 42), top - 20))
+    beat = round(min(max(usual.pulse + normal(0, 4, _u(seed, person, f"{moment}.pulse")), 46), 125))
+    return Pressure(sys=top, dia=low, mean=round(low + 0.35 * (top - low)), pulse=beat)
+
+
+def critical(seed: str, person: PersonPlan, at: datetime) -> bool:
+    """Whether this adult's visit of that day is one of the 0.5 % with a value that needs a human at once."""
+    local = at.astimezone(LOCAL)
+    return age(person.born, local.date()) >= 18 and _u(seed, person, f"critical-{local:%Y%m%d}") < CRITICAL_VISITS
+
+
+def spo2(seed: str, person: PersonPlan, at: datetime) -> Oximetry:
+    usual = baseline(seed, person, at.astimezone(LOCAL).date())
+    moment = f"{int(at.timestamp())}.ox"
+    saturation = round(min(max(usual.spo2 + normal(0, 0.5, _u(seed, person, f"{moment}.spo2")), 95), 99))
+    pulse = round(min(max(usual.pulse + normal(0, 4, _u(seed, person, f"{moment}.pulse")), 46), 125))
+    index = Decimal(round(10 * (1.5 + 6 * _u(seed, person, f"{moment}.pi")))) / 10
+    return Oximetry(spo2=saturation, pulse=pulse, pi=index)
+
+
+def temp(seed: str, person: PersonPlan, at: datetime) -> Decimal:
+    """Axillary, in degrees Celsius to one place."""
+    local = at.astimezone(LOCAL)
+    usual = baseline(seed, person, local.date())
+    daily = 0.2 * math.cos(2 * math.pi * (local.hour + local.minute / 60 - 17) / 24)
+    value = usual.temp + daily + normal(0, 0.05, _u(seed, person, f"{int(at.timestamp())}.temp"))
+    return Decimal(round(10 * min(max(value, 36.0), 37.0))) / 10
+
+
+def _u(seed: str, person: PersonPlan, field: str) -> float:
+    return unit(seed, person.area, "body", person.id, field)

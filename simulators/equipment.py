@@ -1,0 +1,69 @@
+"""The demo's huts and their 21 devices (domain.md 7): always one offline, one due for calibration, one out of paper."""
+
+from __future__ import annotations
+
+from simulators.places import LIUHE, TAYING, VILLAGE
+from simulators.plan import DevicePlan, HutPlan
+
+_ZH = {
+    "kiosk": "自助终端", "bp": "血压计", "spo2": "血氧仪", "temp": "体温计", "height_weight": "身高体重仪",
+    "body": "体成分仪", "glucose": "血糖仪(工作人员)",
+}  # fmt: skip
+# Kinds whose wire format the simulator speaks. The others are registered and show their state, and send no readings.
+CODECS = {"bp": "sig.2a35", "spo2": "sig.2a5e", "temp": "sig.2a1c"}
+
+
+def _device(hut: str, kind: str, number: int, condition: str = "ok") -> DevicePlan:
+    short = hut.replace("-hut-", "")  # lh-hut-1 -> lh1: device ids are unique over the whole hub
+    codec = CODECS.get(kind)
+    return DevicePlan(
+        id=f"{short}-{kind.replace('_', '-')}-{number}",
+        gateway=hut,
+        kind=kind,
+        profile=f"generic.{codec}" if codec else f"generic.{kind.replace('_', '-')}",
+        serial=f"DEMO-{short}-{kind.replace('_', '-')}-{number}".upper(),
+        zh=_ZH[kind] + (f" {number}号" if number > 1 else ""),
+        condition=condition,
+        staff_only=kind == "glucose",
+        codec=codec,
+    )
+
+
+def _hut(id: str, area: str, zh: str, en: str, *kinds: tuple[str, int, str]) -> HutPlan:
+    return HutPlan(id, area, id, zh, en, tuple(_device(id, kind, number, state) for kind, number, state in kinds))
+
+
+HUTS = (
+    _hut(
+        "lh-hut-1", LIUHE, "社区服务中心健康小屋", "Service centre hut",
+        ("kiosk", 1, "ok"), ("bp", 1, "ok"), ("bp", 2, "calibration-due"), ("height_weight", 1, "ok"),
+        ("body", 1, "ok"), ("spo2", 1, "ok"), ("temp", 1, "ok"), ("glucose", 1, "ok"),
+    ),
+    _hut(
+        "lh-hut-2", LIUHE, "老年活动室健康小屋", "Seniors' room hut",
+        ("kiosk", 1, "out-of-paper"), ("bp", 1, "ok"), ("spo2", 1, "offline"), ("temp", 1, "ok"),
+    ),
+    _hut(
+        "ty-hut-1", TAYING, "塔影社区健康小屋", "Taying hut",
+        ("kiosk", 1, "ok"), ("bp", 1, "ok"), ("spo2", 1, "ok"), ("temp", 1, "ok"), ("height_weight", 1, "ok"),
+        ("glucose", 1, "ok"),
+    ),
+    _hut(
+        "sf-hut-1", VILLAGE, "村卫生室健康小屋", "Village clinic hut",
+        ("bp", 1, "ok"), ("spo2", 1, "ok"), ("temp", 1, "ok"),
+    ),
+)  # fmt: skip
+
+# Stands in the first hut beside its own gateway, so that a frame sent by hand shows on that hut's kiosk.
+FREE_HAND = HutPlan(
+    "lh-hut-1", LIUHE, "free-hand", "手工测试网关", "Free-hand gateway",
+    tuple(
+        DevicePlan(f"free-{kind}-1", "free-hand", kind, f"generic.{codec}", f"DEMO-FREE-{kind}-1".upper(),
+                   f"手工{_ZH[kind]}", codec=codec)
+        for kind, codec in CODECS.items()
+    ),
+)  # fmt: skip
+
+
+def huts_of(area: str) -> tuple[HutPlan, ...]:
+    return tuple(hut for hut in HUTS if hut.area == area)
