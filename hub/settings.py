@@ -34,8 +34,14 @@ class Secret(str):
         return "'(set)'" if self else "''"
 
 
+def home() -> Path:
+    """Where this checkout keeps what it makes; an installed Linli keeps it in the user's state folder."""
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout / ".linli" if (checkout / "linli").is_file() else Path.home() / ".local/state/linli"
+
+
 UNSET = Secret("")
-STATE = Path(".linli")
+STATE = home()
 
 
 def knob(default: Any, reason: str, *, low: float | None = None, high: float | None = None) -> Any:

@@ -1,0 +1,95 @@
+"""What every test may lean on: system programs by name, a Chromium, one event loop library.
+
+A test that needs a program of the system says so: `pytestmark = needs("chromium")`, `@needs("mosquitto")`.
+Where the package is not installed the test is skipped and counted under its name; LINLI_TEST_ALL=1 (CI) makes that a
+failure, so that a run cannot be green by absence.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+TEST_ALL = os.environ.get("LINLI_TEST_ALL") == "1"
+_SBIN = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+_CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "microsoft-edge")
+_PACKAGES = {"chromium": "chromium fonts-noto-cjk", "mosquitto": "mosquitto mosquitto-clients"}
+_absent: Counter[str] = Counter()
+
+# A deadline measures the machine's other work; what must be quick has a test of its own.
+hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("house")
+
+
+@cache
+def program(name: str) -> str | None:
+    """Where the program of a system package is: chromium, mosquitto, postgresql (its `initdb`), ffmpeg, ..."""
+    if name == "chromium":
+        return next((path for path in (os.environ.get("LINLI_CHROMIUM"), *map(shutil.which, _CHROMIUMS)) if path), None)
+    if name == "postgresql":
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "")]
+        return str(found[-1]) if found[-1].is_file() else None
+    return shutil.which(name, path=_SBIN)
+
+
+def needs(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.needs(*names)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        for name in mark.args:
+            if program(name) is None:
+                package = _PACKAGES.get(name, name)
+                if TEST_ALL:
+                    pytest.fail(
+                        f"LINLI_TEST_ALL is set and {name} is not installed: apt install {package}", pytrace=False
+                    )
+                _absent[package] += 1
+                pytest.skip(f"no {name}: apt install {package}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for package, count in sorted(_absent.items()):
+        terminalreporter.write_line(f"{count} tests skipped for want of a system package: apt install {package}")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    path = program("chromium")
+    if path is None:
+        pytest.fail("mark this test with needs('chromium')", pytrace=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """One Chromium for the whole run; each test opens its own context (`browser.new_context()`), its own cookies."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=chromium_path, args=chromium_flags())
+        yield chromium
+        chromium.close()
+
+
+def chromium_flags() -> list[str]:
+    quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    quiet += ["--disable-component-update", "--disable-sync", "--disable-default-apps", "--disable-dev-shm-usage"]
+    return [*quiet, "--no-sandbox"] if os.geteuid() == 0 else quiet
