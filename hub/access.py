@@ -15,9 +15,20 @@ from fastapi import Depends, Request
 from hub.errors import NotAllowed, NotSignedIn
 from hub.i18n import _
 
-ROLES = (
-    "resident grid_worker attendant staff director doctor supervisor points_office operator publisher department admin"
-).split()
+ROLES = [
+    "resident",
+    "grid_worker",
+    "attendant",
+    "staff",
+    "director",
+    "doctor",
+    "supervisor",
+    "points_office",
+    "operator",
+    "publisher",
+    "department",
+    "admin",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,9 +273,7 @@ def masked(name: str) -> str:
 
 
 def give_consent(tx: Tx, resident_id: str, purpose: str, version: str, basis: str) -> Consent:
-    consent = Consent(
-        id=tx.new_id(), resident=resident_id, purpose=purpose, version=version, basis=basis, at=tx.now()
-    )
+    consent = Consent(id=tx.new_id(), resident=resident_id, purpose=purpose, version=version, basis=basis, at=tx.now())
     tx.session.add(consent)
     return consent
 

@@ -34,7 +34,7 @@ def _(msgid: str) -> str:
     return translate(msgid, _language.get())
 
 
-def N_(msgid: str) -> str:  # noqa: N802 - gettext's own name for "mark, do not translate yet"
+def N_(msgid: str) -> str:
     return msgid
 
 

@@ -10,8 +10,8 @@ import hashlib
 import hmac
 from datetime import datetime, timedelta
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from sqlalchemy import Column, delete, select, update
 from sqlmodel import Field, SQLModel
 
@@ -20,11 +20,12 @@ from hub.db import Read, Tx
 from hub.directory import Area, Resident, Staff, grants
 from hub.errors import NotSignedIn, TooMany
 from hub.i18n import _
-from hub.rng import code, secret
+from hub.rng import Rng, code, secret
 from hub.types import UtcTime
 
-# RFC 9106 second recommendation scaled to OWASP's floor: 61 ms on the smallest machine, at most two at once (web/auth.py).
-HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+# OWASP's floor for argon2id: about 60 ms on the smallest machine, at most two at once (web/auth.py).
+ARGON2_ITERATIONS, ARGON2_MEMORY_KIB, ARGON2_LANES = 2, 19 * 1024, 1
+SALT_BYTES = 16
 TRIES_MAX = 10  # wrong passwords per login and minute
 SESSION_HOURS = {"resident": 24 * 30, "staff": 12, "kiosk": 24 * 365, "tv": 24 * 365, "token": 24 * 365}
 CODE_MINUTES = 15
@@ -65,7 +66,7 @@ class OneTimeCode(SQLModel, table=True):
 
 
 def set_password(tx: Tx, name: str, kind: str, subject: str, password: str) -> None:
-    tx.session.merge(Login(name=name.lower(), kind=kind, subject=subject, password=HASHER.hash(password)))
+    tx.session.merge(Login(name=name.lower(), kind=kind, subject=subject, password=hashed(tx.rng, password)))
 
 
 def check_password(tx: Tx, name: str, password: str) -> Login | None:
@@ -73,7 +74,7 @@ def check_password(tx: Tx, name: str, password: str) -> Login | None:
     row = tx.session.get(Login, name.strip().lower())
     if row is None:
         # As slow as a real check, so that the time does not tell which names exist.
-        _verify("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43, password)
+        hashed(tx.rng, password)
         return None
     now = tx.now()
     if row.tries_from is None or now - row.tries_from > timedelta(minutes=1):
@@ -89,11 +90,24 @@ def check_password(tx: Tx, name: str, password: str) -> Login | None:
     return row
 
 
-def _verify(hashed: str, password: str) -> bool:
+def hashed(rng: Rng, password: str) -> str:
+    """argon2id in the PHC string form (RFC 9106)."""
+    kdf = Argon2id(
+        salt=rng.token(SALT_BYTES),
+        length=32,
+        iterations=ARGON2_ITERATIONS,
+        lanes=ARGON2_LANES,
+        memory_cost=ARGON2_MEMORY_KIB,
+    )
+    return kdf.derive_phc_encoded(password.encode())
+
+
+def _verify(phc: str, password: str) -> bool:
     try:
-        return HASHER.verify(hashed, password)
-    except (VerifyMismatchError, InvalidHashError):
+        Argon2id.verify_phc_encoded(password.encode(), phc)
+    except InvalidKey:
         return False
+    return True
 
 
 def open_session(tx: Tx, surface: str, kind: str, subject: str, *, area: str = "", role: str = "") -> str:
@@ -129,7 +143,13 @@ def subject_of(read: Read, token: str, surface: str) -> Subject | None:
     row = read.session.get(SessionRow, _hash(token))
     if row is None or row.expires <= read.now() or (row.surface != surface and row.kind != "token"):
         return None
-    base = {"id": row.subject, "kind": row.kind, "surface": row.surface, "csrf": row.csrf, "session": row.token_hash[:16]}
+    base = {
+        "id": row.subject,
+        "kind": row.kind,
+        "surface": row.surface,
+        "csrf": row.csrf,
+        "session": row.token_hash[:16],
+    }
     if row.kind == "resident":
         return _resident_subject(read, row, base)
     if row.kind == "staff":
@@ -162,7 +182,12 @@ def _staff_subject(read: Read, row: SessionRow, base: dict[str, str]) -> Subject
     held = grants(read, staff.id)
     home = max((grant.area_path for grant in held), key=len, default="")
     return Subject(
-        **base, grants=held, area=home.rsplit("/", 1)[-1], area_path=home, household=staff.household, person=staff.person
+        **base,
+        grants=held,
+        area=home.rsplit("/", 1)[-1],
+        area_path=home,
+        household=staff.household,
+        person=staff.person,
     )
 
 

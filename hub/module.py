@@ -103,7 +103,18 @@ def discover(package: str = "hub.civic") -> tuple[Module, ...]:
 
 def load_tables(package: str = "hub.civic") -> None:
     """Import every table class, so that the metadata is whole (migrations, tests)."""
-    for core in ("audit", "directory", "login", "registry", "readings", "ingest", "presence", "approval", "outbox", "reach"):
+    for core in (
+        "audit",
+        "directory",
+        "login",
+        "registry",
+        "readings",
+        "ingest",
+        "presence",
+        "approval",
+        "outbox",
+        "reach",
+    ):
         importlib.import_module(f"hub.{core}")
     folder = importlib.import_module(package)
     for info in pkgutil.iter_modules(folder.__path__):

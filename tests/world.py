@@ -70,7 +70,9 @@ def people(tx: Tx) -> None:
     directory.found_area(tx, LIUHE, "community", "浏河社区", "Liuhe", STREET)
     directory.found_area(tx, TAYING, "community", "塔影社区", "Taying", "420802001000")
     directory.found_building(tx, "lh-b1", LIUHE, "1栋", "Building 1", grid=1)
-    wang = NewResident("r-wang", "h-wang", "王桂兰", "f", date(1944, 3, 5), "10012345678", "LH-000001", ("alone", "aged80"))
+    wang = NewResident(
+        "r-wang", "h-wang", "王桂兰", "f", date(1944, 3, 5), "10012345678", "LH-000001", ("alone", "aged80")
+    )
     lin = NewResident("r-lin", "h-lin", "林春禾", "f", date(1982, 6, 1), "10012345679", "LH-000002")
     boy = NewResident("r-boy", "h-lin", "林晓雨", "m", date(2015, 6, 1))
     directory.register_households(
@@ -81,8 +83,12 @@ def people(tx: Tx) -> None:
             NewHousehold("h-lin", "lh-b1", "102", (), (lin, boy)),
         ],
     )
-    directory.hire(tx, "s-staff", "周文", "p-zhou", [("staff", LIUHE)], title_zh="社区工作者", title_en="Community worker")
-    directory.hire(tx, "s-director", "郑云", "p-zheng", [("director", LIUHE)], title_zh="书记兼主任", title_en="Director")
+    directory.hire(
+        tx, "s-staff", "周文", "p-zhou", [("staff", LIUHE)], title_zh="社区工作者", title_en="Community worker"
+    )
+    directory.hire(
+        tx, "s-director", "郑云", "p-zheng", [("director", LIUHE)], title_zh="书记兼主任", title_en="Director"
+    )
     directory.hire(tx, "s-grid", "冯雪", "p-feng", [("grid_worker", LIUHE)], household="h-lin")
     directory.hire(tx, "s-attendant", "陈露", "p-chen", [("attendant", LIUHE)])
     directory.hire(tx, "s-doctor", "韩松", "p-han", [("doctor", LIUHE)])

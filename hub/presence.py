@@ -1,0 +1,148 @@
+"""Presence: is the box dead or just quiet? What gateways say of themselves, when each device was last heard, and the state
+that follows, decided in one pure function.
+
+    never-seen · online · quiet · faulty · clock-wrong · asleep · offline
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Column, select
+from sqlmodel import Field, SQLModel
+
+from devices import topics
+from hub.arrival import Arrival, Note
+from hub.db import Read, Tx
+from hub.events import GatewayChanged
+from hub.types import UtcTime
+
+CLOCK_WRONG_S = 120  # devices.md 7.3: beyond it the device's own time is not believed
+FAULTY_AFTER = 3  # failed measurements in a row; one or two are a loose cuff
+STATES = ("online", "quiet", "faulty", "clock-wrong", "asleep", "offline", "never-seen")
+_SAID = {"online": "online", "offline": "offline", "sleeping": "asleep"}
+
+
+class GatewayPresence(SQLModel, table=True):
+    __tablename__ = "presence_gateway"
+    gateway: str = Field(primary_key=True, max_length=64)
+    state: str = Field(default="never-seen", max_length=16)
+    since: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    seen: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    boot: str | None = Field(default=None, max_length=64)
+    firmware: str | None = Field(default=None, max_length=64)
+    owner: str = Field(default="", max_length=64)  # the connection that published `birth` owns `state`
+
+
+class DevicePresence(SQLModel, table=True):
+    __tablename__ = "presence_device"
+    device: str = Field(primary_key=True, max_length=64)
+    seen: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    failed_in_a_row: int = Field(default=0)
+    clock_offset_s: int | None = Field(default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is known of one device."""
+
+    seen: datetime | None
+    failed_in_a_row: int
+    clock_offset_s: int | None
+
+
+def device_state(gateway_state: str, heard: Heard | None, offline_after_s: int, now: datetime) -> str:
+    """The one decision. A dead line outweighs everything; then the clock, then repeated failures, then silence."""
+    if gateway_state in ("offline", "asleep"):
+        return gateway_state
+    if heard is None or heard.seen is None:
+        return "never-seen"
+    if gateway_state == "never-seen":
+        return "offline"
+    if heard.clock_offset_s is not None and abs(heard.clock_offset_s) > CLOCK_WRONG_S:
+        return "clock-wrong"
+    if heard.failed_in_a_row >= FAULTY_AFTER:
+        return "faulty"
+    if now - heard.seen > timedelta(seconds=offline_after_s):
+        return "quiet"
+    return "online"
+
+
+def note(tx: Tx, said: Note) -> None:
+    """Keep what a gateway published about itself. Births and states that make no sense are ignored: they carry no data."""
+    if not isinstance(said.topic, topics.Birth | topics.State):
+        return
+    body = _object(said.payload)
+    row = _gateway(tx, said.topic.gateway)
+    row.seen = said.received
+    if isinstance(said.topic, topics.Birth):
+        row.boot = _text(body, "boot")
+        row.firmware = _text(body, "firmware")
+        row.owner = said.connection
+        _move(tx, row, "online", said)
+        return
+    state = _SAID.get(str(body.get("s")))
+    # A late will of an earlier connection must not kill the present one (Sparkplug's bdSeq lesson).
+    stale = state == "offline" and row.owner != "" and said.connection != "" and said.connection != row.owner
+    if state is not None and not stale:
+        _move(tx, row, state, said)
+    tx.session.add(row)
+
+
+def _gateway(tx: Tx, gateway: str) -> GatewayPresence:
+    found = tx.session.get(GatewayPresence, gateway)
+    return found or GatewayPresence(gateway=gateway, since=tx.now(), seen=tx.now())
+
+
+def _move(tx: Tx, row: GatewayPresence, state: str, said: Note) -> None:
+    if row.state != state:
+        row.state, row.since = state, said.received
+        tx.emit(GatewayChanged, gateway=row.gateway, area=said.topic.area, state=state)
+    tx.session.add(row)
+    tx.touch("operations.huts", "all")
+
+
+def hear(tx: Tx, arrivals: list[Arrival]) -> None:
+    """Note each device of a batch as heard."""
+    newest: dict[str, list[Arrival]] = {}
+    for arrival in arrivals:
+        newest.setdefault(arrival.device.id, []).append(arrival)
+    for device, heard in newest.items():
+        row = tx.session.get(DevicePresence, device) or DevicePresence(device=device, seen=heard[-1].t_received)
+        row.seen = max(row.seen, heard[-1].t_received)
+        for arrival in heard:
+            row.failed_in_a_row = 0 if arrival.quality != "bad" else row.failed_in_a_row + 1
+            offset = arrival.effective.offset
+            # Only a direct line shows the clock: a record held back in an outbox is old, not wrong.
+            if (offset is not None and arrival.t_gateway is None) or (
+                offset is not None and arrival.effective.basis in ("device", "device_adjusted", "gateway")
+            ):
+                row.clock_offset_s = max(-(2**31), min(2**31 - 1, int(offset.total_seconds())))
+        tx.session.add(row)
+    if newest:
+        tx.touch("operations.huts", "all")
+
+
+def gateways(read: Read) -> Mapping[str, GatewayPresence]:
+    return {row.gateway: row for row in read.session.execute(select(GatewayPresence)).scalars()}
+
+
+def heard(read: Read) -> Mapping[str, Heard]:
+    rows = read.session.execute(select(DevicePresence)).scalars()
+    return {row.device: Heard(row.seen, row.failed_in_a_row, row.clock_offset_s) for row in rows}
+
+
+def _object(payload: bytes) -> dict[str, object]:
+    try:
+        body = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _text(body: dict[str, object], name: str) -> str | None:
+    found = body.get(name)
+    return found[:64] if isinstance(found, str) else None

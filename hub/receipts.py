@@ -1,0 +1,53 @@
+"""Application receipts: up to which entry of a gateway's outbox everything is settled on disk.
+
+A gateway's outbox (named by `boot`) numbers its entries from 1; workers may commit them out of order, so the table keeps
+the highest contiguous number and what lies ahead of it. Only this receipt lets a gateway trim its outbox.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import BigInteger, Column, Text, select
+from sqlmodel import Field, SQLModel
+
+from hub.db import Read, Tx
+
+AHEAD_MAX = 100_000  # a gateway this far out of order has lost an entry for good; the receipt then stands still
+
+
+class ReceiptRow(SQLModel, table=True):
+    __tablename__ = "receipt"
+    gateway: str = Field(primary_key=True, max_length=64)
+    boot: str = Field(primary_key=True, max_length=64)
+    contiguous: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    ahead: str = Field(default="[]", sa_column=Column(Text, nullable=False))
+
+
+def advance(contiguous: int, ahead: Collection[int], settled: Collection[int]) -> tuple[int, list[int]]:
+    """Pure: the new highest contiguous number, and what still lies ahead of it."""
+    waiting = {seq for seq in (*ahead, *settled) if seq > contiguous}
+    while contiguous + 1 in waiting:
+        contiguous += 1
+        waiting.discard(contiguous)
+    return contiguous, sorted(waiting)[:AHEAD_MAX]
+
+
+def settle(tx: Tx, entries: Mapping[tuple[str, str], Collection[int]]) -> dict[tuple[str, str], int]:
+    """Note entries settled in this transaction. Returns the receipt due for each (gateway, boot)."""
+    due = {}
+    for (gateway, boot), settled in sorted(entries.items()):
+        row = tx.session.get(ReceiptRow, (gateway, boot), with_for_update=True) or ReceiptRow(
+            gateway=gateway, boot=boot
+        )
+        row.contiguous, ahead = advance(row.contiguous, json.loads(row.ahead), settled)
+        row.ahead = json.dumps(ahead)
+        tx.session.add(row)
+        due[gateway, boot] = row.contiguous
+    return due
+
+
+def of_gateway(read: Read, gateway: str) -> dict[tuple[str, str], int]:
+    rows = read.session.execute(select(ReceiptRow).where(ReceiptRow.gateway == gateway)).scalars()  # type: ignore[arg-type]
+    return {(row.gateway, row.boot): row.contiguous for row in rows}
