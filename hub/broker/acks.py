@@ -1,0 +1,49 @@
+"""Acknowledgements in the order of arrival: [MQTT-4.6.0-2] and -3 ask for it, but batches may settle out of order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, eq=False)
+class Unacknowledged:
+    """One message of QoS 1 or 2 that waits for its place on disk."""
+
+    packet_id: int
+    qos: int
+    reason: int = 0
+    settled: bool = False
+
+
+class AckQueue:
+    """Holds what is not acknowledged yet; gives out the run of settled ones at its head."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, Unacknowledged] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, packet_id: int) -> bool:
+        return packet_id in self._waiting
+
+    def add(self, packet_id: int, qos: int) -> Unacknowledged:
+        entry = self._waiting[packet_id] = Unacknowledged(packet_id, qos)
+        return entry
+
+    def settle(self, entry: Unacknowledged, reason: int = 0) -> list[Unacknowledged]:
+        """Marks one as settled and returns all that may be acknowledged now, in order of arrival.
+
+        Settling twice changes nothing: the packet identifier may already be somebody else's.
+        """
+        if entry.settled:
+            return []
+        entry.settled, entry.reason = True, reason
+        ready = []
+        for waiting in self._waiting.values():
+            if not waiting.settled:
+                break
+            ready.append(waiting)
+        for done in ready:
+            del self._waiting[done.packet_id]
+        return ready

@@ -1,0 +1,39 @@
+"""Every limit of the embedded broker, with its reason. Bounded memory is a promise (P10): nothing is infinite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1_024
+MIB = 1_024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    payload_bytes_max: int = 128 * KIB  # a reading is 20 bytes; an ECG strip or a full `pack` is the largest thing
+    packet_bytes_max: int = 136 * KIB  # the payload with its topic and properties
+    connect_bytes_max: int = 16 * KIB  # a login and a will of one line; whoever sends it is still a stranger
+    connect_timeout_s: float = 10.0  # a stranger may not hold a socket longer
+    keep_alive_s_max: int = 300  # MQTT 5 clients that ask for more (or 0) are told this; a dead hut shows in 7.5 min
+    receive_maximum: int = 500  # unacknowledged messages a client may have on their way to the disk
+    topic_alias_max: int = 32
+    topic_levels_max: int = 8  # the deepest name of contracts.md 1 has eight
+    topic_bytes_max: int = 1_024
+    client_id_chars_max: int = 64
+    connections_max: int = 20_000  # the design target is 10,000 devices; the rest is for screens and restarts
+    connections_per_account: int = 4
+    sessions_per_account: int = 8  # sessions outlive connections, and each may hold a queue
+    subscriptions_device: int = 8  # a gateway needs five, a screen two
+    subscriptions_integrator: int = 50
+    queue_messages_max: int = 1_000  # waiting for one slow or absent subscriber; then QoS 0 is dropped, QoS 1 cut
+    queue_bytes_max: int = 4 * MIB
+    write_buffer_bytes: int = 256 * KIB  # beyond it the subscriber counts as slow and we stop reading from it
+    retained_max: int = 100_000  # birth, state and a few twins for each of 10,000 gateways
+    retained_bytes_max: int = 64 * MIB
+    retained_per_account: int = 200  # one gateway must not fill the store for all
+    session_expiry_s_max: int = 7 * 86_400  # a gateway away for a week starts afresh; its own outbox keeps the readings
+    linger_s: float = 1.0  # after a refusal we still read and drop, or the client's TCP would lose our last words
+    sweep_s: float = 1.0  # how often deadlines are looked at
+
+
+DEFAULT = Limits()
