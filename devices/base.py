@@ -38,7 +38,7 @@ SENTENCES: Mapping[str, str] = {
     "not-text": "The field {field} must be text of 1 to {limit} characters",
     "not-an-integer": "The field {field} must be a whole number from {least} to {most}",
     "not-a-list": "The field {field} must be a list of 1 to {limit} records",
-    "bad-id": "The field {field} must be of the form {form}",
+    "bad-id": "The field {field} must be a name of small letters, digits, dots and hyphens",
     "bad-hex": "The field {field} must be pairs of hexadecimal digits",
     "bad-time": "The field {field} must be a time with its offset from UTC",
     "unknown-codec": "No codec is named {codec}",

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from struct import Struct
 
 from devices.base import DecodeError, DeviceTime, EncodeError
 from devices.numbers import float32, float32_word, sfloat, sfloat_word
 
+_DATE_TIME = Struct("<HBBBBB")
 YEAR_MIN = 1582  # the Gregorian calendar; the GATT Date Time allows nothing earlier but 0, "not known"
 
 
@@ -21,12 +23,7 @@ class FrameReader:
         self._at = 0
 
     def unsigned(self, width: int) -> int:
-        end = self._at + width
-        if end > len(self._payload):
-            raise DecodeError("truncated", got=len(self._payload), needs=end)
-        number = int.from_bytes(self._payload[self._at : end], "little")
-        self._at = end
-        return number
+        return int.from_bytes(self._take(width), "little")
 
     def sfloat(self) -> Decimal | str:
         return sfloat(self.unsigned(2))
@@ -36,8 +33,7 @@ class FrameReader:
 
     def time(self) -> DeviceTime | None:
         """A Date Time; None where year, month or day is 0: the device does not know the date."""
-        year, month, day = self.unsigned(2), self.unsigned(1), self.unsigned(1)
-        hour, minute, second = self.unsigned(1), self.unsigned(1), self.unsigned(1)
+        year, month, day, hour, minute, second = _DATE_TIME.unpack(self._take(_DATE_TIME.size))
         known = year and month and day
         try:
             # An unknown part is replaced by one that fits all others, so that month 13 of year 0 is still refused.
@@ -54,6 +50,14 @@ class FrameReader:
         either way its numbers cannot be trusted."""
         if extra := len(self._payload) - self._at:
             raise DecodeError("trailing-bytes", extra=extra)
+
+    def _take(self, width: int) -> bytes:
+        end = self._at + width
+        if end > len(self._payload):
+            raise DecodeError("truncated", got=len(self._payload), needs=end)
+        taken = self._payload[self._at : end]
+        self._at = end
+        return taken
 
 
 class FrameWriter:
@@ -76,8 +80,7 @@ class FrameWriter:
         if at is not None and at.year < YEAR_MIN:
             raise EncodeError(f"a device cannot say the year {at.year}")
         parts = (at.year, at.month, at.day, at.hour, at.minute, at.second) if at else (0, 0, 0, 0, 0, 0)
-        for part, width in zip(parts, (2, 1, 1, 1, 1, 1), strict=True):
-            self.unsigned(part, width)
+        self._bytes += _DATE_TIME.pack(*parts)
 
     def finish(self) -> bytes:
         return bytes(self._bytes)

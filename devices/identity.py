@@ -94,8 +94,8 @@ def effective_time(
     - further off, year 0, not set, before 2015, or in the future: the gateway's time where it is sane (`gateway`),
       otherwise the time we received it (`received`).
 
-    `late` marks history older than 30 days. A device date alone does not make it so, or a cuff whose battery was changed
-    would never alarm again; only where the message says that it comes from a memory (`stored`) is its date believed.
+    `late` marks history older than 30 days. A device date alone does not make it so, or a cuff whose battery was
+    changed would never alarm again; only where the message says that it comes from a memory (`stored`) is it believed.
     """""
     sane = t_gateway is not None and t_gateway.year >= TRUSTED_YEAR_MIN and t_gateway - t_received <= CLOCK_AGREES
     reference = t_gateway if sane and t_gateway is not None else t_received

@@ -8,9 +8,10 @@ The special values are whole words (exponent 0): 0x07FF is "not a number", but 0
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 
 from devices.base import EncodeError
 
@@ -64,6 +65,7 @@ _SFLOAT = _Format(mantissa_bits=12, exponent_bits=4)
 _FLOAT = _Format(mantissa_bits=24, exponent_bits=8)
 
 
+@cache  # at most 65,536 words, and a hut's cuffs use a few hundred of them
 def sfloat(word: int) -> Decimal | str:
     """The number in a 16-bit word, or the reason why there is none."""
     return _SFLOAT.decode(word)
@@ -83,17 +85,18 @@ def float32_word(value: Decimal | str) -> int:
     return _FLOAT.encode(value)
 
 
-def _spellings(mantissa: int, exponent: int) -> list[tuple[int, int]]:
+def _spellings(mantissa: int, exponent: int) -> Iterator[tuple[int, int]]:
     """The same value as mantissa x 10^exponent, the given precision first, then coarser and finer ones."""
-    spellings = [(mantissa, exponent)]
     if mantissa == 0:
-        return [(0, min(max(exponent, -8), 7))]
+        yield 0, min(max(exponent, -8), 7)
+        return
+    yield mantissa, exponent
     m, e = mantissa, exponent
     while m % 10 == 0:
         m, e = m // 10, e + 1
-        spellings.append((m, e))
-    spellings.extend((mantissa * 10**shift, exponent - shift) for shift in range(1, 8))
-    return spellings
+        yield m, e
+    for shift in range(1, 8):
+        yield mantissa * 10**shift, exponent - shift
 
 
 def _signed(raw: int, bits: int) -> int:

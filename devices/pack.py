@@ -3,8 +3,8 @@
     {"boot": "b7", "seq": 17, "sent": "<time>", "records": [{"codec": "sig.2a35", "hex": "16ff07...", "at": "<time>",
      "anchor": "<record number>"}]}                                            `sent`, `at` and `anchor` may be missing
 
-What a lenient reader would guess at (a key that stands twice, NaN, "17" for 17, a time without its zone) is refused with
-one sentence: a gateway that sends it must hear so. Unknown fields are ignored, so that the envelope can grow.
+What a lenient reader would guess at (a key that stands twice, NaN, "17" for 17, a time without its zone) is refused
+with one sentence: a gateway that sends it must hear so. Unknown fields are ignored, so that the envelope can grow.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from devices.base import DecodeError, EncodeError
-from devices.topics import is_codec
+from devices.topics import RESERVED_BELOW_DEVICE, is_codec
 
 VERSION = 1
 
@@ -28,10 +28,13 @@ DEPTH_MAX = 8  # the envelope needs three; a parser must not be driven into recu
 TEXT_CHARS_MAX = 64
 SEQ_MAX = 2**63 - 1  # a signed 64-bit column
 
-_BOOT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_BOOT = re.compile(r"[A-Za-z0-9._-]{1,64}")  # a little wider than we say: no journal is lost for its capitals
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)")
-_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# A whole string or one bracket. The closing quote may be missing and nothing is given back, so that 128 KiB of quotes
+# and backslashes are read once and not once per quote.
+_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', re.DOTALL)
+_ECHOED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for name, value in pairs:
         if name in found:
-            raise DecodeError("duplicate-key", key=name[:TEXT_CHARS_MAX])
+            raise DecodeError("duplicate-key", key=name if _ECHOED.fullmatch(name) else "?")
         found[name] = value
     return found
 
@@ -155,8 +158,10 @@ def _object(value: object, field: str) -> dict[str, object]:
 def _record(value: object, field: str) -> Record:
     raw = _object(value, field)
     codec = _text(raw, "codec", f"{field}.codec")
+    if codec in RESERVED_BELOW_DEVICE:
+        raise DecodeError("unknown-codec", codec=codec)
     if not is_codec(codec):
-        raise DecodeError("bad-id", field=f"{field}.codec", form="[a-z0-9.-]{1,64}")
+        raise DecodeError("bad-id", field=f"{field}.codec")
     anchor = _text(raw, "anchor", f"{field}.anchor") if raw.get("anchor") is not None else None
     return Record(codec, _hex(raw, f"{field}.hex"), _time(raw, "at", f"{field}.at"), anchor)
 
@@ -164,7 +169,7 @@ def _record(value: object, field: str) -> Record:
 def _boot(raw: dict[str, object]) -> str:
     boot = _text(raw, "boot", "boot")
     if not _BOOT.fullmatch(boot):
-        raise DecodeError("bad-id", field="boot", form="[A-Za-z0-9._-]{1,64}")
+        raise DecodeError("bad-id", field="boot")
     return boot
 
 

@@ -129,5 +129,5 @@ def _rounded(value: Decimal, resolution: Decimal) -> Decimal:
     if value.adjusted() > _ROUNDABLE_DIGITS_MAX:
         return value
     steps = _CONTEXT.to_integral_value(_CONTEXT.divide(value, resolution))
-    rounded = _CONTEXT.multiply(steps, resolution)
+    rounded = _CONTEXT.quantize(_CONTEXT.multiply(steps, resolution), resolution)
     return rounded if rounded else abs(rounded)  # no resident is shown -0.0
