@@ -1,4 +1,4 @@
-"""What browsers get: our own script in the ES5 that set-top boxes know, our own colours, no address outside the house."""
+"""What browsers get: script in the ES5 that set-top boxes know, our own colours, no address outside the house."""
 
 from __future__ import annotations
 
