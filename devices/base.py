@@ -1,8 +1,8 @@
 """The words every codec speaks: Measurement, Value, DecodeError, and what a codec file must offer.
 
-    ValueError
-      + DecodeError   what arrived cannot be read; the hub puts it into quarantine with one clear sentence
-      + EncodeError   what a simulator wants to say has no place in the wire format
+ValueError
+  + DecodeError   what arrived cannot be read; the hub puts it into quarantine with one clear sentence
+  + EncodeError   what a simulator wants to say has no place in the wire format
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def effective_time(
 
     `late` marks history older than 30 days. A device date alone does not make it so, or a cuff whose battery was
     changed would never alarm again; only where the message says that it comes from a memory (`stored`) is it believed.
-    """""
+    """
     sane = t_gateway is not None and t_gateway.year >= TRUSTED_YEAR_MIN and t_gateway - t_received <= CLOCK_AGREES
     reference = t_gateway if sane and t_gateway is not None else t_received
     known = t_device is not None and t_device.year >= TRUSTED_YEAR_MIN and not clock_not_set

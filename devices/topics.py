@@ -149,9 +149,7 @@ class HubState(_Topic):
     PATTERN = HUB_STATE
 
 
-Topic: TypeAlias = (
-    UpRaw | UpPack | Done | Birth | State | Receipt | Cmd | TwinDesired | TwinReported | Board | HubState
-)
+Topic: TypeAlias = UpRaw | UpPack | Done | Birth | State | Receipt | Cmd | TwinDesired | TwinReported | Board | HubState
 
 
 def parse(topic: str) -> Topic | None:

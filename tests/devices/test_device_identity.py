@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -19,14 +20,14 @@ EAST = timezone(timedelta(hours=8))
 NOON = datetime(2026, 3, 15, 12, 0, 0, tzinfo=EAST)
 LOCAL = NOON.replace(tzinfo=None)
 READ = Measurement("temp", (Value("temp", Decimal("36.5"), "Cel"),))
-ENTRY = {"gateway": "g", "boot": "b7", "seq": 17, "index": 0}
+from_entry = partial(anchor_of, gateway="g", boot="b7", seq=17, index=0)
 
 
 def test_the_record_number_comes_before_the_time_before_the_entry_before_nothing() -> None:
     timed = replace(READ, at=LOCAL)
-    assert anchor_of(timed, unique="u", record_anchor="41", **ENTRY).text == "record|2026-03-15T12:00:00|41"
-    assert anchor_of(timed, unique="u", **ENTRY).text == "time|2026-03-15T12:00:00|"
-    assert anchor_of(READ, unique="u", **ENTRY).text == "entry|g|17|0|b7"
+    assert from_entry(timed, unique="u", record_anchor="41").text == "record|2026-03-15T12:00:00|41"
+    assert from_entry(timed, unique="u").text == "time|2026-03-15T12:00:00|"
+    assert from_entry(READ, unique="u").text == "entry|g|17|0|b7"
     assert anchor_of(READ, unique="u", gateway="g", boot="b7") == Anchor("weak|u", weak=True)
     assert anchor_of(replace(timed, anchor="9"), unique="u", record_anchor="41").text.endswith("|9")
 
@@ -49,7 +50,7 @@ def test_a_frame_has_one_key_by_raw_topic_and_by_envelope() -> None:
         key("bp-1", cuff.kind, anchor.text)
         for anchor in (
             anchor_of(cuff, unique="a"),
-            anchor_of(cuff, unique="b", **ENTRY),
+            from_entry(cuff, unique="b"),
             anchor_of(cuff, unique="c", gateway="other", boot="x", seq=1, index=3),
         )
     }
@@ -68,18 +69,27 @@ def test_the_value_and_the_person_are_not_in_the_key(data: st.DataObject) -> Non
     assert anchor_of(one, unique="a") == anchor_of(two, unique="b")
 
 
-entries = st.tuples(
-    st.from_regex(r"[a-z0-9-]{1,8}", fullmatch=True), st.text(max_size=6), st.integers(1, 99), st.integers(0, 9)
-)
+@dataclass(frozen=True)
+class Entry:
+    gateway: str
+    boot: str
+    seq: int
+    index: int
+
+    def key(self) -> str:
+        anchor = anchor_of(READ, unique="u", gateway=self.gateway, boot=self.boot, seq=self.seq, index=self.index)
+        return key("d", "temp", anchor.text)
+
+
+gateways = st.from_regex(r"[a-z0-9-]{1,8}", fullmatch=True)
+entries = st.builds(Entry, gateways, st.text(max_size=6), st.integers(1, 99), st.integers(0, 9))
 
 
 @given(entries, entries)
-def test_different_entries_have_different_keys(one: tuple[str, str, int, int], two: tuple[str, str, int, int]) -> None:
-    anchors = [
-        anchor_of(READ, unique="u", gateway=gateway, boot=boot, seq=seq, index=index)
-        for gateway, boot, seq, index in (one, two)
-    ]
-    assert (key("d", "temp", anchors[0].text) == key("d", "temp", anchors[1].text)) == (one == two)
+def test_two_entries_that_differ_in_anything_have_different_keys(one: Entry, other: Entry) -> None:
+    near = [replace(one, **{each.name: getattr(other, each.name)}) for each in fields(Entry)]
+    for two in (other, *near):
+        assert (one.key() == two.key()) == (one == two)
 
 
 def after(**delta: float) -> datetime:

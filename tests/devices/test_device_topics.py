@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import get_args
 
@@ -33,7 +34,7 @@ TABLE = {
 
 @st.composite
 def any_topic(draw: st.DrawFn) -> topics.Topic:
-    kind = draw(st.sampled_from(KINDS))
+    kind: type[topics.Topic] = draw(st.sampled_from(KINDS))
     strategies = {"gateway": gateways, "codec": codecs}
     return kind(*(draw(strategies.get(each.name, ids)) for each in fields(kind)))
 
@@ -107,7 +108,7 @@ def test_anything_else_is_not_ours(text: str) -> None:
         (topics.twin_desired, ("a", "G", "d")),
     ],
 )
-def test_an_id_that_would_change_the_topic_is_refused(build, args) -> None:  # type: ignore[no-untyped-def]
+def test_an_id_that_would_change_the_topic_is_refused(build: Callable[..., str], args: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="cannot stand in a topic"):
         build(*args)
 

@@ -1,0 +1,1 @@
+"""The folder of device profiles, one TOML file a model; devices/profile.py reads it."""
