@@ -34,8 +34,10 @@ def discover() -> dict[str, ChannelFile]:
         try:
             module = importlib.import_module(f"{__name__}.{info.name}")
         except ModuleNotFoundError as missing:
-            log.warning("channel left out, its library is not installed",
-                        extra={"channel_file": info.name, "library": missing.name})
+            log.warning(
+                "channel left out, its library is not installed",
+                extra={"channel_file": info.name, "library": missing.name},
+            )
             continue
         name = getattr(module, "CHANNEL_NAME", None)
         if name is None:

@@ -28,15 +28,28 @@ class Refusal:
 Answer: TypeAlias = Mapping[str, object] | Refusal
 
 
-async def post_json(net: httpx.AsyncClient, url: str, payload: Mapping[str, object], *,
-                    params: Mapping[str, str] | None = None, deadline_s: float = DEADLINE_S) -> Answer:
+async def post_json(
+    net: httpx.AsyncClient,
+    url: str,
+    payload: Mapping[str, object],
+    *,
+    params: Mapping[str, str] | None = None,
+    deadline_s: float = DEADLINE_S,
+) -> Answer:
     body = json.dumps(payload, ensure_ascii=False).encode()
     try:
         # httpx limits each read; only an outer deadline stops a server that drips a byte a second.
         async with (
             asyncio.timeout(deadline_s),
-            net.stream("POST", url, content=body, params=params, follow_redirects=False, timeout=deadline_s,
-                       headers={"content-type": "application/json; charset=utf-8"}) as reply,
+            net.stream(
+                "POST",
+                url,
+                content=body,
+                params=params,
+                follow_redirects=False,
+                timeout=deadline_s,
+                headers={"content-type": "application/json; charset=utf-8"},
+            ) as reply,
         ):
             received = bytearray()
             async for chunk in reply.aiter_bytes():

@@ -56,13 +56,32 @@ SETTINGS: tuple[Setting, ...] = ()
 EXCHANGES: tuple[Exchange, ...] = ()
 
 _WATER = Message(
-    "n-1", 1, "important", "notice", "停水通知", "尊敬的居民朋友：\r\n  因管道检修，今晚停水。",
-    "浏河社区", "浏河社区居委会", datetime(2026, 11, 22, 1, 30, tzinfo=UTC), None, "https://linli.example/n/n-1",
+    "n-1",
+    1,
+    "important",
+    "notice",
+    "停水通知",
+    "尊敬的居民朋友：\r\n  因管道检修，今晚停水。",
+    "浏河社区",
+    "浏河社区居委会",
+    datetime(2026, 11, 22, 1, 30, tzinfo=UTC),
+    None,
+    "https://linli.example/n/n-1",
 )
 EXAMPLES = (
-    Example(_WATER, Rendered(
-        "停水通知", "尊敬的居民朋友：\n因管道检修，今晚停水。", "重要", _WATER.url,
-        "浏河社区居委会", "2026年11月22日 09:30")),
-    Example(Message("n-2", 1, "routine", "notice", " \n", "x", "", "", _WATER.sent_at, None, ""),
-            Skip("the notice has no title")),
+    Example(
+        _WATER,
+        Rendered(
+            "停水通知",
+            "尊敬的居民朋友：\n因管道检修，今晚停水。",
+            "重要",
+            _WATER.url,
+            "浏河社区居委会",
+            "2026年11月22日 09:30",
+        ),
+    ),
+    Example(
+        Message("n-2", 1, "routine", "notice", " \n", "x", "", "", _WATER.sent_at, None, ""),
+        Skip("the notice has no title"),
+    ),
 )

@@ -104,8 +104,12 @@ def _back_to_a_pause(kept: str, following: str) -> str:
 
 
 def _inside_a_word(text: str, place: int) -> bool:
-    return (text[place] in _JOINTS and 0 < place < len(text) - 1
-            and _is_wordy(text[place - 1]) and _is_wordy(text[place + 1]))
+    return (
+        text[place] in _JOINTS
+        and 0 < place < len(text) - 1
+        and _is_wordy(text[place - 1])
+        and _is_wordy(text[place + 1])
+    )
 
 
 def _without_loose_end(text: str) -> str:

@@ -56,8 +56,11 @@ class Television:
         # A title that does not fit its line opens the text whole, so that nothing is lost on a screen without links.
         body = clean(message.text) if title == whole_title else f"{whole_title}\n{clean(message.text)}"
         issuer, when = one_line(message.issuer), words.when(message)
-        lines, dropped = _fitted([*wrap(body, grid.line_chars), *wrap(f"{issuer}\n{when}", grid.line_chars)],
-                                 wrap(words.whole_text_elsewhere(message), grid.line_chars), grid)
+        lines, dropped = _fitted(
+            [*wrap(body, grid.line_chars), *wrap(f"{issuer}\n{when}", grid.line_chars)],
+            wrap(words.whole_text_elsewhere(message), grid.line_chars),
+            grid,
+        )
         return Rendered(
             title=title,
             body=body,
@@ -74,7 +77,7 @@ def _fitted(lines: list[str], closing: list[str], grid: Grid) -> tuple[list[str]
     lines_max = grid.page_lines * PAGES_MAX
     if len(lines) <= lines_max:
         return lines, False
-    return [*lines[:lines_max - len(closing)], *closing], True
+    return [*lines[: lines_max - len(closing)], *closing], True
 
 
 def _pages(lines: list[str], page_lines: int) -> tuple[Page, ...]:
@@ -96,18 +99,60 @@ SETTINGS: tuple[Setting, ...] = ()
 EXCHANGES: tuple[Exchange, ...] = ()
 
 _WATER = Message(
-    "n-1", 1, "urgent", "notice", "停水通知", "因管道检修，11月22日8:00至18:00停水（2栋、3栋），请提前储水。",
-    "浏河社区", "浏河社区居委会", datetime(2026, 11, 22, 1, 30, tzinfo=UTC), None, "https://linli.example/n/n-1",
+    "n-1",
+    1,
+    "urgent",
+    "notice",
+    "停水通知",
+    "因管道检修，11月22日8:00至18:00停水（2栋、3栋），请提前储水。",
+    "浏河社区",
+    "浏河社区居委会",
+    datetime(2026, 11, 22, 1, 30, tzinfo=UTC),
+    None,
+    "https://linli.example/n/n-1",
 )
 EXAMPLES = (
-    Example(_WATER, Rendered(
-        "停水通知", _WATER.text, "紧急", _WATER.url, "浏河社区居委会", "2026年11月22日 09:30",
-        pages=(Page(("因管道检修，11月22日8:00至", "18:00停水（2栋、3栋），请提前", "储水。",
-                     "浏河社区居委会", "2026年11月22日 09:30"), 15.5),))),
-    Example(_WATER, large=True, reads=Rendered(
-        "停水通知", _WATER.text, "紧急", _WATER.url, "浏河社区居委会", "2026年11月22日 09:30",
-        pages=(Page(("因管道检修，11月22日", "8:00至18:00停水", "（2栋、3栋），请提前储"), 9.0),
-               Page(("水。", "浏河社区居委会", "2026年11月22日", "09:30"), 6.25)))),
-    Example(Message("n-2", 1, "routine", "notice", "", "x", "", "", _WATER.sent_at, None, ""),
-            Skip("the notice has no title")),
+    Example(
+        _WATER,
+        Rendered(
+            "停水通知",
+            _WATER.text,
+            "紧急",
+            _WATER.url,
+            "浏河社区居委会",
+            "2026年11月22日 09:30",
+            pages=(
+                Page(
+                    (
+                        "因管道检修，11月22日8:00至",
+                        "18:00停水（2栋、3栋），请提前",
+                        "储水。",
+                        "浏河社区居委会",
+                        "2026年11月22日 09:30",
+                    ),
+                    15.5,
+                ),
+            ),
+        ),
+    ),
+    Example(
+        _WATER,
+        large=True,
+        reads=Rendered(
+            "停水通知",
+            _WATER.text,
+            "紧急",
+            _WATER.url,
+            "浏河社区居委会",
+            "2026年11月22日 09:30",
+            pages=(
+                Page(("因管道检修，11月22日", "8:00至18:00停水", "（2栋、3栋），请提前储"), 9.0),
+                Page(("水。", "浏河社区居委会", "2026年11月22日", "09:30"), 6.25),
+            ),
+        ),
+    ),
+    Example(
+        Message("n-2", 1, "routine", "notice", "", "x", "", "", _WATER.sent_at, None, ""),
+        Skip("the notice has no title"),
+    ),
 )

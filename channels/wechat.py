@@ -93,8 +93,13 @@ class Wechat:
             return Skip("the notice has no title")
         if badge and (message.priority in _ALARMING or message.kind == RETRACTION):
             title = f"【{badge}】{title}" if message.lang.startswith("zh") else f"[{badge}] {title}"
-        whole = {"title": title, "text": one_line(message.text), "issuer": one_line(message.issuer),
-                 "area": one_line(message.area_name), "time": words.when(message)}
+        whole = {
+            "title": title,
+            "text": one_line(message.text),
+            "issuer": one_line(message.issuer),
+            "area": one_line(message.area_name),
+            "time": words.when(message),
+        }
         filled = tuple((name, self._fitted(name, whole[part], message)) for part, name in self._template.fields)
         said = dict(zip((part for part, _ in self._template.fields), (value for _, value in filled), strict=True))
         return Rendered(
@@ -125,8 +130,14 @@ class Wechat:
 
     async def scene_ticket(self, scene: str, expires_s: int) -> str | Outcome:
         """A ticket for a QR code that brings `scene` back. Put a random one-time token in it, never a resident."""
-        answer = await self._client.call("/cgi-bin/qrcode/create", {
-            "expire_seconds": expires_s, "action_name": "QR_STR_SCENE", "action_info": {"scene": {"scene_str": scene}}})
+        answer = await self._client.call(
+            "/cgi-bin/qrcode/create",
+            {
+                "expire_seconds": expires_s,
+                "action_name": "QR_STR_SCENE",
+                "action_info": {"scene": {"scene_str": scene}},
+            },
+        )
         if isinstance(answer, Refusal):
             return answer.outcome
         return str(answer.get("ticket", ""))
@@ -155,13 +166,16 @@ class Wechat:
             return _Dead(rendered.reason)
         if delivery.address.kind != ADDRESS_KIND:
             return _Dead("not a WeChat address")
-        answer = await self._client.call("/cgi-bin/message/template/send", {
-            "touser": delivery.address.value,
-            "template_id": self._template.id,
-            "url": rendered.url,
-            "client_msg_id": client_msg_id(delivery.idempotency_key, purpose),
-            "data": {name: {"value": value} for name, value in rendered.fields},
-        })
+        answer = await self._client.call(
+            "/cgi-bin/message/template/send",
+            {
+                "touser": delivery.address.value,
+                "template_id": self._template.id,
+                "url": rendered.url,
+                "client_msg_id": client_msg_id(delivery.idempotency_key, purpose),
+                "data": {name: {"value": value} for name, value in rendered.fields},
+            },
+        )
         if isinstance(answer, Refusal):
             return answer
         message_id = answer.get("msgid")

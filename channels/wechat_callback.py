@@ -117,7 +117,11 @@ def event_of(fields: Mapping[str, str]) -> Event | None:
 
 
 _INBOUND: dict[str, InboundKind] = {
-    "subscribe": "subscribed", "unsubscribe": "unsubscribed", "SCAN": "scanned", "CLICK": "clicked"}
+    "subscribe": "subscribed",
+    "unsubscribe": "unsubscribed",
+    "SCAN": "scanned",
+    "CLICK": "clicked",
+}
 
 
 def _receipt(fields: Mapping[str, str], address: Address, at: datetime) -> Receipt:

@@ -56,10 +56,18 @@ class WechatClient:
         return Refusal(outcome_of(code, self._clock.now()), for_all=rule_for(code).for_all)
 
     async def _fetch_token(self, force: bool) -> Grant | Refusal:
-        answer = self._settled(await post_json(
-            self._net, f"{self._account.api_base}/cgi-bin/stable_token",
-            {"grant_type": "client_credential", "appid": self._account.appid, "secret": self._account.secret,
-             "force_refresh": force}))
+        answer = self._settled(
+            await post_json(
+                self._net,
+                f"{self._account.api_base}/cgi-bin/stable_token",
+                {
+                    "grant_type": "client_credential",
+                    "appid": self._account.appid,
+                    "secret": self._account.secret,
+                    "force_refresh": force,
+                },
+            )
+        )
         if isinstance(answer, Refusal):
             return Refusal(answer.outcome, for_all=True)
         value, expires_in = answer.get("access_token"), answer.get("expires_in")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass, field
@@ -39,7 +38,7 @@ class MessageCipher:
         """From the 43 characters of the official account's settings page."""
         try:
             key = base64.b64decode(encoding_aes_key + "=", validate=True)
-        except binascii.Error as fault:
+        except ValueError as fault:
             raise ValueError("the EncodingAESKey is not 43 characters of base 64") from fault
         if len(encoding_aes_key) != 43 or len(key) != 32:
             raise ValueError("the EncodingAESKey is not 43 characters of base 64")
@@ -68,7 +67,7 @@ class MessageCipher:
             raise BadCiphertext("wrong padding")
         content = padded[_CHANCE_BYTES:-padding]
         length = int.from_bytes(content[:_LENGTH_BYTES], "big")
-        message, appid = content[_LENGTH_BYTES:_LENGTH_BYTES + length], content[_LENGTH_BYTES + length:]
+        message, appid = content[_LENGTH_BYTES : _LENGTH_BYTES + length], content[_LENGTH_BYTES + length :]
         if len(content) < _LENGTH_BYTES or len(message) != length:
             raise BadCiphertext("wrong length")
         if not hmac.compare_digest(appid, self.appid.encode()):

@@ -1,0 +1,45 @@
+"""A page to look at: the followers' phones with what arrived on them, for people who want to see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from html import escape
+
+from simulators.wechat_platform import Arrival
+
+_SHOWN_MAX = 50
+_PAGE = """<!doctype html>
+<html lang="zh"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="refresh" content="3"><title>微信（模拟）</title><style>
+body {{ margin: 0; background: #ebe7de; color: #182125; font: 16px/1.6 "Noto Sans CJK SC", sans-serif; }}
+header {{ background: #f6f4ef; border-bottom: 1px solid #d5cfc2; padding: 10px 16px; text-align: center; }}
+header small, time, footer {{ color: #4c5a60; font-size: 14px; }}
+main {{ max-width: 430px; margin: 0 auto; padding: 12px; }}
+article {{ background: #fff; border-radius: 10px; padding: 12px 16px; margin: 4px 0 16px; }}
+h2 {{ font-size: 18px; margin: 0 0 6px; }} dl, dd {{ margin: 0; }}
+time {{ display: block; text-align: center; }}
+footer {{ border-top: 1px solid #ebe7de; margin-top: 8px; padding-top: 6px; overflow-wrap: anywhere; }}
+</style></head><body>
+<header>邻里服务号<br><small>微信模拟服务器 · {count}</small></header>
+<main>{articles}</main></body></html>
+"""
+
+
+def page(arrivals: Iterable[Arrival], openid: str) -> str:
+    """The newest first; with `openid`, one follower's phone."""
+    shown = [arrival for arrival in arrivals if openid in {"", arrival.who}][:_SHOWN_MAX]
+    articles = "".join(map(_article, shown)) or "<p>还没有收到消息。</p>"
+    return _PAGE.format(count=f"最近 {len(shown)} 条消息", articles=articles)
+
+
+def _article(arrival: Arrival) -> str:
+    first, *others = arrival.fields.values()
+    lines = "".join(f"<dd>{escape(value)}</dd>" for value in others)
+    local = datetime.fromisoformat(arrival.at) + timedelta(hours=8)
+    # The link is shown, not followed: inside the stage's frame it would open the hub in a strange origin.
+    link = f"详情 {escape(arrival.url)}" if arrival.url else "没有链接"
+    return (
+        f"<time>{local:%m-%d %H:%M:%S}</time><article><h2>{escape(first)}</h2><dl>{lines}</dl>"
+        f"<footer>{link}<br>{escape(arrival.who)} · {arrival.msgid}</footer></article>"
+    )
