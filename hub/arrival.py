@@ -48,7 +48,7 @@ class Device(Protocol):
     @property
     def calibration(self) -> str | None: ...
     @property
-    def profile(self) -> Profile: ...
+    def profile(self) -> Profile | None: ...
 
 
 class Book(Protocol):
@@ -64,6 +64,7 @@ class Arrival:
 
     id: str
     frame: str
+    profile: str
     key: str
     weak_key: bool
     kind: str
@@ -148,13 +149,14 @@ def open_uplink(uplink: Uplink, book: Book, new_id: Callable[[], str], unique: s
             continue
         device = book.device(topic.device)
         assert device is not None  # noqa: S101 - _registered has looked
+        assert device.profile is not None  # noqa: S101
         try:
-            found = _measure(frame, device)
+            found = codec_of(frame.codec).decode(frame.payload, device.profile)
         except DecodeError as error:
             _poison(opened, topic.device, topic.area, frame.codec, frame.payload, decode_poison(error), entry)
             continue
         for place, measurement in enumerate(found):
-            opened.arrivals.append(_arrival(opened, frame, place, measurement, device, new_id(), entry))
+            opened.arrivals.append(_arrival(opened, frame, place, measurement, device, device.profile, new_id(), entry))
     return opened
 
 
@@ -203,18 +205,22 @@ def _registered(topic: topics.UpRaw | topics.UpPack, book: Book) -> dict[str, An
         return hub_poison("other-gateway", device=topic.device)
     if device.state != "active":
         return hub_poison("not-active", device=topic.device, state=device.state)
+    if device.profile is None:
+        return hub_poison("no-profile", device=topic.device)
     return None
 
 
-def _measure(frame: _Frame, device: Device) -> list[Measurement]:
-    codec = codec_of(frame.codec)
-    return codec.decode(frame.payload, device.profile)
-
-
 def _arrival(
-    opened: Opened, frame: _Frame, place: int, measurement: Measurement, device: Device, ident: str, entry: str
+    opened: Opened,
+    frame: _Frame,
+    place: int,
+    measurement: Measurement,
+    device: Device,
+    profile: Profile,
+    ident: str,
+    entry: str,
 ) -> Arrival:
-    quality, reasons = judge(measurement, device.profile)
+    quality, reasons = judge(measurement, profile)
     anchor = anchor_of(
         measurement,
         unique=f"{entry}|{place}",
@@ -227,7 +233,7 @@ def _arrival(
     received = opened.uplink.received
     effective = effective_time(
         measurement.at,
-        device.profile.zone,
+        profile.zone,
         frame.at,
         received,
         clock_not_set="clock_not_set" in measurement.quality_flags,
@@ -235,6 +241,7 @@ def _arrival(
     return Arrival(
         id=ident,
         frame=opened.frame,
+        profile=profile.ref,
         key=key_of(device.id, measurement.kind, anchor.text),
         weak_key=anchor.weak,
         kind=measurement.kind,

@@ -48,6 +48,10 @@ class ManualClock:
         self._sleepers.append((self._elapsed_s + delay_s, due))
         await due.wait()
 
+    def set(self, now: datetime) -> None:
+        """Jump to a moment, as a wall clock does; what sleeps goes on sleeping."""
+        self._now = now
+
     def advance(self, delay_s: float) -> None:
         self._now += timedelta(seconds=delay_s)
         self._elapsed_s += delay_s

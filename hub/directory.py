@@ -196,9 +196,19 @@ def _tags(tags: Sequence[str]) -> str:
     return " " + "".join(f"{tag} " for tag in tags)
 
 
-def hire(tx: Tx, ident: str, name: str, person: str, roles: Sequence[tuple[str, str]], **extra: str | None) -> Staff:
+def hire(
+    tx: Tx,
+    ident: str,
+    name: str,
+    person: str,
+    roles: Sequence[tuple[str, str]],
+    *,
+    title_zh: str = "",
+    title_en: str = "",
+    household: str | None = None,
+) -> Staff:
     """Enter a staff member with roles [(role, area code)]."""
-    staff = Staff(id=ident, name=name, person=person, **extra)
+    staff = Staff(id=ident, name=name, person=person, title_zh=title_zh, title_en=title_en, household=household)
     tx.session.add(staff)
     tx.session.flush()
     for role, area in roles:

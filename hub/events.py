@@ -82,6 +82,19 @@ class GatewayChanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeviceChanged(Event):
+    """A gateway says that one of its devices no longer answers, or answers again."""
+
+    device: str
+    hut: str | None
+    area: str
+    state: str
+
+    def subject(self) -> str:
+        return self.device
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReadingBound(Event):
     """A reading was tied to a person (or to a guest, for ever to nobody)."""
 

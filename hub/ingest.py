@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 QUEUE_FRAMES_MAX = 10_000  # about 2 s of the whole city at peak; beyond that the gateways should hold them
 BATCH_FRAMES_MAX = 1_000  # one commit of 1,000 is within a few per cent of the best rate and still only ~40 ms
 COMMIT_RETRY_S = 0.5  # disk full, locked, database away: keep the batch, acknowledge nothing, try again
+IDLE_LOOK_S = 0.01
 Glimpse = Callable[[Arrival], None]
 
 
@@ -67,6 +68,7 @@ class Ingest:
         self._batch_max = batch_frames_max
         self._unacknowledged: dict[str, str] = {}  # delivery name -> what singles it out, while not settled
         self._sending: set[asyncio.Task[None]] = set()
+        self._busy = False
         self.meter = Meter(clock)
         self.glimpses: list[Glimpse] = []
         self.links: list[Callable[[str, str, bool], None]] = []
@@ -93,9 +95,16 @@ class Ingest:
         """Commit batches for ever."""
         while True:
             batch = [await self._queue.get()]
+            self._busy = True
             while len(batch) < self._batch_max and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             await self._settle(batch)
+            self._busy = False
+
+    async def idle(self) -> None:
+        """Wait until what was queued is settled: the hub's part of a clean stop."""
+        while self._busy or not self._queue.empty():
+            await self._clock.sleep(IDLE_LOOK_S)
 
     async def drain(self) -> None:
         """Commit what is queued and return: the last step before the store closes."""
@@ -314,7 +323,7 @@ def _row(tx: Tx, arrival: Arrival) -> dict[str, Any]:
         "t_effective_ms": to_ms(arrival.effective.at),
         "t_basis": arrival.effective.basis,
         "late": arrival.effective.late,
-        "profile": arrival.device.profile.ref,
+        "profile": arrival.profile,
         "codec": arrival.codec,
         "serial": arrival.device.serial,
         "firmware": arrival.device.firmware,

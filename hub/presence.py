@@ -17,7 +17,8 @@ from sqlmodel import Field, SQLModel
 from devices import topics
 from hub.arrival import Arrival, Note
 from hub.db import Read, Tx
-from hub.events import GatewayChanged
+from hub.events import DeviceChanged, GatewayChanged
+from hub.registry import Device
 from hub.types import UtcTime
 
 CLOCK_WRONG_S = 120  # devices.md 7.3: beyond it the device's own time is not believed
@@ -40,7 +41,8 @@ class GatewayPresence(SQLModel, table=True):
 class DevicePresence(SQLModel, table=True):
     __tablename__ = "presence_device"
     device: str = Field(primary_key=True, max_length=64)
-    seen: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    seen: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+    gone: bool = Field(default=False)  # its gateway reported that it no longer answers
     failed_in_a_row: int = Field(default=0)
     clock_offset_s: int | None = Field(default=None)
 
@@ -50,14 +52,17 @@ class Heard:
     """What is known of one device."""
 
     seen: datetime | None
-    failed_in_a_row: int
-    clock_offset_s: int | None
+    failed_in_a_row: int = 0
+    clock_offset_s: int | None = None
+    gone: bool = False
 
 
 def device_state(gateway_state: str, heard: Heard | None, offline_after_s: int, now: datetime) -> str:
     """The one decision. A dead line outweighs everything; then the clock, then repeated failures, then silence."""
     if gateway_state in ("offline", "asleep"):
         return gateway_state
+    if heard is not None and heard.gone:
+        return "offline"
     if heard is None or heard.seen is None:
         return "never-seen"
     if gateway_state == "never-seen":
@@ -73,9 +78,11 @@ def device_state(gateway_state: str, heard: Heard | None, offline_after_s: int, 
 
 def note(tx: Tx, said: Note) -> None:
     """Keep what a gateway published about itself. Births and states that make no sense are ignored: they carry no data."""
+    body = _object(said.payload)
+    if isinstance(said.topic, topics.TwinReported):
+        _twin(tx, said.topic, body)
     if not isinstance(said.topic, topics.Birth | topics.State):
         return
-    body = _object(said.payload)
     row = _gateway(tx, said.topic.gateway)
     row.seen = said.received
     if isinstance(said.topic, topics.Birth):
@@ -90,6 +97,20 @@ def note(tx: Tx, said: Note) -> None:
     if state is not None and not stale:
         _move(tx, row, state, said)
     tx.session.add(row)
+
+
+def _twin(tx: Tx, topic: topics.TwinReported, body: dict[str, object]) -> None:
+    """The gateway's own word on one of its devices."""
+    known = tx.session.get(Device, topic.device)
+    if known is None or known.gateway != topic.gateway or body.get("s") not in ("online", "offline"):
+        return
+    row = tx.session.get(DevicePresence, topic.device) or DevicePresence(device=topic.device)
+    gone = body["s"] == "offline"
+    if row.gone != gone:
+        row.gone = gone
+        tx.session.add(row)
+        tx.emit(DeviceChanged, device=topic.device, hut=known.hut, area=topic.area, state=str(body["s"]))
+        tx.touch("operations.huts", "all")
 
 
 def _gateway(tx: Tx, gateway: str) -> GatewayPresence:
@@ -112,14 +133,13 @@ def hear(tx: Tx, arrivals: list[Arrival]) -> None:
         newest.setdefault(arrival.device.id, []).append(arrival)
     for device, heard in newest.items():
         row = tx.session.get(DevicePresence, device) or DevicePresence(device=device, seen=heard[-1].t_received)
-        row.seen = max(row.seen, heard[-1].t_received)
+        row.seen = max(row.seen or heard[-1].t_received, heard[-1].t_received)
+        row.gone = False  # who speaks is there, whatever its gateway said before
         for arrival in heard:
             row.failed_in_a_row = 0 if arrival.quality != "bad" else row.failed_in_a_row + 1
             offset = arrival.effective.offset
-            # Only a direct line shows the clock: a record held back in an outbox is old, not wrong.
-            if (offset is not None and arrival.t_gateway is None) or (
-                offset is not None and arrival.effective.basis in ("device", "device_adjusted", "gateway")
-            ):
+            # A device far behind its gateway may only be telling an old record; ahead of it, its clock is wrong.
+            if offset is not None:
                 row.clock_offset_s = max(-(2**31), min(2**31 - 1, int(offset.total_seconds())))
         tx.session.add(row)
     if newest:
@@ -132,7 +152,7 @@ def gateways(read: Read) -> Mapping[str, GatewayPresence]:
 
 def heard(read: Read) -> Mapping[str, Heard]:
     rows = read.session.execute(select(DevicePresence)).scalars()
-    return {row.device: Heard(row.seen, row.failed_in_a_row, row.clock_offset_s) for row in rows}
+    return {row.device: Heard(row.seen, row.failed_in_a_row, row.clock_offset_s, row.gone) for row in rows}
 
 
 def _object(payload: bytes) -> dict[str, object]:

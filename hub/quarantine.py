@@ -33,7 +33,7 @@ HUB_SENTENCES = {
     "other-area": N_("The gateway is registered in another area than the topic names"),
     "not-active": N_("The device {device} is not in use (state: {state})"),
     "conflict": N_("A reading of this device with this identity but other content is stored already"),
-    "not-expected": N_("The profile {profile} of this device does not speak {codec}"),
+    "no-profile": N_("The device {device} has no profile, so its frames cannot be read; give it one"),
 }
 
 

@@ -65,7 +65,7 @@ class Device(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=64)
     gateway: str = Field(foreign_key="gateway.id", max_length=64, index=True)
     hut: str | None = Field(default=None, foreign_key="hut.id", max_length=64, index=True)
-    profile: str = Field(max_length=64)
+    profile: str | None = Field(default=None, max_length=64)  # None: stands in the hut, sends no readings yet
     kind: str = Field(max_length=16)
     zh: str = Field(max_length=64)
     en: str = Field(max_length=64)
@@ -102,7 +102,7 @@ class KnownDevice:
     serial: str | None
     firmware: str | None
     calibration: str | None
-    profile: Profile
+    profile: Profile | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +155,11 @@ class Registry:
         after = self._view.accounts
         return {user for user, entry in before.items() if after.get(user) != entry}
 
+    def look(self) -> None:
+        """The same without a loop: the command line, and the demo's seed."""
+        self._version = self._store.read_now(_stamp)
+        self._view = self._store.read_now(_load)
+
     async def follow(self, door: Door | None) -> None:
         """Keep up with changes for ever; cut the connections of whoever was revoked or rotated."""
         while True:
@@ -190,7 +195,7 @@ def _load(read: Read) -> _View:
             row.serial,
             row.firmware,
             row.calibration,
-            profiles[row.profile],
+            profiles.get(row.profile or ""),
         )
         for row in read.session.execute(select(Device)).scalars()
     }
@@ -292,21 +297,25 @@ def add_device(
     tx: Tx,
     ident: str,
     gateway: str,
-    profile: str,
+    profile: str | None,
     zh: str = "",
     en: str = "",
     *,
+    kind: str = "",
     serial: str | None = None,
-    **extra: str | None,
+    upkeep: str | None = None,
+    calibration_due: date | None = None,
 ) -> Device:
-    """Enter a device behind a gateway. Its profile owns codec, units and ranges."""
+    """Enter a device behind a gateway. Its profile owns codec, units and ranges; without one it may only stand there."""
     _check_id(ident)
     behind = tx.session.get(Gateway, gateway)
     if behind is None:
         raise NotFound(_("There is no such gateway; add it first"))
-    known = all_profiles().get(profile)
-    if known is None:
+    known = all_profiles().get(profile) if profile else None
+    if profile and known is None:
         raise Refused(_("No device profile is named {profile}").format(profile=profile))
+    if known is None and not kind:
+        raise Refused(_("A device without a profile needs a kind"))
     if tx.session.get(Device, ident) is not None:
         raise Conflict(_("There is a device of this name already"))
     device = Device(
@@ -314,11 +323,12 @@ def add_device(
         gateway=gateway,
         hut=behind.hut,
         profile=profile,
-        kind=known.kind,
-        zh=zh or known.title_zh,
-        en=en or known.title_en,
+        kind=known.kind if known else kind,
+        zh=zh or (known.title_zh if known else kind),
+        en=en or (known.title_en if known else kind),
         serial=serial,
-        **extra,
+        upkeep=upkeep,
+        calibration_due=calibration_due,
     )
     tx.session.add(device)
     tx.session.flush()

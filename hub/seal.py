@@ -34,9 +34,8 @@ class Seal:
         self._mark_key = key[KEY_BYTES:]
 
     @classmethod
-    def open(cls, folder: Path) -> Seal:
-        """Read `keys/seal.key` of a data folder, or make it (mode 600) when the folder is new."""
-        path = folder / "keys" / "seal.key"
+    def open(cls, path: Path) -> Seal:
+        """Read the key file, or make it (mode 600) where there is none yet."""
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -128,7 +128,8 @@ def _presence_device() -> None:
     op.create_table(
         "presence_device",
         sa.Column("device", sa.String(length=64), nullable=False),
-        sa.Column("seen", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("gone", sa.Boolean(), nullable=False),
         sa.Column("failed_in_a_row", sa.Integer(), nullable=False),
         sa.Column("clock_offset_s", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("device", name=op.f("pk_presence_device")),
@@ -382,7 +383,7 @@ def _device() -> None:
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("gateway", sa.String(length=64), nullable=False),
         sa.Column("hut", sa.String(length=64), nullable=True),
-        sa.Column("profile", sa.String(length=64), nullable=False),
+        sa.Column("profile", sa.String(length=64), nullable=True),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("zh", sa.String(length=64), nullable=False),
         sa.Column("en", sa.String(length=64), nullable=False),

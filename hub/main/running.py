@@ -1,0 +1,103 @@
+"""Run a hub: door, ingest, web and jobs in one supervised program, and stop it in the right order.
+
+Stop order: not ready -> the door takes nothing new -> what is queued is committed and acknowledged -> sockets close ->
+the store closes. A job that fails is restarted after a pause; while it is down, `/readyz` says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from hub.broker.server import Broker
+from hub.mqtt import PahoDoor
+from hub.services import Services
+from hub.settings import Settings
+from web.app import create_app
+from web.serve import HttpServer
+
+log = logging.getLogger(__name__)
+RESTART_PAUSE_S = 1.0
+STOP_GRACE_S = 1.5  # of the 3 s within which Ctrl-C ends everything
+
+
+@dataclass
+class Running:
+    """A hub at work, and where to find it."""
+
+    services: Services
+    http: HttpServer | None = None
+    door: Broker | PahoDoor | None = None
+    mqtt_address: tuple[str, int] | None = None
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    down: dict[str, str] = field(default_factory=dict)  # job -> why it is being restarted
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def start(self, settings: Settings, roles: tuple[str, ...] = ("all",)) -> None:
+        """Bring everything up; returns when all doors are open."""
+        await self.services.registry.load()
+        if _carries(roles, "front") or _carries(roles, "ingest"):
+            await self._open_door(settings, roles)
+        if _carries(roles, "ingest"):
+            self._keep("ingest", self.services.ingest.run)
+        self._keep("registry", lambda: self.services.registry.follow(self.services.door))
+        for module in self.services.modules:
+            for job in module.jobs:
+                if _carries(roles, job.role):
+                    self._keep(f"{module.name}.{job.name}", lambda run=job.run: run(self.services))
+        if _carries(roles, "web"):
+            app = create_app(self.services)
+            app.state.down = self.down
+            self.http = HttpServer(app, settings.http_host, settings.http_port)
+            self._tasks.append(asyncio.create_task(self.http.run(self.stop), name="http"))
+            await self.http.started()
+
+    async def _open_door(self, settings: Settings, roles: tuple[str, ...]) -> None:
+        services = self.services
+        if settings.mqtt_url:
+            self.door = PahoDoor(str(settings.mqtt_url), services.ingest, services.clock, services.rng)
+            await self.door.start()
+        else:
+            self.door = Broker(services.registry, services.ingest, services.clock, services.rng)
+            self.mqtt_address = await self.door.listen(settings.mqtt_host, settings.mqtt_port)
+        services.door = services.ingest.door = self.door
+
+    def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(self._supervise(name, run), name=name))
+
+    async def _supervise(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await run()
+                return
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                self.down[name] = type(error).__name__
+                log.exception("a job failed and will be started again", extra={"job": name})
+            await self.services.clock.sleep(RESTART_PAUSE_S)
+            self.down.pop(name, None)
+
+    async def finish(self) -> None:
+        """Stop all of it, losing nothing that was acknowledged."""
+        self.stop.set()
+        if self.door is not None:
+            self.door.hush()
+            with suppress(TimeoutError):  # a disk that refuses for ever must not hold the stop; it was not acknowledged
+                await asyncio.wait_for(self.services.ingest.idle(), STOP_GRACE_S)
+            await self.door.stop()
+        keeping = [task for task in self._tasks if task.get_name() != "http"]
+        for task in keeping:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        await self.services.net.aclose()
+        self.services.store.close()
+
+
+def _carries(roles: tuple[str, ...], role: str) -> bool:
+    return "all" in roles or role in roles

@@ -1,0 +1,108 @@
+"""Put the hub together: ports, store, slices, front door, web, jobs. Nothing here decides anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from hub import migrations
+from hub.access import Permissions
+from hub.bus import Bus
+from hub.clock import Clock, SystemClock
+from hub.db import Store
+from hub.feed import Feed
+from hub.ingest import Ingest
+from hub.module import Module, discover
+from hub.registry import Registry
+from hub.rng import Rng, SystemRng
+from hub.seal import Seal
+from hub.services import Services
+from hub.settings import Settings
+from web.render import make_render
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Time and chance; the tests hand in their own."""
+
+    clock: Clock
+    rng: Rng
+
+
+REAL = Ports(SystemClock(), SystemRng())
+
+
+def open_store(settings: Settings, ports: Ports = REAL, bus: Bus | None = None) -> Store:
+    """The store of a data folder at the newest version; made when it is new."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    seal = Seal.open(settings.keys)
+    store = Store(settings.database, seal=seal, clock=ports.clock, rng=ports.rng, bus=bus)
+    migrations.upgrade(store)
+    return store
+
+
+def modules_for(*, demo: bool) -> tuple[Module, ...]:
+    return tuple(module for module in discover() if demo or not module.demo_only)
+
+
+def wired_bus(modules: tuple[Module, ...]) -> Bus:
+    bus = Bus()
+    for module in modules:
+        for kind, listener in module.listeners:
+            bus.on(kind, listener)
+    return bus
+
+
+def services(settings: Settings, *, demo: bool = False, ports: Ports = REAL, store: Store | None = None) -> Services:
+    """Everything a page, a listener or a job is handed, wired and ready; nothing runs yet."""
+    modules = modules_for(demo=demo)
+    if store is None:
+        store = open_store(settings, ports, wired_bus(modules))
+    render = make_render(modules, settings.state_dir)
+    feed = Feed(store, [topic for module in modules for topic in module.topics], render, ports.clock)
+    store.bus.observe(feed.committed)
+    registry = Registry(store, ports.clock)
+    ingest = Ingest(
+        store,
+        registry,
+        ports.clock,
+        ports.rng,
+        queue_frames_max=settings.ingest_queue_frames_max,
+        batch_frames_max=settings.ingest_batch_frames_max,
+    )
+    for module in modules:
+        for glimpse in module.glimpses:
+            ingest.glimpses.append(lambda arrival, show=glimpse: show(feed, arrival))
+    return Services(
+        store=store,
+        feed=feed,
+        registry=registry,
+        ingest=ingest,
+        clock=ports.clock,
+        rng=ports.rng,
+        net=httpx.AsyncClient(timeout=settings.channel_timeout_s, follow_redirects=False, trust_env=False),
+        permissions=Permissions(module.permissions or {} for module in modules),
+        modules=modules,
+        render=render,
+        data=Path(settings.data_dir),
+        config=config(settings),
+        demo=demo,
+    )
+
+
+def config(settings: Settings) -> dict[str, str]:
+    """What slices and channels may know of the settings, as text by dotted name."""
+    return {
+        "public_url": settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
+        "kiosk_idle_s": str(settings.kiosk_idle_s),
+        "kiosk_warning_s": str(settings.kiosk_warning_s),
+        "outbox_lease_s": str(settings.outbox_lease_s),
+        "delivery_attempts_max": str(settings.delivery_attempts_max),
+        "channel_timeout_s": str(settings.channel_timeout_s),
+        "wechat.base_url": settings.wechat_url,
+        "wechat.appid": settings.wechat_app_id,
+        "wechat.secret": str(settings.wechat_secret),
+        "wechat.token": str(settings.wechat_token),
+    }
