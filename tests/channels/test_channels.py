@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import logging
@@ -9,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 import channels
 from channels.base import RETRACTION, Address, Addressed, Channel, Dead, Delivery, Message, Outcome, Rendered, Retry
 from channels.proof import Exchange, Step
+from hub.i18n import read_po
 
 NOW = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
 FOUND = channels.discover()
@@ -122,6 +125,33 @@ def test_time_outs_and_server_faults_are_retried_and_refused_requests_are_dead(n
             assert exchange.outcome.why
             kinds["4xx"] = True
     assert all(kinds.values()), f"no exchange recorded for {kinds}"
+
+
+def test_a_file_laid_in_the_folder_is_a_channel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(channels, "__path__", [*channels.__path__, str(tmp_path)])
+    (tmp_path / "loudspeaker_for_a_test.py").write_text("CHANNEL_NAME = 'loudspeaker'\n", encoding="utf-8")
+    (tmp_path / "library_is_missing.py").write_text("import a_library_nobody_has\n", encoding="utf-8")
+    assert channels.discover().keys() == FOUND.keys() | {"loudspeaker"}
+    assert [record.getMessage() for record in caplog.records] == ["channel left out, its library is not installed"]
+    (tmp_path / "loudspeaker_again_for_a_test.py").write_text("CHANNEL_NAME = 'loudspeaker'\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="two channel files"):
+        channels.discover()
+
+
+def test_every_reason_an_operator_may_read_has_a_chinese_translation() -> None:
+    folder = Path(channels.__file__).parent
+    known = read_po((folder / "locale" / "zh.po").read_text(encoding="utf-8"))
+    said = {idle(name).title for name in FOUND}
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                place = {"Retry": 1, "Rule": 1, "Dead": 0, "_Dead": 0, "AddressGone": 0, "Skip": 0}.get(node.func.id)
+                if place is not None and len(node.args) > place and isinstance(node.args[place], ast.Constant):
+                    said.add(node.args[place].value)  # type: ignore[attr-defined]
+    assert len(said) > 40
+    assert not said - known.keys()
 
 
 @pytest.mark.parametrize("name", FOUND)
