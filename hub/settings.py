@@ -73,7 +73,7 @@ class Settings:
     database_url: Secret = knob(UNSET, "empty: SQLite in data_dir; or postgresql+psycopg://user:word@host/name")
     data_dir: Path = knob(STATE / "data", "the database and its key; back the two up apart")
     state_dir: Path = knob(STATE, "what can be made again at any time: font, seed stores")
-    key_file: str = knob("", "the sealing key, outside the database and its backup; empty: data_dir/linli.key")
+    key_file: str = knob("", "the sealing key, outside the database and its backup; empty: data_dir/keys/seal.key")
 
     # Ingest
     ingest_queue_frames_max: int = knob(10_000, "about 2 s of a whole city's flood; beyond it gateways hold", low=1)
@@ -96,9 +96,12 @@ class Settings:
     wechat_app_id: str = knob("", "the official account's app id")
     wechat_secret: Secret = knob(UNSET, "the official account's app secret")
     wechat_token: Secret = knob(UNSET, "the word that signs WeChat's callbacks")
+    wechat_aes_key: Secret = knob(UNSET, "EncodingAESKey; set: plain callbacks are refused")
+    wechat_template_id: str = knob("", "the notice template the account was granted")
+    wechat_template_fields: str = knob("", "which field of that template holds what; empty: the channel's own default")
 
     # The demo
-    seed: int = knob(7, "the demo community is the same for everyone who reads about it", low=0)
+    seed: int = knob(1, "the demo community is the same for everyone who reads about it", low=0)
     speed: float = knob(1.0, "1 is a real day; 60 makes an hour of the community a minute", low=0.1, high=3600)
 
     # The process
@@ -114,7 +117,7 @@ class Settings:
 
     @property
     def keys(self) -> Path:
-        return Path(self.key_file) if self.key_file else self.data_dir / "linli.key"
+        return Path(self.key_file) if self.key_file else self.data_dir / "keys" / "seal.key"
 
     def describe(self) -> list[Knob]:
         rows = []

@@ -156,7 +156,9 @@ def gateway_create(
 @gateway.command("rotate")
 def gateway_rotate(ident: str, as_json: AsJson = False, data: Data = None, database: Database = None) -> None:
     """A new password; connections under the old one are cut."""
-    _once({"user": ident, "password": _write(data, database, lambda tx: registry.rotate_credential(tx, ident))}, as_json)
+    _once(
+        {"user": ident, "password": _write(data, database, lambda tx: registry.rotate_credential(tx, ident))}, as_json
+    )
 
 
 @gateway.command("revoke")

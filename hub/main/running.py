@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from web.app import create_app
+from web.serve import HttpServer
+
 from hub.broker.server import Broker
 from hub.mqtt import PahoDoor
 from hub.services import Services
 from hub.settings import Settings
-from web.app import create_app
-from web.serve import HttpServer
 
 log = logging.getLogger(__name__)
 RESTART_PAUSE_S = 1.0
@@ -51,9 +52,13 @@ class Running:
         if _carries(roles, "web"):
             app = create_app(self.services)
             app.state.down = self.down
-            self.http = HttpServer(app, settings.http_host, settings.http_port)
-            self._tasks.append(asyncio.create_task(self.http.run(self.stop), name="http"))
-            await self.http.started()
+            self.http = HttpServer(self.services, app, host=settings.http_host, port=settings.http_port)
+            serving = asyncio.create_task(self.http.run(self.stop), name="http")
+            self._tasks.append(serving)
+            opened = asyncio.create_task(self.http.started.wait(), name="http-opened")
+            await asyncio.wait({serving, opened}, return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()
 
     async def _open_door(self, settings: Settings, roles: tuple[str, ...]) -> None:
         services = self.services

@@ -28,7 +28,14 @@ FRESH_DAYS = 7  # an older history would end in a gap that every chart shows
 CREDENTIALS = "demo.json"
 Progress = Callable[[str], None]
 _ROOT = Path(__file__).resolve().parent.parent.parent
-_MAKES_IT = ("hub/main/seed*.py", "hub/*.py", "hub/civic/**/*", "hub/migrations/versions/*.py", "simulators/*.py", "devices/**/*")
+_MAKES_IT = (
+    "hub/main/seed*.py",
+    "hub/*.py",
+    "hub/civic/**/*",
+    "hub/migrations/versions/*.py",
+    "simulators/*.py",
+    "devices/**/*",
+)
 
 
 @dataclass(frozen=True, slots=True)

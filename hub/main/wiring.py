@@ -95,14 +95,15 @@ def services(settings: Settings, *, demo: bool = False, ports: Ports = REAL, sto
 def config(settings: Settings) -> dict[str, str]:
     """What slices and channels may know of the settings, as text by dotted name."""
     return {
-        "public_url": settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
+        "site.url": settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
         "kiosk_idle_s": str(settings.kiosk_idle_s),
         "kiosk_warning_s": str(settings.kiosk_warning_s),
-        "outbox_lease_s": str(settings.outbox_lease_s),
-        "delivery_attempts_max": str(settings.delivery_attempts_max),
-        "channel_timeout_s": str(settings.channel_timeout_s),
-        "wechat.base_url": settings.wechat_url,
+        "outbox.lease_s": str(settings.outbox_lease_s),
+        "wechat.api_base": settings.wechat_url,
         "wechat.appid": settings.wechat_app_id,
         "wechat.secret": str(settings.wechat_secret),
         "wechat.token": str(settings.wechat_token),
+        "wechat.aes_key": str(settings.wechat_aes_key),
+        "wechat.template_id": settings.wechat_template_id,
+        "wechat.template_fields": settings.wechat_template_fields,
     }

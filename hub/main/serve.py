@@ -1,0 +1,41 @@
+"""`linli serve`: the hub for real use. No simulators, no demo logins, no stage."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+from rich.console import Console
+
+from hub.logs import configure
+from hub.main import wiring
+from hub.main.running import Running
+from hub.settings import Settings
+
+
+async def _serve(settings: Settings, roles: tuple[str, ...], console: Console) -> None:
+    stop = asyncio.Event()
+
+    def asked() -> None:
+        if stop.is_set():
+            os._exit(130)  # the second Ctrl-C means now
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, asked)
+    hub = Running(wiring.services(settings))
+    await hub.start(settings, roles)
+    if hub.http is not None:
+        console.print(f"web {hub.http.url}")
+    if hub.mqtt_address is not None:
+        console.print(f"mqtt {hub.mqtt_address[0]}:{hub.mqtt_address[1]}")
+    try:
+        await stop.wait()
+    finally:
+        await hub.finish()
+
+
+def run(settings: Settings, *, roles: tuple[str, ...] = ("all",)) -> None:
+    configure(settings.log_level)
+    asyncio.run(_serve(settings, roles, Console(stderr=True, highlight=False)))
