@@ -1,8 +1,8 @@
 """The sans-I/O codec: bytes in as they come, packets out. It never touches a socket and never waits.
 
-    parser = Parser(packet_bytes_max, connect_bytes_max)   # the first packet must be CONNECT; its version holds
-    packets = parser.feed(data)
-    if parser.error: ...                                   # `packets` holds what stood before the bad bytes
+parser = Parser(packet_bytes_max, connect_bytes_max)   # the first packet must be CONNECT; its version holds
+packets = parser.feed(data)
+if parser.error: ...                                   # `packets` holds what stood before the bad bytes
 """
 
 from __future__ import annotations

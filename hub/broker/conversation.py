@@ -351,10 +351,6 @@ class Conversation:
         told = self.welcome and self.version == 5 and reason is not None
         self.line.close(encode(Disconnect(reason or 0), 5) if told else b"")
 
-    def fail(self) -> None:
-        self.end(reasons.UNSPECIFIED)
-        self.line.abort()
-
     async def finish(self) -> None:
         """The line is gone and all its packets are taken: publish the will, give the session free. Once."""
         self.over = True

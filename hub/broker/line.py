@@ -112,13 +112,20 @@ class Line(asyncio.BufferedProtocol):
         if transport is not None and not transport.is_closing():
             if last:
                 transport.write(last)
-            if linger and transport.can_write_eof():
-                transport.write_eof()
-                self._loop.call_later(self._broker.limits.linger_s, transport.abort)
-            else:
-                transport.close()
+            self._leave(transport, linger)
             self._balance()
         self._wake()
+
+    def _leave(self, transport: asyncio.Transport, linger: bool) -> None:
+        self._loop.call_later(self._broker.limits.linger_s, transport.abort)
+        # asyncio would end a full buffer's line later, in a callback where a reset peer is an unhandled error.
+        if linger and transport.can_write_eof() and not transport.get_write_buffer_size():
+            try:
+                transport.write_eof()
+            except OSError:  # the peer has reset the line meanwhile
+                transport.abort()
+        else:
+            transport.close()
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -175,7 +182,7 @@ class Line(asyncio.BufferedProtocol):
                 await self._take_all()
             except Exception as error:  # a fault on one line must never stop the others
                 self._broker.fault(self.id, error)
-                self.talk.fail()
+                self.talk.end(reasons.UNSPECIFIED)
             if self._closing:
                 await self.talk.finish()
         except Exception as error:

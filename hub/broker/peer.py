@@ -19,27 +19,28 @@ PBKDF2_ROUNDS = 101
 
 
 def mosquitto_config(
-    accounts: Iterable[tuple[Account, str]], port: int, data: Path, rng: Rng, *, host: str = "127.0.0.1"
+    accounts: Iterable[tuple[Account, str]], port: int, data: Path, rng: Rng, *, host: str = "127.0.0.1", user: str = ""
 ) -> dict[str, str]:
     """File name -> text, to be written into the folder `data` (mode 0600: mosquitto reads them as its own user).
 
     Start it with `mosquitto -c DATA/mosquitto.conf`. Sessions and queues survive a clean restart; after a crash they
-    may not (promises.md M3), which is why gateways trim their outbox by our receipt alone.
+    may not (promises.md M3), which is why gateways trim their outbox by our receipt alone. Started by root, mosquitto
+    becomes `user`, its own account `mosquitto` unless told otherwise; that account must be able to read the folder.
     """
     listed = list(accounts)
     return {
-        "mosquitto.conf": _config(port, data, host),
+        "mosquitto.conf": _config(port, data, host, user),
         "passwords": "".join(f"{account.id}:{password_hash(secret, rng)}\n" for account, secret in listed),
         "acl": "\n".join(acl_of(account) for account, _ in listed),
     }
 
 
 def write_mosquitto_config(
-    accounts: Iterable[tuple[Account, str]], port: int, data: Path, rng: Rng, *, host: str = "127.0.0.1"
+    accounts: Iterable[tuple[Account, str]], port: int, data: Path, rng: Rng, *, host: str = "127.0.0.1", user: str = ""
 ) -> Path:
     """Writes the files and returns the path of mosquitto.conf."""
     data.mkdir(parents=True, exist_ok=True)
-    for name, content in mosquitto_config(accounts, port, data, rng, host=host).items():
+    for name, content in mosquitto_config(accounts, port, data, rng, host=host, user=user).items():
         path = data / name
         path.write_text(content)
         path.chmod(0o600)
@@ -62,9 +63,10 @@ def acl_of(account: Account) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _config(port: int, data: Path, host: str) -> str:
+def _config(port: int, data: Path, host: str, user: str) -> str:
     return "\n".join(
         (
+            *((f"user {user}",) if user else ()),
             "per_listener_settings false",
             f"listener {port} {host}",
             "allow_anonymous false",

@@ -68,6 +68,7 @@ class Broker:
         self._boot = rng.token(4).hex()
         self._numbers = 0
         self._lines: set[Line] = set()
+        self._empty = asyncio.Event()
         self._live: dict[Session, Conversation] = {}
         self._sessions: dict[Name, Session] = {}
         self._connected: Counter[str] = Counter()  # live connections by account
@@ -126,6 +127,8 @@ class Broker:
         await asyncio.gather(*(line.drain(STOP_S) for line in lines))
         for line in lines:
             line.abort()
+        if self._lines:
+            await asyncio.wait({asyncio.create_task(self._empty.wait())}, timeout=STOP_S)
         self._servers.clear()
         self._sweeper = None
 
@@ -162,12 +165,15 @@ class Broker:
 
     def opened(self, line: Line) -> None:
         self._lines.add(line)
+        self._empty.clear()
         self.counters.connections_opened += 1
         if self._stopping or self.hushed or len(self._lines) > self.limits.connections_max:
             line.talk.end(None)
 
     def closed(self, line: Line) -> None:
         self._lines.discard(line)
+        if not self._lines:
+            self._empty.set()
 
     def fault(self, line_id: str, error: Exception) -> None:
         """Never the exception's text: it may quote what somebody sent."""
