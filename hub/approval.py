@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, delete, select
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from hub.access import Subject
 from hub.db import Read, Tx
@@ -37,7 +37,7 @@ def content_hash(content: dict[str, Any]) -> str:
 
 
 def signatures(read: Read, subject: str) -> list[Signature]:
-    rows = read.session.execute(select(Signature).where(Signature.subject == subject).order_by(Signature.at))  # type: ignore[arg-type]
+    rows = read.session.execute(select(Signature).where(col(Signature.subject) == subject).order_by(col(Signature.at)))
     return list(rows.scalars())
 
 
@@ -70,4 +70,4 @@ def sign(
 
 
 def void(tx: Tx, subject: str) -> None:
-    tx.session.execute(delete(Signature).where(Signature.subject == subject))  # type: ignore[arg-type]
+    tx.session.execute(delete(Signature).where(col(Signature.subject) == subject))

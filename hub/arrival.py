@@ -1,7 +1,7 @@
 """Arrival: one uplink read to the end, pure: topic, registry, codec, quality, identity, effective time.
 
-An uplink gives arrivals (will become readings), poisons (quarantine), or a note (birth, state, twin, done). No session, no
-clock; what varies comes in as arguments, so a frame can be walked through in a test by hand.
+An uplink gives arrivals (will become readings), poisons (quarantine), or a note (birth, state, twin, done). No
+session, no clock; what varies comes in as arguments, so a frame can be walked through in a test by hand.
 """
 
 from __future__ import annotations

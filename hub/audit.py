@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import BigInteger, Column, Text, func, insert, select, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from hub.events import Event, ReadingsStored
 from hub.types import UtcTime
@@ -66,7 +66,9 @@ def record(tx: Tx) -> None:
         return
     if tx.session.get_bind().dialect.name == "postgresql":
         tx.session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_AUDIT_LOCK})
-    last = tx.session.execute(select(AuditRow.seq, AuditRow.hash).order_by(AuditRow.seq.desc()).limit(1)).first()  # type: ignore[attr-defined]
+    last = tx.session.execute(
+        select(col(AuditRow.seq), col(AuditRow.hash)).order_by(col(AuditRow.seq).desc()).limit(1)
+    ).first()
     seq, previous = (last[0], last[1]) if last else (0, GENESIS)
     rows = []
     for event in events:
@@ -79,7 +81,7 @@ def record(tx: Tx) -> None:
 def verify(read: Read) -> int | None:
     """The first sequence number where the chain breaks, or None when it is whole."""
     previous, expected = GENESIS, 1
-    for row in read.session.execute(select(AuditRow).order_by(AuditRow.seq)).scalars():  # type: ignore[arg-type]
+    for row in read.session.execute(select(AuditRow).order_by(col(AuditRow.seq))).scalars():
         body = {
             "id": row.id,
             "at": row.at.isoformat(),

@@ -12,9 +12,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import CursorResult, Engine, Executable, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlmodel import Session, SQLModel
 
@@ -100,6 +100,10 @@ class Tx(Read):
             self._cause = before
         return made
 
+    def change(self, statement: Executable) -> int:
+        """Run an UPDATE or DELETE; gives the number of rows it met."""
+        return cast("CursorResult[Any]", self.session.execute(statement)).rowcount
+
     def touch(self, topic: str, key: str) -> None:
         """The fragment `topic:key` shows something this transaction changed."""
         self.touched.add((topic, key))
@@ -108,7 +112,7 @@ class Tx(Read):
 class Runner(Protocol):
     """Where blocking database work runs: threads in life, inline in the simulation."""
 
-    async def run(self, work: Callable[[], T]) -> T: ...
+    def run(self, work: Callable[[], T]) -> Awaitable[T]: ...
     def close(self) -> None: ...
 
 
@@ -146,8 +150,8 @@ class Store:
             self.engine.dialect.linli_seal = seal  # type: ignore[attr-defined]
             self._readers = self.engine
         writers_max = 1 if self.dialect == "sqlite" else READERS_MAX
-        self._write_runner: Any = InlineRunner() if inline else ThreadRunner("linli-write", writers_max)
-        self._read_runner: Any = InlineRunner() if inline else ThreadRunner("linli-read", READERS_MAX)
+        self._write_runner: Runner = InlineRunner() if inline else ThreadRunner("linli-write", writers_max)
+        self._read_runner: Runner = InlineRunner() if inline else ThreadRunner("linli-read", READERS_MAX)
 
     async def write(self, work: Callable[[Tx], T], actor: Actor = HUB) -> T:
         """Run `work` in one transaction and commit it; then tell the observers. An exception rolls all of it back."""

@@ -1,7 +1,7 @@
 """The directory: area tree, buildings, households, residents, organisations, staff with roles, consent.
 
-Areas are 12-digit division codes with a materialised path; a notice to a district is a path prefix. Names and phones are
-sealed; what one must find them by is an HMAC beside.
+Areas are 12-digit division codes with a materialised path; a notice to a district is a path prefix. Names and phones
+are sealed; what one must find them by is an HMAC beside.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Column, insert, or_, select
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from hub.access import Grant
 from hub.db import Read, Tx
@@ -218,7 +218,9 @@ def hire(
 
 def grants(read: Read, staff: str) -> tuple[Grant, ...]:
     rows = read.session.execute(
-        select(StaffRole.role, Area.path).join(Area, Area.code == StaffRole.area).where(StaffRole.staff == staff)  # type: ignore[arg-type]
+        select(col(StaffRole.role), col(Area.path))
+        .join(Area, col(Area.code) == col(StaffRole.area))
+        .where(col(StaffRole.staff) == staff)
     )
     return tuple(Grant(role, path) for role, path in rows)
 
@@ -235,9 +237,9 @@ def below(read: Read, codes: Sequence[str]) -> list[Area]:
     paths = [area(read, code).path for code in codes]
     if not paths:
         return []
-    rule = or_(*[Area.path == path for path in paths], *[Area.path.startswith(path + "/") for path in paths])  # type: ignore[attr-defined]
+    rule = or_(*[col(Area.path) == path for path in paths], *[col(Area.path).startswith(path + "/") for path in paths])
     rows = read.session.execute(
-        select(Area).where(rule, Area.kind.in_(("community", "village"))).order_by(Area.path)  # type: ignore[attr-defined]
+        select(Area).where(rule, col(Area.kind).in_(("community", "village"))).order_by(col(Area.path))
     )
     return list(rows.scalars())
 
@@ -251,11 +253,13 @@ def resident(read: Read, ident: str) -> Resident:
 
 def resident_by_card(read: Read, card: str) -> Resident | None:
     mark = read.seal.mark(card.strip().upper(), "card")
-    return read.session.execute(select(Resident).where(Resident.card_mark == mark)).scalar_one_or_none()  # type: ignore[arg-type]
+    return read.session.execute(select(Resident).where(col(Resident.card_mark) == mark)).scalar_one_or_none()
 
 
 def members(read: Read, household: str) -> list[Resident]:
-    rows = read.session.execute(select(Resident).where(Resident.household == household).order_by(Resident.born))  # type: ignore[arg-type]
+    rows = read.session.execute(
+        select(Resident).where(col(Resident.household) == household).order_by(col(Resident.born))
+    )
     return list(rows.scalars())
 
 
@@ -290,11 +294,11 @@ def give_consent(tx: Tx, resident_id: str, purpose: str, version: str, basis: st
 
 def has_consent(read: Read, resident_id: str, purpose: str, version: str) -> bool:
     rows = read.session.execute(
-        select(Consent.id).where(  # type: ignore[call-overload]
-            Consent.resident == resident_id,
-            Consent.purpose == purpose,
-            Consent.version == version,
-            Consent.withdrawn_at.is_(None),  # type: ignore[union-attr]
+        select(col(Consent.id)).where(
+            col(Consent.resident) == resident_id,
+            col(Consent.purpose) == purpose,
+            col(Consent.version) == version,
+            col(Consent.withdrawn_at).is_(None),
         )
     )
     return rows.first() is not None

@@ -1,7 +1,7 @@
 """The one vocabulary of domain events: frozen, each with an id, a cause, an actor and on whose behalf.
 
-Following `cause` from event to event walks a TV notice back to the frame that made it. A slice may add events of its own
-in its folder; those that several rooms hear stand here.
+Following `cause` from event to event walks a TV notice back to the frame that made it. A slice may add events of its
+own in its folder; those that several rooms hear stand here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Ingest: bounded queue -> read -> group commit -> acknowledge.
 
-A batch is whatever arrived while the last one was being committed (cap 1,000), in one transaction: readings, quarantine,
-outbox receipts, presence, and all that listeners decide. Only after its commit is anything acknowledged. When the queue
-is full, `put` waits: the door stops reading, the gateway keeps its message. Nothing is dropped.
+A batch is whatever arrived while the last one was being committed (cap 1,000), in one transaction: readings,
+quarantine, outbox receipts, presence, and all that listeners decide. Only after its commit is anything acknowledged.
+When the queue is full, `put` waits: the door stops reading, the gateway keeps its message. Nothing is dropped.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col
 
 from devices import topics
 from hub import presence, quarantine, receipts
@@ -109,7 +110,7 @@ class Ingest:
     async def drain(self) -> None:
         """Commit what is queued and return: the last step before the store closes."""
         while not self._queue.empty():
-            batch = []
+            batch: list[Uplink] = []
             while len(batch) < self._batch_max and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             await self._settle(batch)
@@ -156,7 +157,7 @@ class Ingest:
                         log.exception("a glimpse failed", extra={"frame": arrival.frame})
 
     def _unique(self, uplink: Uplink) -> str:
-        """A fresh mark, or the same one for a redelivery the door still holds unacknowledged (devices.md 7.2, case 4)."""
+        """A fresh mark, or the same one for a redelivery still unacknowledged (devices.md 7.2, case 4)."""
         if uplink.delivery is None:
             return self._new_id()
         if uplink.dup and uplink.delivery in self._unacknowledged:
@@ -249,7 +250,7 @@ def _insert(tx: Tx, arrivals: Sequence[Arrival]) -> tuple[list[Arrival], list[Po
     rows = [_row(tx, arrival) for arrival in first.values()]
     kept = set(
         tx.session.execute(
-            insert(Reading).on_conflict_do_nothing(index_elements=["key"]).returning(Reading.key), rows
+            insert(Reading).on_conflict_do_nothing(index_elements=["key"]).returning(col(Reading.key)), rows
         ).scalars()
     )
     fresh = [arrival for arrival in first.values() if arrival.key in kept]
@@ -276,7 +277,9 @@ def _insert_for(tx: Tx) -> Callable[..., Any]:
 def _same(tx: Tx, arrival: Arrival) -> bool:
     """Whether what is stored under this key says the same: same record bytes, or the same values by another codec."""
     stored = tx.session.execute(
-        select(Reading.raw_sha256, Reading.codec, Reading.sealed_values).where(Reading.key == arrival.key)  # type: ignore[call-overload]
+        select(col(Reading.raw_sha256), col(Reading.codec), col(Reading.sealed_values)).where(
+            col(Reading.key) == arrival.key
+        )
     ).one()
     if stored.raw_sha256 == arrival.raw_sha256:
         return True

@@ -1,7 +1,7 @@
 """Signing in: passwords (argon2id), one-time codes, and sessions that live on the server.
 
-A session's token is 256 bits; the store keeps its SHA-256. Each surface family has a session of its own (contracts.md 3), so
-that a kiosk, a phone, a TV and a desk can stand side by side in one browser.
+A session's token is 256 bits; the store keeps its SHA-256. Each surface family has a session of its own (contracts.md
+3), so that a kiosk, a phone, a TV and a desk can stand side by side in one browser.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 from datetime import datetime, timedelta
+from typing import Any
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from sqlalchemy import Column, delete, select, update
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from hub.access import Grant, Subject
 from hub.db import Read, Tx
@@ -70,36 +71,57 @@ def set_password(tx: Tx, name: str, kind: str, subject: str, password: str) -> N
 
 
 def check_password(tx: Tx, name: str, password: str) -> Login | None:
-    """The login the password opens, or None. A wrong try is counted in this same transaction, so do not raise after it."""
+    """The three steps at once; the web takes the slow middle one out of the transaction."""
+    return settle_try(tx, name, proves(password_of(tx, name), password))
+
+
+def password_of(read: Read, name: str) -> str | None:
+    """The stored hash a password must prove. Raises when this login was tried too often."""
+    row = read.session.get(Login, name.strip().lower())
+    if row is None:
+        return None
+    if row.tries >= TRIES_MAX and row.tries_from is not None and read.now() - row.tries_from <= timedelta(minutes=1):
+        raise TooMany(_("Too many wrong passwords; wait a minute and try again"), 60)
+    return row.password
+
+
+def proves(phc: str | None, password: str) -> bool:
+    """Pure and slow on purpose: run it in a thread, never on the writer."""
+    if phc is None:
+        # As slow as a real check, so that the time does not tell which names exist.
+        _kdf(bytes(SALT_BYTES)).derive(password.encode())
+        return False
+    return _verify(phc, password)
+
+
+def settle_try(tx: Tx, name: str, proved: bool) -> Login | None:
+    """Count the try; gives the login when it was proved. A wrong try must be committed, so do not raise after it."""
     row = tx.session.get(Login, name.strip().lower())
     if row is None:
-        # As slow as a real check, so that the time does not tell which names exist.
-        hashed(tx.rng, password)
         return None
     now = tx.now()
     if row.tries_from is None or now - row.tries_from > timedelta(minutes=1):
         row.tries, row.tries_from = 0, now
     if row.tries >= TRIES_MAX:
         raise TooMany(_("Too many wrong passwords; wait a minute and try again"), 60)
-    if not _verify(row.password, password):
-        row.tries += 1
-        tx.session.add(row)
-        return None
-    row.tries = 0
+    row.tries = 0 if proved else row.tries + 1
     tx.session.add(row)
-    return row
+    return row if proved else None
 
 
 def hashed(rng: Rng, password: str) -> str:
     """argon2id in the PHC string form (RFC 9106)."""
-    kdf = Argon2id(
-        salt=rng.token(SALT_BYTES),
+    return _kdf(rng.token(SALT_BYTES)).derive_phc_encoded(password.encode())
+
+
+def _kdf(salt: bytes) -> Argon2id:
+    return Argon2id(
+        salt=salt,
         length=32,
         iterations=ARGON2_ITERATIONS,
         lanes=ARGON2_LANES,
         memory_cost=ARGON2_MEMORY_KIB,
     )
-    return kdf.derive_phc_encoded(password.encode())
 
 
 def _verify(phc: str, password: str) -> bool:
@@ -131,11 +153,11 @@ def open_session(tx: Tx, surface: str, kind: str, subject: str, *, area: str = "
 
 
 def close_session(tx: Tx, token: str) -> None:
-    tx.session.execute(delete(SessionRow).where(SessionRow.token_hash == _hash(token)))  # type: ignore[arg-type]
+    tx.session.execute(delete(SessionRow).where(col(SessionRow.token_hash) == _hash(token)))
 
 
 def close_sessions_of(tx: Tx, subject: str) -> None:
-    tx.session.execute(delete(SessionRow).where(SessionRow.subject == subject))  # type: ignore[arg-type]
+    tx.session.execute(delete(SessionRow).where(col(SessionRow.subject) == subject))
 
 
 def subject_of(read: Read, token: str, surface: str) -> Subject | None:
@@ -143,7 +165,7 @@ def subject_of(read: Read, token: str, surface: str) -> Subject | None:
     row = read.session.get(SessionRow, _hash(token))
     if row is None or row.expires <= read.now() or (row.surface != surface and row.kind != "token"):
         return None
-    base = {
+    base: dict[str, Any] = {
         "id": row.subject,
         "kind": row.kind,
         "surface": row.surface,
@@ -160,11 +182,11 @@ def subject_of(read: Read, token: str, surface: str) -> Subject | None:
     return Subject(**base, grants=roles, area=row.area, area_path=area.path if area else "", hut=hut)
 
 
-def _resident_subject(read: Read, row: SessionRow, base: dict[str, str]) -> Subject | None:
+def _resident_subject(read: Read, row: SessionRow, base: dict[str, Any]) -> Subject | None:
     person = read.session.get(Resident, row.subject)
     if person is None:
         return None
-    path = read.session.execute(select(Area.path).where(Area.code == person.area)).scalar_one()  # type: ignore[call-overload]
+    path = read.session.execute(select(col(Area.path)).where(col(Area.code) == person.area)).scalar_one()
     return Subject(
         **base,
         grants=(Grant("resident", path),),
@@ -175,7 +197,7 @@ def _resident_subject(read: Read, row: SessionRow, base: dict[str, str]) -> Subj
     )
 
 
-def _staff_subject(read: Read, row: SessionRow, base: dict[str, str]) -> Subject | None:
+def _staff_subject(read: Read, row: SessionRow, base: dict[str, Any]) -> Subject | None:
     staff = read.session.get(Staff, row.subject)
     if staff is None or not staff.active:
         return None
@@ -212,11 +234,7 @@ def issue_code(
 def redeem_code(tx: Tx, text: str) -> tuple[str, OneTimeCode]:
     """Use a code up; gives the session token and what the code was for."""
     row = tx.session.get(OneTimeCode, _hash(text.strip().lower()))
-    used = (
-        tx.session.execute(delete(OneTimeCode).where(OneTimeCode.code_hash == row.code_hash)).rowcount  # type: ignore[arg-type, attr-defined]
-        if row is not None
-        else 0
-    )
+    used = tx.change(delete(OneTimeCode).where(col(OneTimeCode.code_hash) == row.code_hash)) if row is not None else 0
     if row is None or used != 1 or row.expires <= tx.now():
         raise NotSignedIn(_("This one-time code is used up or too old; ask for a new one"))
     return open_session(tx, row.surface, row.kind, row.subject, area=row.area), row
@@ -228,12 +246,12 @@ def create_token(tx: Tx, role: str, area: str) -> str:
 
 
 def prune(tx: Tx) -> None:
-    tx.session.execute(delete(SessionRow).where(SessionRow.expires < tx.now()))  # type: ignore[arg-type]
-    tx.session.execute(delete(OneTimeCode).where(OneTimeCode.expires < tx.now()))  # type: ignore[arg-type]
+    tx.session.execute(delete(SessionRow).where(col(SessionRow.expires) < tx.now()))
+    tx.session.execute(delete(OneTimeCode).where(col(OneTimeCode.expires) < tx.now()))
 
 
 def change_staff(tx: Tx, staff: str, *, active: bool) -> None:
-    tx.session.execute(update(Staff).where(Staff.id == staff).values(active=active))  # type: ignore[arg-type]
+    tx.session.execute(update(Staff).where(col(Staff.id) == staff).values(active=active))
     if not active:
         close_sessions_of(tx, staff)
 

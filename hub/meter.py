@@ -1,4 +1,6 @@
-"""Counts and times of ingest: the conservation law, the rate of the last minutes, and how long a reading takes to disk."""
+"""Counts and times of ingest: the conservation law, the rate of the last minutes, and how long a reading takes to
+disk.
+"""
 
 from __future__ import annotations
 

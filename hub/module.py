@@ -114,6 +114,7 @@ def load_tables(package: str = "hub.civic") -> None:
         "approval",
         "outbox",
         "reach",
+        "idempotency",
     ):
         importlib.import_module(f"hub.{core}")
     folder = importlib.import_module(package)

@@ -37,7 +37,9 @@ def page(request: Request, template: str, /, status: int = 200, **context: Any) 
 async def page_live(
     request: Request, template: str, /, topics: Sequence[str], status: int = 200, **context: Any
 ) -> HTMLResponse:
-    """A page with live fragments: each topic is drawn now (`live("name:key")` in the template) and kept fresh by the feed."""
+    """A page with live fragments: each topic is drawn now (`live("name:key")` in the template) and kept fresh by the
+    feed.
+    """
     fragments = {topic: await fragment(request, topic) for topic in topics}
     return page(request, template, status, fragments=fragments, **context)
 

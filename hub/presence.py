@@ -1,5 +1,5 @@
-"""Presence: is the box dead or just quiet? What gateways say of themselves, when each device was last heard, and the state
-that follows, decided in one pure function.
+"""Presence: is the box dead or just quiet? What gateways say of themselves, when each device was last heard, and the
+state that follows, decided in one pure function.
 
     never-seen · online · quiet · faulty · clock-wrong · asleep · offline
 """
@@ -77,7 +77,9 @@ def device_state(gateway_state: str, heard: Heard | None, offline_after_s: int, 
 
 
 def note(tx: Tx, said: Note) -> None:
-    """Keep what a gateway published about itself. Births and states that make no sense are ignored: they carry no data."""
+    """Keep what a gateway published about itself. Births and states that make no sense are ignored: they carry no
+    data.
+    """
     body = _object(said.payload)
     if isinstance(said.topic, topics.TwinReported):
         _twin(tx, said.topic, body)

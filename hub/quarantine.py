@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, LargeBinary, Text, delete, func, select
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from devices.base import SENTENCES, DecodeError
 from hub.db import Read, Tx
@@ -85,7 +85,7 @@ def store(tx: Tx, poisons: list[Poison]) -> int:
     fresh = 0
     for poison in poisons:
         entry = hashlib.sha256(poison.entry.encode()).hexdigest()
-        known = tx.session.execute(select(QuarantineRow.id).where(QuarantineRow.entry == entry)).first()  # type: ignore[call-overload]
+        known = tx.session.execute(select(col(QuarantineRow.id)).where(col(QuarantineRow.entry) == entry)).first()
         if known is not None:
             continue
         fresh += 1
@@ -123,12 +123,12 @@ def store(tx: Tx, poisons: list[Poison]) -> int:
 def _trim(tx: Tx) -> None:
     count = tx.session.execute(select(func.count()).select_from(QuarantineRow)).scalar_one()
     if count > ROWS_MAX:
-        oldest = select(QuarantineRow.id).order_by(QuarantineRow.at).limit(count - ROWS_MAX)  # type: ignore[call-overload]
-        tx.session.execute(delete(QuarantineRow).where(QuarantineRow.id.in_(oldest)))  # type: ignore[attr-defined]
+        oldest = select(col(QuarantineRow.id)).order_by(col(QuarantineRow.at)).limit(count - ROWS_MAX)
+        tx.session.execute(delete(QuarantineRow).where(col(QuarantineRow.id).in_(oldest)))
 
 
 def newest(read: Read, limit: int = 50) -> list[QuarantineRow]:
-    rows = read.session.execute(select(QuarantineRow).order_by(QuarantineRow.at.desc()).limit(limit))  # type: ignore[attr-defined]
+    rows = read.session.execute(select(QuarantineRow).order_by(col(QuarantineRow.at).desc()).limit(limit))
     return list(rows.scalars())
 
 

@@ -1,7 +1,7 @@
 """Readings: immutable, stored once, values sealed as one blob; who they belong to may be bound later.
 
-Written by ingest in batches with SQLAlchemy Core (the ORM is 4 to 27 times slower); read here by pages and the API. Times
-are integer milliseconds since 1970 UTC: two columns are compared and indexed for every reading.
+Written by ingest in batches with SQLAlchemy Core (the ORM is 4 to 27 times slower); read here by pages and the API.
+Times are integer milliseconds since 1970 UTC: two columns are compared and indexed for every reading.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text, delete, false, or_, select, true, update
 from sqlalchemy.sql import ColumnElement
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from devices.codes import CODES
 from hub.access import Subject
@@ -126,20 +126,20 @@ def of_person(
     read: Read, person: str, kind: str | None = None, *, since: datetime | None = None, limit: int = 50
 ) -> list[Reading]:
     """A person's readings, newest first."""
-    rule = select(Reading).where(Reading.person == person)
+    rule = select(Reading).where(col(Reading.person) == person)
     if kind is not None:
-        rule = rule.where(Reading.kind == kind)
+        rule = rule.where(col(Reading.kind) == kind)
     if since is not None:
-        rule = rule.where(Reading.t_effective_ms >= to_ms(since))
-    rows = read.session.execute(rule.order_by(Reading.t_effective_ms.desc()).limit(min(limit, PAGE_MAX)))  # type: ignore[attr-defined]
+        rule = rule.where(col(Reading.t_effective_ms) >= to_ms(since))
+    rows = read.session.execute(rule.order_by(col(Reading.t_effective_ms).desc()).limit(min(limit, PAGE_MAX)))
     return list(rows.scalars())
 
 
 def bind(tx: Tx, reading: str, person: str | None, bound_by: str, session: str | None) -> None:
     """Tie an unbound reading to a person or, for ever, to a guest: what was bound once stays as it was."""
-    changed = tx.session.execute(
+    changed = tx.change(
         update(Reading)
-        .where(Reading.id == reading, Reading.bound_by == "none")  # type: ignore[arg-type]
+        .where(col(Reading.id) == reading, col(Reading.bound_by) == "none")
         .values(
             person=None if bound_by == "guest" else person,
             bound_by=bound_by,
@@ -147,14 +147,14 @@ def bind(tx: Tx, reading: str, person: str | None, bound_by: str, session: str |
             session=session,
         )
     )
-    if changed.rowcount:  # type: ignore[attr-defined]
+    if changed:
         tx.emit(ReadingBound, cause=reading, reading=reading, person=person, bound_by=bound_by)
 
 
 def drop_raw(tx: Tx, readings: Collection[str]) -> None:
     """Forget the bytes behind these readings: a guest's session ended."""
     if readings:
-        tx.session.execute(delete(RawFrame).where(RawFrame.reading.in_(list(readings))))  # type: ignore[attr-defined]
+        tx.session.execute(delete(RawFrame).where(col(RawFrame.reading).in_(list(readings))))
 
 
 def visible_to(subject: Subject) -> tuple[ColumnElement[bool], bool]:
@@ -164,11 +164,13 @@ def visible_to(subject: Subject) -> tuple[ColumnElement[bool], bool]:
     (operator, attendant) sees that there was a reading there, never a value.
     """
     if subject.kind == "resident":
-        return Reading.person == subject.id, True  # type: ignore[return-value]
+        return col(Reading.person) == subject.id, True
     doctor_paths = subject.paths("readings.doctor")
     if doctor_paths:
-        agreed = select(Consent.resident).where(Consent.purpose == "doctor", Consent.withdrawn_at.is_(None))  # type: ignore[call-overload, union-attr]
-        return Reading.person.in_(agreed) & _inside(doctor_paths), True  # type: ignore[union-attr]
+        agreed = select(col(Consent.resident)).where(
+            col(Consent.purpose) == "doctor", col(Consent.withdrawn_at).is_(None)
+        )
+        return col(Reading.person).in_(agreed) & _inside(doctor_paths), True
     state_paths = subject.paths("readings.state")
     if state_paths:
         return _inside(state_paths), False
@@ -180,8 +182,8 @@ def _inside(paths: Sequence[str]) -> ColumnElement[bool]:
 
     if "" in paths:
         return true()
-    rules = [Area.path == path for path in paths] + [Area.path.startswith(path + "/") for path in paths]  # type: ignore[attr-defined]
-    return Reading.area.in_(select(Area.code).where(or_(*rules)))  # type: ignore[attr-defined, arg-type, no-any-return]
+    rules = [col(Area.path) == path for path in paths] + [col(Area.path).startswith(path + "/") for path in paths]
+    return col(Reading.area).in_(select(col(Area.code)).where(or_(*rules)))
 
 
 def as_json(read: Read, row: Reading, *, with_values: bool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Application receipts: up to which entry of a gateway's outbox everything is settled on disk.
 
-A gateway's outbox (named by `boot`) numbers its entries from 1; workers may commit them out of order, so the table keeps
-the highest contiguous number and what lies ahead of it. Only this receipt lets a gateway trim its outbox.
+A gateway's outbox (named by `boot`) numbers its entries from 1; workers may commit them out of order, so the table
+keeps the highest contiguous number and what lies ahead of it. Only this receipt lets a gateway trim its outbox.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Mapping
 
 from sqlalchemy import BigInteger, Column, Text, select
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from hub.db import Read, Tx
 
@@ -49,5 +49,5 @@ def settle(tx: Tx, entries: Mapping[tuple[str, str], Collection[int]]) -> dict[t
 
 
 def of_gateway(read: Read, gateway: str) -> dict[tuple[str, str], int]:
-    rows = read.session.execute(select(ReceiptRow).where(ReceiptRow.gateway == gateway)).scalars()  # type: ignore[arg-type]
+    rows = read.session.execute(select(ReceiptRow).where(col(ReceiptRow.gateway) == gateway)).scalars()
     return {(row.gateway, row.boot): row.contiguous for row in rows}

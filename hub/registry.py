@@ -1,7 +1,7 @@
 """The registry: huts, gateways, devices, and the credentials that open the front door.
 
-A credential is a random 256-bit text shown once; the store keeps its SHA-256. `Registry` is the hub's view in memory: read
-for every CONNECT and every frame, loaded anew whenever the `registry` stamp moves, also by another process.
+A credential is a random 256-bit text shown once; the store keeps its SHA-256. `Registry` is the hub's view in memory:
+read for every CONNECT and every frame, loaded anew whenever the `registry` stamp moves, also by another process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 
 from sqlalchemy import Column, Text, select, update
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from devices import topics
 from devices.profile import Profile, all_profiles
@@ -200,9 +200,9 @@ def _load(read: Read) -> _View:
         for row in read.session.execute(select(Device)).scalars()
     }
     accounts = {}
-    for row in read.session.execute(select(Credential).where(Credential.revoked.is_(None))).scalars():  # type: ignore[union-attr]
+    for row in read.session.execute(select(Credential).where(col(Credential.revoked).is_(None))).scalars():
         accounts[row.user] = (_account(row), row.secret_hash)
-    areas = {code: path for code, path in read.session.execute(select(Area.code, Area.path))}  # type: ignore[call-overload]
+    areas = {code: path for code, path in read.session.execute(select(col(Area.code), col(Area.path)))}
     return _View(*(MappingProxyType(part) for part in (accounts, gateways, devices, areas)))
 
 
@@ -222,8 +222,8 @@ def _account(row: Credential) -> Account:
 
 
 def _moved(tx: Tx) -> None:
-    changed = tx.session.execute(update(Stamp).where(Stamp.name == "registry").values(version=Stamp.version + 1))  # type: ignore[arg-type]
-    if changed.rowcount == 0:  # type: ignore[attr-defined]
+    changed = tx.change(update(Stamp).where(col(Stamp.name) == "registry").values(version=col(Stamp.version) + 1))
+    if changed == 0:
         tx.session.add(Stamp(name="registry", version=1))
     tx.touch("operations.huts", "all")
 
@@ -306,7 +306,7 @@ def add_device(
     upkeep: str | None = None,
     calibration_due: date | None = None,
 ) -> Device:
-    """Enter a device behind a gateway. Its profile owns codec, units and ranges; without one it may only stand there."""
+    """Enter a device behind a gateway. Its profile owns codec, units and ranges; without one it sends nothing."""
     _check_id(ident)
     behind = tx.session.get(Gateway, gateway)
     if behind is None:
@@ -356,8 +356,10 @@ def hut(read: Read, ident: str) -> Hut:
 
 
 def huts(read: Read) -> list[Hut]:
-    return list(read.session.execute(select(Hut).order_by(Hut.area, Hut.id)).scalars())
+    return list(read.session.execute(select(Hut).order_by(col(Hut.area), col(Hut.id))).scalars())
 
 
 def devices_of_hut(read: Read, hut_id: str) -> list[Device]:
-    return list(read.session.execute(select(Device).where(Device.hut == hut_id).order_by(Device.id)).scalars())  # type: ignore[arg-type]
+    return list(
+        read.session.execute(select(Device).where(col(Device.hut) == hut_id).order_by(col(Device.id))).scalars()
+    )

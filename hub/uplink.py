@@ -75,6 +75,8 @@ class Account:
 
 
 class Accounts(Protocol):
-    """Looks a credential up. Called for every CONNECT, so it must be quick: secrets are random 256-bit tokens kept as SHA-256."""
+    """Looks a credential up. Called for every CONNECT, so it must be quick: secrets are random 256-bit tokens kept as
+    SHA-256.
+    """
 
     async def authenticate(self, username: str, password: bytes) -> Account | None: ...

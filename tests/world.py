@@ -1,9 +1,13 @@
-"""A small world for tests: a real store on disk at the newest version, a few areas and people, a clock that stands still."""
+"""A small world for tests: a real store on disk at the newest version, a few areas and people, a clock that stands
+still.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -108,3 +112,9 @@ def staff(store: Store, ident: str) -> Subject:
             household=read.session.get(directory.Staff, ident).household,  # type: ignore[union-attr]
         )
     ).with_permissions(permissions())
+
+
+async def until(met: Callable[[], object]) -> None:
+    """Let everything else run until a condition holds; what another task does next is no event we could wait for."""
+    while not met():  # noqa: ASYNC110
+        await asyncio.sleep(0)

@@ -1,6 +1,6 @@
-"""The commands of `linli` that act on a community: areas, devices, gateways, screens, kiosks, integrators, users, tokens.
+"""The commands of `linli` that act on a community: areas, devices, gateways, screens, kiosks, users, tokens.
 
-They write to the same store as a running hub, which notices within a second (registry stamp). A secret is printed once.
+They write to the same store as a running hub, which notices within a second (registry stamp). Secrets are printed once.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from sqlmodel import col, select
 
 from hub import directory, login, migrations, registry
 from hub.audit import verify
@@ -128,7 +129,7 @@ def area_create(
 @area.command("list")
 def area_list(as_json: AsJson = False, data: Data = None, database: Database = None) -> None:
     def rows(read: Read) -> list[dict[str, Any]]:
-        found = read.session.query(directory.Area).order_by(directory.Area.path)  # type: ignore[arg-type]
+        found = read.session.exec(select(directory.Area).order_by(col(directory.Area.path)))
         return [{"code": each.code, "kind": each.kind, "zh": each.zh, "en": each.en} for each in found]
 
     _print(_read(data, database, rows), as_json)
@@ -171,7 +172,7 @@ def gateway_revoke(ident: str, data: Data = None, database: Database = None) -> 
 @gateway.command("list")
 def gateway_list(as_json: AsJson = False, data: Data = None, database: Database = None) -> None:
     def rows(read: Read) -> list[dict[str, Any]]:
-        found = read.session.query(registry.Gateway).order_by(registry.Gateway.id)  # type: ignore[arg-type]
+        found = read.session.exec(select(registry.Gateway).order_by(col(registry.Gateway.id)))
         return [{"id": each.id, "area": each.area, "hut": each.hut} for each in found]
 
     _print(_read(data, database, rows), as_json)
@@ -194,7 +195,7 @@ def device_create(
 @device.command("list")
 def device_list(as_json: AsJson = False, data: Data = None, database: Database = None) -> None:
     def rows(read: Read) -> list[dict[str, Any]]:
-        found = read.session.query(registry.Device).order_by(registry.Device.id)  # type: ignore[arg-type]
+        found = read.session.exec(select(registry.Device).order_by(col(registry.Device.id)))
         return [
             {"id": each.id, "gateway": each.gateway, "profile": each.profile, "state": each.state} for each in found
         ]

@@ -1,6 +1,6 @@
 """`linli demo`: broker, hub, web, simulated huts, TVs, phones and a WeChat server in one supervised program.
 
-Everything said on screen is true: what is simulated is named, taken ports are named, passwords are random and printed once.
+Everything said on screen is true: what is simulated is named, taken ports are named, passwords are random.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 from rich.console import Console
@@ -35,6 +36,7 @@ from hub.main.running import Running
 from hub.main.seedstore import Credentials
 from hub.rng import secret
 from hub.settings import Settings
+from simulators import baseline, frames
 from simulators.clock import utc_now
 from simulators.hut import Hut, new_boot
 from simulators.journal import Journal
@@ -240,8 +242,8 @@ class Demo:
         def signed(surface: str, kind: str, ident: str, to: str) -> str:
             return f"{origin}/login?code={_code(tx, surface, kind, ident, home.code)}&next={to}"
 
-        ways = [Way("舞台 stage", "所有屏幕 every screen at once", f"{origin}/stage")] if self.stage else []
-        return ways + [
+        return [
+            *([Way("舞台 stage", "所有屏幕 every screen at once", f"{origin}/stage")] if self.stage else []),
             Way("居民 phone", f"{elder.name[:1]}** (居民 resident)", signed("resident", "resident", elder.id, "/")),
             Way("小屋 kiosk", first.zh, f"{origin}/kiosk/{first.id}?pair={pair}"),
             Way("电视 TV", home.zh, f"{origin}/tv/{home.code}"),
@@ -262,23 +264,30 @@ class Demo:
         for way in ways:
             table.add_row(way.screen, way.who, way.url)
         self.console.print(table, soft_wrap=True)
-        free = plan.free_hand
-        device = next(device for device in free.devices if device.codec)
-        self.console.print(
-            f"手写一帧 a frame by hand: printf '\\x0e\\x80...' | mosquitto_pub -h {address.host} -p {address.port} -i hand -q 1 "
-            f"-u {free.gateway} -P {password} -t {topics.up(free.area, free.gateway, device.id, device.codec or '')} -s",
-            soft_wrap=True,
-        )
+        self.console.print(_by_hand(plan, address, password), soft_wrap=True, markup=False)
         self.console.print(
             f"模拟的有 simulated: {len(self.huts)} 个小屋网关及设备 huts, {TVS} 台电视 TVs, 1 部手机 phone, "
             "微信平台 WeChat platform. 真实的有 real: MQTT, 存储 storage, 网页 pages. Ctrl-C 停止 stops."
         )
 
 
+def _by_hand(plan: DemoPlan, address: Address, password: str) -> str:
+    """A command that works as it stands: 128/82 from the cuff behind `free-hand`, its time set to now."""
+    free = plan.free_hand
+    cuff = next(device for device in free.devices if device.kind == "bp")
+    frame = frames.frame(cuff, baseline.Pressure(128, 82, 97, 72), utc_now()).payload
+    octets = "".join(f"\\x{octet:02x}" for octet in frame)
+    topic = topics.up(free.area, free.gateway, cuff.id, cuff.codec or "")
+    return (
+        f"手写一帧 a frame by hand:\n  printf '{octets}' | mosquitto_pub -h {address.host} -p {address.port} -V mqttv5 "
+        f"-i hand -u {free.gateway} -P {password} -q 1 -t {topic} -s"
+    )
+
+
 def _hut(plan: HutPlan, credentials: Credentials, address: Address, data: Path) -> Hut:
     outbox = data / "outbox"
     outbox.mkdir(exist_ok=True, mode=0o700)
-    journal = Journal.open(outbox / f"{plan.gateway}.jsonl", new_boot())
+    journal = Journal.open(outbox / f"{plan.gateway}.jsonl", new_boot)
     return Hut(
         plan,
         credentials.gateways[plan.gateway],
@@ -305,7 +314,7 @@ def _wechat_account(plan: DemoPlan, origin: str) -> WechatSim:
     )
 
 
-def _wechat_settings(account: WechatSim, url: str) -> dict[str, str]:
+def _wechat_settings(account: WechatSim, url: str) -> dict[str, Any]:
     return {
         "wechat_url": url,
         "wechat_app_id": account.appid,

@@ -11,14 +11,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-
-from web.app import create_app
-from web.serve import HttpServer
+from functools import partial
 
 from hub.broker.server import Broker
 from hub.mqtt import PahoDoor
 from hub.services import Services
 from hub.settings import Settings
+from web.app import create_app
+from web.serve import HttpServer
 
 log = logging.getLogger(__name__)
 RESTART_PAUSE_S = 1.0
@@ -48,7 +48,7 @@ class Running:
         for module in self.services.modules:
             for job in module.jobs:
                 if _carries(roles, job.role):
-                    self._keep(f"{module.name}.{job.name}", lambda run=job.run: run(self.services))
+                    self._keep(f"{module.name}.{job.name}", partial(job.run, self.services))
         if _carries(roles, "web"):
             app = create_app(self.services)
             app.state.down = self.down
@@ -89,10 +89,11 @@ class Running:
     async def finish(self) -> None:
         """Stop all of it, losing nothing that was acknowledged."""
         self.stop.set()
-        if self.door is not None:
+        if isinstance(self.door, Broker):
             self.door.hush()
             with suppress(TimeoutError):  # a disk that refuses for ever must not hold the stop; it was not acknowledged
                 await asyncio.wait_for(self.services.ingest.idle(), STOP_GRACE_S)
+        if self.door is not None:
             await self.door.stop()
         keeping = [task for task in self._tasks if task.get_name() != "http"]
         for task in keeping:

@@ -1,7 +1,7 @@
 """Fill a new store with the demo community, through the verbs everyone uses: so the demo data is also a test of them.
 
-The plan is pure data (simulators/people.py). History is lived through on a clock that is set to each day: readings arrive as
-true frames at ingest, slices add theirs in their own `seed`.
+The plan is pure data (simulators/people.py). History is lived through on a clock that is set to each day: readings
+arrive as true frames at ingest, slices add theirs in their own `seed`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from devices import topics
 from hub import directory, ingest, login, readings, registry
@@ -31,7 +32,7 @@ Progress = Callable[[str], None]
 
 @dataclass
 class SeedWorld:
-    """What a slice's `seed(tx, world)` may use. `clock` is the store's own: set it to the past, it is put right after."""
+    """What a slice's `seed(tx, world)` may use. `clock` is the store's own: a slice may set it to the past."""
 
     plan: DemoPlan
     clock: ManualClock
@@ -46,7 +47,7 @@ def seed(store: Store, world: SeedWorld, modules: tuple[Module, ...], say: Progr
     say("places and people")
     store.write_now(lambda tx: _places(tx, world))
     for community in world.plan.communities:
-        store.write_now(lambda tx, one=community: _people(tx, world, one))
+        store.write_now(partial(_people, world=world, community=community))
     say("huts and devices")
     store.write_now(lambda tx: _huts(tx, world))
     say("ninety days of readings")
@@ -54,8 +55,12 @@ def seed(store: Store, world: SeedWorld, modules: tuple[Module, ...], say: Progr
     for module in sorted(modules, key=lambda each: each.seed_order):
         if module.seed is not None:
             say(f"{module.name}")
-            store.write_now(lambda tx, fill=module.seed: fill(tx, world))
+            store.write_now(partial(_fill, fill=module.seed, world=world))
             world.clock.set(world.now)
+
+
+def _fill(tx: Tx, fill: Callable[[Tx, SeedWorld], None], world: SeedWorld) -> None:
+    fill(tx, world)
 
 
 def _places(tx: Tx, world: SeedWorld) -> None:

@@ -1,7 +1,7 @@
-"""The demo's seed store: the community built once per seed and code, then copied, so that later starts are ready in 3 s.
+"""The demo's seed store: the community built once per seed and code, then copied: later starts are ready in 3 s.
 
 It lies in `.linli/seed/`, mode 700, with keys and passwords of its own made on this machine: no two installs share a
-secret. It is built anew when the code that fills it changes, or when its ninety days of history have grown a week old.
+secret. It is built anew when the code that fills it changes, or when its ninety days of history are a week old.
 """
 
 from __future__ import annotations

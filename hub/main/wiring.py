@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -74,7 +75,7 @@ def services(settings: Settings, *, demo: bool = False, ports: Ports = REAL, sto
     )
     for module in modules:
         for glimpse in module.glimpses:
-            ingest.glimpses.append(lambda arrival, show=glimpse: show(feed, arrival))
+            ingest.glimpses.append(partial(glimpse, feed))
     return Services(
         store=store,
         feed=feed,

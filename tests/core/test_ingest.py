@@ -22,7 +22,7 @@ from hub.readings import Reading
 from hub.registry import Registry
 from hub.rng import SeededRng
 from hub.uplink import Uplink, Verdict
-from tests.world import LIUHE, START, make_store, people
+from tests.world import LIUHE, START, make_store, people, until
 
 # 128/82 mmHg, MAP 97, taken 2026-11-22 09:00:00, pulse 72, user 1
 GOOD = bytes.fromhex("0e" + "8000" + "5200" + "6100" + "ea070b16090000" + "4800" + "01")
@@ -71,7 +71,9 @@ class Bench:
         return asyncio.run(go())
 
     def count(self, table: type) -> int:
-        return self.store.read_now(lambda read: read.session.execute(select(func.count()).select_from(table)).scalar_one())
+        return self.store.read_now(
+            lambda read: read.session.execute(select(func.count()).select_from(table)).scalar_one()
+        )
 
 
 @pytest.fixture
@@ -173,13 +175,10 @@ def test_nothing_is_acknowledged_while_the_disk_refuses(bench: Bench) -> None:
         lock.execute("BEGIN EXCLUSIVE")
         bench.store.engine.dispose()
         task = asyncio.create_task(asyncio.wait_for(_drain(ingest, bench), 30))
-        while ingest.trouble is None:
-            await asyncio.sleep(0)
+        await until(lambda: ingest.trouble is not None)
         seen = list(bench.verdicts)
         lock.execute("ROLLBACK")
-        while not task.done():
-            bench.clock.advance(1)
-            await asyncio.sleep(0)
+        await until(lambda: task.done() or bench.clock.advance(1))
         await task
         return seen
 
@@ -204,8 +203,7 @@ def test_a_full_queue_holds_the_sender_and_drops_nothing(tmp_path: Path) -> None
         held = not putting.done()
         running = asyncio.create_task(ingest.run())
         await putting
-        while len(bench.verdicts) < 5:
-            await asyncio.sleep(0)
+        await until(lambda: len(bench.verdicts) == 5)
         running.cancel()
         return held, ingest.meter.stored
 
