@@ -47,6 +47,11 @@ class Oximetry:
     pi: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    cel: Decimal
+
+
 URGENT = Pressure(sys=186, dia=112, mean=138, pulse=92)  # S-2: what the stage's urgent button measures
 
 
@@ -100,13 +105,13 @@ def spo2(seed: str, person: PersonPlan, at: datetime) -> Oximetry:
     return Oximetry(spo2=saturation, pulse=pulse, pi=index)
 
 
-def temp(seed: str, person: PersonPlan, at: datetime) -> Decimal:
+def temp(seed: str, person: PersonPlan, at: datetime) -> Temperature:
     """Axillary, in degrees Celsius to one place."""
     local = at.astimezone(LOCAL)
     usual = baseline(seed, person, local.date())
     daily = 0.2 * math.cos(2 * math.pi * (local.hour + local.minute / 60 - 17) / 24)
     value = usual.temp + daily + normal(0, 0.05, _u(seed, person, f"{int(at.timestamp())}.temp"))
-    return Decimal(round(10 * min(max(value, 36.0), 37.0))) / 10
+    return Temperature(Decimal(round(10 * min(max(value, 36.0), 37.0))) / 10)
 
 
 def _u(seed: str, person: PersonPlan, field: str) -> float:

@@ -5,27 +5,40 @@ from __future__ import annotations
 from simulators.places import LIUHE, TAYING, VILLAGE
 from simulators.plan import DevicePlan, HutPlan
 
-_ZH = {
-    "kiosk": "自助终端", "bp": "血压计", "spo2": "血氧仪", "temp": "体温计", "height_weight": "身高体重仪",
-    "body": "体成分仪", "glucose": "血糖仪(工作人员)",
-}  # fmt: skip
-# Kinds whose wire format the simulator speaks. The others are registered and show their state, and send no readings.
-CODECS = {"bp": "sig.2a35", "spo2": "sig.2a5e", "temp": "sig.2a1c"}
+_TITLES = {
+    "kiosk": ("自助终端", "Kiosk"),
+    "bp": ("血压计", "Blood pressure monitor"),
+    "spo2": ("血氧仪", "Oximeter"),
+    "temp": ("体温计", "Thermometer"),
+    "height_weight": ("身高体重仪", "Height and weight scale"),
+    "body": ("体成分仪", "Body composition scale"),
+    "glucose": ("血糖仪(工作人员)", "Glucose meter (staff)"),
+}
+# Profile and wire format of the demo's models. The other things stand on the floor and send no readings.
+MODELS = {
+    "bp": ("omron-hem9200t", "sig.2a35"),
+    "spo2": ("nonin-3230", "sig.2a5e"),
+    "temp": ("and-ut201ble", "sig.2a1c"),
+}
 
 
 def _device(hut: str, kind: str, number: int, condition: str = "ok") -> DevicePlan:
     short = hut.replace("-hut-", "")  # lh-hut-1 -> lh1: device ids are unique over the whole hub
-    codec = CODECS.get(kind)
+    profile, codec = MODELS.get(kind, (None, None))
+    zh, en = _TITLES[kind]
+    suffix = f" {number}" if number > 1 else ""
     return DevicePlan(
         id=f"{short}-{kind.replace('_', '-')}-{number}",
         gateway=hut,
         kind=kind,
-        profile=f"generic.{codec}" if codec else f"generic.{kind.replace('_', '-')}",
+        profile=profile,
         serial=f"DEMO-{short}-{kind.replace('_', '-')}-{number}".upper(),
-        zh=_ZH[kind] + (f" {number}号" if number > 1 else ""),
+        zh=zh + suffix,
+        en=en + suffix,
         condition=condition,
         staff_only=kind == "glucose",
         codec=codec,
+        clock=kind != "spo2",  # the Nonin has none
     )
 
 
@@ -36,12 +49,12 @@ def _hut(id: str, area: str, zh: str, en: str, *kinds: tuple[str, int, str]) -> 
 HUTS = (
     _hut(
         "lh-hut-1", LIUHE, "社区服务中心健康小屋", "Service centre hut",
-        ("kiosk", 1, "ok"), ("bp", 1, "ok"), ("bp", 2, "calibration-due"), ("height_weight", 1, "ok"),
+        ("kiosk", 1, "ok"), ("bp", 1, "ok"), ("bp", 2, "calibration_due"), ("height_weight", 1, "ok"),
         ("body", 1, "ok"), ("spo2", 1, "ok"), ("temp", 1, "ok"), ("glucose", 1, "ok"),
     ),
     _hut(
         "lh-hut-2", LIUHE, "老年活动室健康小屋", "Seniors' room hut",
-        ("kiosk", 1, "out-of-paper"), ("bp", 1, "ok"), ("spo2", 1, "offline"), ("temp", 1, "ok"),
+        ("kiosk", 1, "out_of_paper"), ("bp", 1, "ok"), ("spo2", 1, "offline"), ("temp", 1, "ok"),
     ),
     _hut(
         "ty-hut-1", TAYING, "塔影社区健康小屋", "Taying hut",
@@ -59,8 +72,8 @@ FREE_HAND = HutPlan(
     "lh-hut-1", LIUHE, "free-hand", "手工测试网关", "Free-hand gateway",
     tuple(
         DevicePlan(f"free-{kind}-1", "free-hand", kind, f"generic.{codec}", f"DEMO-FREE-{kind}-1".upper(),
-                   f"手工{_ZH[kind]}", codec=codec)
-        for kind, codec in CODECS.items()
+                   f"手工{_TITLES[kind][0]}", f"Free-hand {_TITLES[kind][1].lower()}", codec=codec)
+        for kind, (_profile, codec) in MODELS.items()
     ),
 )  # fmt: skip
 

@@ -103,12 +103,14 @@ class DevicePlan:
     id: str
     gateway: str
     kind: str  # kiosk | bp | spo2 | temp | height_weight | body | glucose
-    profile: str
+    profile: str | None  # None where the hub has no profile yet: a thing on the floor that sends no readings
     serial: str
     zh: str
-    condition: str = "ok"  # ok | offline | calibration-due | out-of-paper
+    en: str
+    condition: str = "ok"  # ok | offline | calibration_due | out_of_paper
     staff_only: bool = False
     codec: str | None = None  # the wire format its simulator speaks; None: it sends no readings of its own
+    clock: bool = True  # whether its frames carry a time
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,233 @@
+"""`linli simulate ...`: any part of the outside world alone against any hub; seeded, bounded, it says what it did."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import tempfile
+from collections.abc import Coroutine, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import typer
+
+from simulators import equipment, people
+from simulators.baseline import LOCAL
+from simulators.clock import utc_now
+from simulators.faults import USUAL, Fault, Faults
+from simulators.hut import Hut, new_boot
+from simulators.journal import Journal
+from simulators.line import Address
+from simulators.load import Account
+from simulators.load import load as run_load
+from simulators.phone import Phone
+from simulators.plan import DevicePlan, HutPlan
+from simulators.tv import Tv, totals, watching
+
+ONLINE_WITHIN_S = 15.0
+
+app = typer.Typer(help="The outside world, simulated: each part alone against any hub.", no_args_is_help=True)
+T = TypeVar("T")
+
+Seed = Annotated[str, typer.Option(help="The same seed does the same things.")]
+Minutes = Annotated[float, typer.Option(min=0.0, help="When to stop.")]
+Mqtt = Annotated[str, typer.Option(help="Where the hub listens for devices: mqtt://host:port.")]
+Http = Annotated[str, typer.Option(help="Where the hub serves pages: http://host:port.")]
+
+
+@app.command()
+def hut(
+    gateway: Annotated[str, typer.Argument(help="The gateway's id; one of the demo's knows its devices itself.")],
+    password: Annotated[str, typer.Option(envvar="LINLI_SIM_PASSWORD", help="What the hub printed once.")],
+    mqtt: Mqtt = "mqtt://127.0.0.1:1883",
+    area: Annotated[str, typer.Option(help="Area code; needed for a gateway the demo does not know.")] = "",
+    device: Annotated[
+        list[str] | None, typer.Option(help="ID=KIND, KIND one of bp, spo2, temp; may be repeated.")
+    ] = None,
+    seed: Seed = "linli-1",
+    minutes: Minutes = 10.0,
+    speed: Annotated[float, typer.Option(min=0.1, help="How many times as often as in life people come.")] = 60.0,
+    faults: Annotated[list[str] | None, typer.Option(help="NAME or NAME=RATE, or usual: " + ", ".join(Fault))] = None,
+    journal: Annotated[Path | None, typer.Option(help="The outbox; kept for the next run.")] = None,
+    raw: Annotated[bool, typer.Option(help="Frames alone, without envelope and outbox.")] = False,
+) -> None:
+    """A hut: people come, devices measure, frames leave."""
+    plan = _hut_plan(gateway, area, device or [])
+    folder = tempfile.TemporaryDirectory(prefix="linli-hut-")
+    simulated = Hut(
+        plan,
+        password,
+        address=_address(mqtt),
+        journal=Journal.open(journal or Path(folder.name) / "outbox", new_boot),
+        seed=seed,
+        faults=Faults(seed, _rates(faults or [])),
+        mode="raw" if raw else "pack",
+    )
+
+    async def run() -> None:
+        simulated.start()
+        try:
+            async with asyncio.timeout(ONLINE_WITHIN_S):
+                await simulated.online()
+        except TimeoutError:
+            trouble = simulated.gateway.trouble
+            await simulated.stop()
+            _fail(f"{gateway} got no line to {mqtt}: {trouble or 'no answer'}")
+        demo = people.plan(seed, utc_now().astimezone(LOCAL).date())
+        community = next((one for one in demo.communities if one.code == plan.area), demo.communities[0])
+        await _for(minutes, simulated.live(community.people, speed))
+        await simulated.stop()
+
+    with folder:
+        _run(run())
+    waiting = len(simulated.gateway.journal.pending())
+    _say({"gateway": gateway, **dict(sorted(simulated.counts.items())), "without_receipt": waiting})
+
+
+@app.command()
+def tv(
+    area: Annotated[str, typer.Argument(help="Area code: the page is /tv/AREA.")],
+    http: Http = "http://127.0.0.1:8080",
+    count: Annotated[int, typer.Option(min=1, max=5000, help="How many sets.")] = 6,
+    seed: Seed = "linli-1",
+    minutes: Minutes = 10.0,
+) -> None:
+    """Television sets with somebody on the sofa."""
+
+    async def run() -> dict[str, int]:
+        sets = [Tv(http, area, name=f"tv-{number}", seed=seed) for number in range(1, count + 1)]
+        async with watching(sets):
+            await asyncio.sleep(minutes * 60)
+            showing = {notice for one in sets for notice in one.now_showing}
+        return {**totals(sets), "sets": count, "notices_showing": len(showing)}
+
+    _say(_run(run()))
+
+
+@app.command()
+def phone(
+    login: Annotated[str, typer.Argument(help="The one-time address the hub printed: http://.../login?code=...")],
+    path: Annotated[str, typer.Option(help="The page opened after signing in.")] = "/",
+    seed: Seed = "linli-1",
+    minutes: Minutes = 10.0,
+) -> None:
+    """A resident's phone."""
+
+    async def run() -> dict[str, int]:
+        one = Phone(login, name="phone", seed=seed, path=path)
+        async with watching([one], stagger_s=0):
+            await asyncio.sleep(minutes * 60)
+        return totals([one])
+
+    _say(_run(run()))
+
+
+@app.command()
+def wechat(
+    callback: Annotated[str, typer.Option(help="The hub's official-account callback: http://host:port/wechat.")] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    appid: Annotated[str, typer.Option()] = "wxlinlidemo000001",
+    token: Annotated[str, typer.Option(help="Signs callbacks; made up when absent.")] = "",
+    aes_key: Annotated[str, typer.Option(help="43 characters; empty for plain callbacks.")] = "",
+    seed: Annotated[int, typer.Option(help="The same seed does the same things.")] = 1,
+    minutes: Minutes = 10.0,
+) -> None:
+    """The WeChat server: tokens, template messages, receipts, callbacks, an inbox to look into."""
+    from simulators.wechat_api import WechatSim, serve  # pulls in a web server, which the other parts do not need
+
+    secret, signing = secrets.token_urlsafe(24), token or secrets.token_urlsafe(16)
+    config = WechatSim(appid, secret, signing, aes_key=aes_key, callback_url=callback, seed=seed)
+
+    def ready(url: str) -> None:
+        _say({"wechat": url, "appid": appid, "secret": secret, "token": signing, "inbox": f"{url}/sim/inbox"})
+
+    _run(_for(minutes, serve(config, port=port, ready=ready)))
+
+
+@app.command()
+def load(
+    gateway: Annotated[list[str], typer.Option(help="ID:PASSWORD:AREA[:DEVICE,...]; may be repeated.")],
+    oracle: Annotated[Path, typer.Option(help="File of what was acknowledged, fsynced.")],
+    mqtt: Mqtt = "mqtt://127.0.0.1:1883",
+    rate: Annotated[float, typer.Option(min=0.1, help="Readings a second.")] = 500.0,
+    seconds: Annotated[float, typer.Option(min=0.1)] = 60.0,
+    seed: Seed = "1",
+) -> None:
+    """Readings at a steady rate, with an oracle of what the hub acknowledged."""
+    try:
+        accounts = [Account.parse(text) for text in gateway]
+    except ValueError as wrong:
+        _fail(str(wrong))
+    _say(_run(run_load(_address(mqtt), accounts, rate=rate, seconds=seconds, oracle=oracle, seed=seed)))
+
+
+def _hut_plan(gateway: str, area: str, named: list[str]) -> HutPlan:
+    known = next((one for one in (*equipment.HUTS, equipment.FREE_HAND) if one.gateway == gateway), None)
+    if known is not None and not named and area in ("", known.area):
+        return known
+    devices = []
+    for text in named:
+        id, _, kind = text.partition("=")
+        if kind not in equipment.MODELS:
+            _fail(f"a device is ID=KIND, and KIND one of {', '.join(equipment.MODELS)}; {text} is not")
+        codec = equipment.MODELS[kind][1]
+        devices.append(DevicePlan(id, gateway, kind, f"generic.{codec}", f"SIM-{id}", id, id, codec=codec))
+    if not devices or not area:
+        _fail(f"{gateway} is no gateway of the demo: say its --area and at least one --device ID=KIND")
+    return HutPlan(gateway, area, gateway, gateway, gateway, tuple(devices))
+
+
+def _rates(named: list[str]) -> dict[Fault, float]:
+    rates: dict[Fault, float] = {}
+    for text in named:
+        if text == "usual":
+            rates.update(USUAL)
+            continue
+        name, _, rate = text.partition("=")
+        try:
+            rates[Fault(name)] = float(rate or "0.1")
+        except ValueError:
+            _fail(f"{text} is no fault; they are {', '.join(Fault)}, each with =RATE from 0 to 1")
+    return rates
+
+
+def _address(url: str) -> Address:
+    parts = urlsplit(url if "://" in url else f"mqtt://{url}")
+    if parts.scheme != "mqtt" or not parts.hostname:
+        _fail(f"{url} is not of the form mqtt://host:port")
+    return Address(parts.hostname, parts.port or 1883)
+
+
+async def _for(minutes: float, work: Coroutine[None, None, None]) -> None:
+    """Bounded: the work ends by itself or is cancelled when its time is up."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timedelta(minutes=minutes).total_seconds()):
+            await work
+
+
+def _run(work: Coroutine[None, None, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except ExceptionGroup as group:
+        _fail(str(group.exceptions[0]))
+    except (OSError, ValueError) as trouble:
+        _fail(str(trouble))
+
+
+def _say(done: Mapping[str, object]) -> None:
+    typer.echo(json.dumps(done, ensure_ascii=False))
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()
