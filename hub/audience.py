@@ -1,19 +1,19 @@
 """Who hears a notice: areas, buildings, tags and roles, expanded to residents lazily in pages, never all at once.
 
-An address (a WeChat openid, a phone) is a channel binding: sealed, with an HMAC mark to find it by. One resident has at most
-one active address on a channel; an address belongs to at most one resident.
+An address (a WeChat openid, a phone) is a channel binding: sealed, with an HMAC mark to find it by. One resident has at
+most one active address on a channel; an address belongs to at most one resident.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, func, insert, or_, select, update
 from sqlmodel import Field, SQLModel, col
 
 from hub.access import ROLES
@@ -104,7 +104,8 @@ class Page:
 def counted(read: Read, audience: Audience) -> Count:
     """How many people, homes and screens it would reach. Three counts, no person is loaded."""
     who = _chosen(audience, _within(read, audience))
-    one = read.session.execute(select(func.count(), func.count(func.distinct(col(Resident.household)))).where(*who)).one()
+    homes = func.count(func.distinct(col(Resident.household)))
+    one = read.session.execute(select(func.count(), homes).where(*who)).one()
     bound = read.session.execute(
         select(col(ChannelBinding.channel), func.count())
         .join(Resident, col(Resident.id) == col(ChannelBinding.resident))
@@ -158,7 +159,7 @@ def bound_channels(read: Read) -> list[str]:
 
 
 def bind(tx: Tx, resident: str, channel: str, address: str) -> ChannelBinding:
-    """This address is the resident's on this channel from now on; whoever held it before, or what they held, is gone."""
+    """This address is the resident's on this channel from now on, and the only one they have there."""
     tx.session.execute(
         update(ChannelBinding)
         .where(col(ChannelBinding.resident) == resident, col(ChannelBinding.channel) == channel)
@@ -176,6 +177,18 @@ def bind(tx: Tx, resident: str, channel: str, address: str) -> ChannelBinding:
     return found
 
 
+def bind_many(tx: Tx, channel: str, addresses: Iterable[tuple[str, str]]) -> int:
+    """Enter (resident, address) pairs nobody has bound before, in bulk: an import, the demo's followers."""
+    rows = [
+        {"id": tx.new_id(), "resident": resident, "channel": channel, "address": address,
+         "address_mark": _mark(tx, channel, address), "state": "active", "bound_at": tx.now()}
+        for resident, address in addresses
+    ]  # fmt: skip
+    if rows:
+        tx.session.execute(insert(ChannelBinding), rows)
+    return len(rows)
+
+
 def unbind(tx: Tx, binding: str) -> None:
     """The address works no more: the provider said so, or the person left."""
     tx.session.execute(update(ChannelBinding).where(col(ChannelBinding.id) == binding).values(state="gone"))
@@ -189,13 +202,8 @@ def find(read: Read, channel: str, address: str) -> ChannelBinding | None:
 
 
 def of_resident(read: Read, resident: str) -> Sequence[ChannelBinding]:
-    return (
-        read.session.execute(
-            select(ChannelBinding).where(col(ChannelBinding.resident) == resident, col(ChannelBinding.state) == "active")
-        )
-        .scalars()
-        .all()
-    )
+    active = (col(ChannelBinding.resident) == resident, col(ChannelBinding.state) == "active")
+    return read.session.execute(select(ChannelBinding).where(*active)).scalars().all()
 
 
 def buildings_in(read: Read, areas: Sequence[str]) -> list[Building]:
@@ -209,9 +217,7 @@ def _mark(read: Read, channel: str, address: str) -> str:
 
 def _within(read: Read, audience: Audience) -> ColumnElement[bool]:
     paths = read.session.execute(select(col(Area.path)).where(col(Area.code).in_(audience.areas))).scalars().all()
-    return or_(
-        col(Area.code).in_(audience.areas), *[col(Area.path).startswith(f"{path}/") for path in paths]
-    )
+    return or_(col(Area.code).in_(audience.areas), *[col(Area.path).startswith(f"{path}/") for path in paths])
 
 
 def _chosen(audience: Audience, within: ColumnElement[bool] | None) -> list[ColumnElement[bool]]:

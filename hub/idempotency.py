@@ -1,7 +1,7 @@
 """Idempotency-Key on writes: a repeat returns the first answer, the same key with another body is refused.
 
-The key's row is written first in the command's own transaction: of two repeats at once the second waits for the first, and
-a command that fails leaves no row behind, so trying again is safe.
+The key's row is written first in the command's own transaction: of two repeats at once the second waits for the first,
+and a command that fails leaves no row behind, so trying again is safe.
 """
 
 from __future__ import annotations

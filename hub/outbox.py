@@ -1,1 +1,237 @@
-"""The transactional outbox (written by the notices builder)."""
+"""The transactional outbox: what must leave the house is a row first, written with the decision that asked for it.
+
+A notice becomes one fan-out per addressed channel, which turns into deliveries a page at a time; delivery.py takes them
+and courier.py carries them. A row's state moves only forward: planned, claimed, accepted, delivered, shown, seen,
+acknowledged, or out by expired, cancelled, dead, unreachable.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import BigInteger, Column, Index, Text, and_, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, SQLModel, col
+
+from channels.base import Message, Priority
+from hub import audience
+from hub.audience import Audience
+from hub.db import Read, Tx
+from hub.events import DeliveriesPlanned, NoticeEnded, PersonalMessage
+from hub.seal import SealedText
+from hub.types import UtcTime
+
+# A drill is counted as routine: an exercise must not delay a real message.
+RANK = {"routine": 1, "drill": 1, "important": 2, "urgent": 3, "emergency": 4}
+OPEN = ("planned", "claimed")
+FORWARD = ("accepted", "delivered", "shown", "seen", "acknowledged")
+
+
+class Fanout(SQLModel, table=True):
+    """One message to many on one channel: its words, once, and how far the fan-out has come."""
+
+    __tablename__ = "fanout"
+    id: str = Field(primary_key=True, max_length=36)
+    notice: str = Field(max_length=64, index=True)
+    revision: int
+    channel: str = Field(max_length=16)
+    audience: str = Field(default="", sa_column=Column(Text, nullable=False))
+    cursor: str = Field(default="", max_length=80)
+    done: bool = Field(default=False, index=True)
+    planned: int = Field(default=0)
+    unreachable: int = Field(default=0)  # people without an address on this channel
+    rank: int
+    priority: str = Field(max_length=16)
+    kind: str = Field(max_length=32)
+    title: str = Field(sa_column=Column(SealedText("fanout.title"), nullable=False))
+    text: str = Field(sa_column=Column(SealedText("fanout.text"), nullable=False))
+    area_name: str = Field(max_length=64)
+    issuer: str = Field(max_length=64)
+    sent_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    not_before: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    expires: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+    url: str = Field(max_length=200)
+    lang: str = Field(max_length=8)
+    zone: str = Field(max_length=64)
+    cause: str | None = Field(default=None, max_length=36)
+
+
+class Outbox(SQLModel, table=True):
+    """One delivery: one message to one resident's address on one channel."""
+
+    __tablename__ = "outbox"
+    id: str = Field(primary_key=True, max_length=36)
+    key: str = Field(max_length=200, unique=True)  # notice | revision | resident | channel (| recall)
+    fanout: str = Field(foreign_key="fanout.id", max_length=36)
+    notice: str = Field(max_length=64)
+    revision: int
+    resident: str = Field(max_length=64)
+    channel: str = Field(max_length=16)
+    binding: str = Field(foreign_key="channel_binding.id", max_length=36)
+    purpose: str = Field(default="send", max_length=8)  # send | recall
+    rank: int
+    state: str = Field(default="planned", max_length=16)
+    not_before: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    expires: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+    attempts: int = Field(default=0)
+    lease: str | None = Field(default=None, max_length=36)
+    lease_until: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+    provider_id: str | None = Field(default=None, max_length=128)
+    why: str = Field(default="", max_length=200)
+    cause: str | None = Field(default=None, max_length=36)
+    moved_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    __table_args__ = (
+        Index("ix_outbox_due", "channel", "state", "rank", "not_before"),
+        Index("ix_outbox_notice_resident", "notice", "resident"),
+        Index("ix_outbox_channel_provider_id", "channel", "provider_id"),
+    )
+
+
+class OrphanReceipt(SQLModel, table=True):
+    """A receipt that came before the provider's own answer was on disk."""
+
+    __tablename__ = "orphan_receipt"
+    id: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger().with_variant(sqlite.INTEGER(), "sqlite"), primary_key=True, autoincrement=True),
+    )
+    channel: str = Field(max_length=16)
+    provider_id: str = Field(max_length=128, index=True)
+    level: str = Field(max_length=16)
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    evidence: str = Field(max_length=80)
+    why: str = Field(default="", max_length=200)
+    until: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+def plan(
+    tx: Tx, message: Message, to: Audience, *, not_before: datetime | None = None, cause: str | None = None
+) -> None:
+    """Ask for a message to everyone of an audience, on every channel that anybody there can be reached on."""
+    for channel in audience.bound_channels(tx):
+        tx.session.add(_fanout(tx, message, channel, str(to), not_before=not_before, cause=cause))
+    tx.session.flush()
+
+
+def plan_personal(tx: Tx, event: PersonalMessage) -> None:
+    """A message to one resident. Its text is the event's own: the slice that asks keeps health values out of it."""
+    message = Message(
+        notice_id=event.id, revision=1, priority="routine", kind=event.kind, title=event.title, text=event.text,
+        area_name="", issuer="", sent_at=event.at, expires=event.at + timedelta(days=3), url="/me",
+    )  # fmt: skip
+    for binding in audience.of_resident(tx, event.resident):
+        row = _fanout(tx, message, binding.channel, "", cause=event.id)
+        row.done = True
+        tx.session.add(row)
+        tx.session.flush()
+        insert_new(tx, [_row(tx, row, event.resident, binding.id)])
+        row.planned = 1
+        tx.emit(DeliveriesPlanned, channel=binding.channel, notice=event.id, count=1)
+
+
+def spread(tx: Tx, limit: int = audience.PAGE_RESIDENTS) -> bool:
+    """Turn one page of the most urgent fan-out into deliveries. Says whether there was anything to do."""
+    row = tx.session.execute(
+        select(Fanout)
+        .where(col(Fanout.done).is_(False))
+        .order_by(col(Fanout.rank).desc(), col(Fanout.id))
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+    if row is None:
+        return False
+    found = audience.page(tx, Audience.read(row.audience), row.channel, row.cursor, limit)
+    rows = [_row(tx, row, each.resident, each.binding) for each in found.targets if each.binding]
+    if rows:
+        insert_new(tx, rows)
+        tx.emit(DeliveriesPlanned, channel=row.channel, notice=row.notice, count=len(rows), cause=row.cause)
+    row.planned += len(rows)
+    row.unreachable += len(found.targets) - len(rows)
+    row.cursor, row.done = found.after or row.cursor, found.after is None
+    tx.session.add(row)
+    tx.touch("notices.reach", row.notice)
+    return True
+
+
+def cancel(tx: Tx, notice: str, revision: int, why: str, *, recall: bool) -> int:
+    """Stop what has not left up to this revision; with `recall`, tell those whom it may have reached."""
+    mine = and_(col(Outbox.notice) == notice, col(Outbox.revision) <= revision, col(Outbox.purpose) == "send")
+    tx.session.execute(
+        update(Fanout).where(col(Fanout.notice) == notice, col(Fanout.revision) <= revision).values(done=True)
+    )
+    if recall:
+        gone = tx.session.execute(select(Outbox).where(mine, col(Outbox.state).in_(FORWARD))).scalars().all()
+        if gone:
+            insert_new(tx, [recall_row(tx, row) for row in gone])
+    ended = {"state": "cancelled", "why": why[:200], "moved_at": tx.now()}
+    done: Any = tx.session.execute(update(Outbox).where(mine, col(Outbox.state).in_(OPEN)).values(ended))
+    return int(done.rowcount)
+
+
+def on_notice_ended(tx: Tx, event: NoticeEnded) -> None:
+    """Nothing leaves after the end; what was withdrawn is also taken back from those whom it may have reached."""
+    cancel(tx, event.notice, event.revision, event.how, recall=event.how == "retracted")
+
+
+def states(read: Read, notice: str) -> dict[str, dict[str, int]]:
+    """Deliveries of a notice by channel and state, with those nobody can be reached by."""
+    found: dict[str, dict[str, int]] = {}
+    rows = read.session.execute(
+        select(col(Outbox.channel), col(Outbox.state), func.count())
+        .where(col(Outbox.notice) == notice, col(Outbox.purpose) == "send")
+        .group_by(col(Outbox.channel), col(Outbox.state))
+    )
+    for channel, state, n in rows:
+        found.setdefault(channel, {})[state] = n
+    none = select(col(Fanout.channel), func.sum(Fanout.unreachable)).where(col(Fanout.notice) == notice)
+    for channel, n in read.session.execute(none.group_by(col(Fanout.channel))):
+        if n:
+            shelf = found.setdefault(channel, {})
+            shelf["unreachable"] = shelf.get("unreachable", 0) + int(n)
+    return found
+
+
+def _fanout(
+    tx: Tx, message: Message, channel: str, to: str, *, not_before: datetime | None = None, cause: str | None = None
+) -> Fanout:
+    return Fanout(
+        id=tx.new_id(), notice=message.notice_id, revision=message.revision, channel=channel, audience=to,
+        rank=RANK[message.priority], priority=message.priority, kind=message.kind, title=message.title,
+        text=message.text, area_name=message.area_name, issuer=message.issuer, sent_at=message.sent_at,
+        not_before=not_before or tx.now(), expires=message.expires, url=message.url, lang=message.lang,
+        zone=message.zone, cause=cause,
+    )  # fmt: skip
+
+
+def message_of(row: Fanout) -> Message:
+    return Message(
+        row.notice, row.revision, cast(Priority, row.priority), row.kind, row.title, row.text, row.area_name,
+        row.issuer, row.sent_at, row.expires, row.url, row.lang, row.zone,
+    )  # fmt: skip
+
+
+def _row(tx: Tx, fanout: Fanout, resident: str, binding: str | None) -> dict[str, Any]:
+    return {
+        "id": tx.new_id(), "key": f"{fanout.notice}|{fanout.revision}|{resident}|{fanout.channel}",
+        "fanout": fanout.id, "notice": fanout.notice, "revision": fanout.revision, "resident": resident,
+        "channel": fanout.channel, "binding": binding, "purpose": "send", "rank": fanout.rank, "state": "planned",
+        "not_before": fanout.not_before, "expires": fanout.expires, "attempts": 0, "why": "", "cause": fanout.cause,
+        "moved_at": tx.now(),
+    }  # fmt: skip
+
+
+def recall_row(tx: Tx, row: Outbox) -> dict[str, Any]:
+    return {
+        "id": tx.new_id(), "key": f"{row.key}|recall", "fanout": row.fanout, "notice": row.notice,
+        "revision": row.revision, "resident": row.resident, "channel": row.channel, "binding": row.binding,
+        "purpose": "recall", "rank": row.rank, "state": "planned", "not_before": tx.now(),
+        "expires": tx.now() + timedelta(days=1), "attempts": 0, "why": "", "cause": row.cause, "moved_at": tx.now(),
+    }  # fmt: skip
+
+
+def insert_new(tx: Tx, rows: list[dict[str, Any]]) -> None:
+    """Only the one key may already be there (a page done twice); any other fault must be heard."""
+    insert = postgresql.insert if tx.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    tx.session.execute(insert(Outbox).on_conflict_do_nothing(index_elements=["key"]), rows)

@@ -1,0 +1,282 @@
+"""What the desk does with a notice, from draft to withdrawal; and what time does: begin, expire, archive.
+
+Every verb takes a transaction. A release opens the reach ledger, asks the outbox for the addressed channels, marks the
+boards and redraws the screens of every community below, all in that one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import delete, or_, select, update
+from sqlmodel import col
+
+from channels.text import one_line
+from hub import approval, audience, directory, outbox, reach
+from hub.access import Subject
+from hub.audience import Audience, Count
+from hub.civic.notices import active, board, rules, wording
+from hub.civic.notices.message import message_of
+from hub.civic.notices.models import Notice, NoticeArea, NoticeRelease
+from hub.civic.notices.wording import Words
+from hub.db import Read, Tx
+from hub.errors import Conflict, NotAllowed, Refused, StillMissing
+from hub.events import NoticeEnded, NoticeReleased
+from hub.i18n import _
+
+TOPICS = ("notices.home", "notices.page", "notices.tv", "notices.overlay", "notices.kiosk")
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a release would do: whom it would reach, and which signatures it needs."""
+
+    count: Count
+    needed: tuple[str, ...] = field(default=())
+
+
+def draft(tx: Tx, by: Subject, words: Words) -> Notice:
+    """Keep a first text. Nobody sees it but the desk."""
+    areas = wording.places(tx, by, words.audience)
+    ready = wording.checked(tx, words, areas)
+    made = Notice(
+        id=tx.new_id(), place=areas[0].code, rank=rules.ORDER[ready.priority], state="draft", drafted_by=by.id,
+        drafted_at=tx.now(), audience=str(ready.audience), everybody=ready.audience.everybody, **wording.columns(ready),
+    )  # fmt: skip
+    tx.session.add(made)
+    tx.session.flush()
+    _place(tx, made.id, areas)
+    _touch_desks(tx, made)
+    return made
+
+
+def revise(tx: Tx, by: Subject, ident: str, words: Words) -> Notice:
+    """Change a draft; all signatures are void. A released notice is corrected by `correct`."""
+    notice = _mine(tx, by, ident, "notices.draft")
+    if notice.state != "draft":
+        raise Conflict(_("Only a draft can be changed; correct a released notice or withdraw it"))
+    _rewrite(tx, by, notice, words)
+    approval.void(tx, _subject(notice))
+    return notice
+
+
+def correct(tx: Tx, by: Subject, ident: str, words: Words) -> Notice:
+    """Replace the words of a released notice (更正) as its next revision, released again in the same step."""
+    notice = _mine(tx, by, ident, "notices.release")
+    if notice.state != "released":
+        raise Conflict(_("Only a released notice can be corrected"))
+    if len(rules.NEEDED[notice.priority]) > 1 or len(rules.NEEDED[words.priority]) > 1:
+        raise Conflict(_("A notice that two people signed is not corrected by one; withdraw it and write a new one"))
+    before = _communities(tx, notice)
+    notice.revision += 1
+    _rewrite(tx, by, notice, words)
+    outbox.cancel(tx, notice.id, notice.revision - 1, "corrected", recall=False)
+    _show(tx, before)
+    return release(tx, by, ident)
+
+
+def preview(read: Read, words: Words) -> Preview:
+    return Preview(audience.counted(read, words.audience), rules.NEEDED.get(words.priority, ()))
+
+
+def approve(tx: Tx, by: Subject, ident: str) -> list[approval.Signature]:
+    """Add one signature to a draft. Returns all that stand."""
+    notice = _mine(tx, by, ident, "notices.read")
+    if notice.state != "draft":
+        raise Conflict(_("This notice is not waiting for a signature"))
+    signatures = _sign(tx, by, notice)
+    _touch_desks(tx, notice)
+    return signatures
+
+
+def release(tx: Tx, by: Subject, ident: str) -> Notice:
+    """Publish, or say what is missing. Releasing is the releaser's own signature, if they have not given it yet."""
+    notice = _mine(tx, by, ident, "notices.read")
+    fresh = notice.state == "released" and tx.session.get(NoticeRelease, (notice.id, notice.revision)) is None
+    if notice.state != "draft" and not fresh:
+        raise Conflict(_("This notice is not a draft any more"))
+    if notice.expires <= tx.now():
+        raise Conflict(_("Its end has passed; change it first"))
+    standing = approval.signatures(tx, _subject(notice))
+    if by.person not in {each.person for each in standing} and by.id not in {each.staff for each in standing}:
+        standing = _sign(tx, by, notice)
+    lacking = rules.missing(notice.priority, {each.part for each in standing})
+    if lacking:
+        said = _("; ").join(dict.fromkeys(_(rules.MISSING[each]) for each in lacking))
+        raise StillMissing(_("Still missing: {parts}").format(parts=said))
+    _seal(tx, notice, standing, by)
+    if notice.not_before is not None and notice.not_before > tx.now():
+        notice.state = "scheduled"
+        _touch_desks(tx, notice)
+    else:
+        _begin(tx, notice)
+    tx.session.add(notice)
+    tx.session.flush()
+    return notice
+
+
+def retract(tx: Tx, by: Subject, ident: str, reason: str) -> Notice:
+    """Withdraw at once: one person, one action, with a reason."""
+    notice = _mine(tx, by, ident, "notices.read")
+    paths = active.paths_of(tx, ident)
+    if not any(all(by.may(each, path) for path in paths) for each in ("notices.release", "notices.emergency")):
+        raise NotAllowed(_("Your role does not cover this here"))
+    said = one_line(reason)[:200]
+    if not said:
+        raise Refused(_("Say why the notice is withdrawn"))
+    if notice.state not in rules.LIVE:
+        raise Conflict(_("Only a released or scheduled notice can be withdrawn"))
+    _end(tx, notice, "retracted", said)
+    return notice
+
+
+def discard(tx: Tx, by: Subject, ident: str) -> None:
+    """Throw a draft away."""
+    notice = _mine(tx, by, ident, "notices.draft")
+    if notice.state != "draft":
+        raise Conflict(_("Only a draft can be thrown away"))
+    approval.void(tx, _subject(notice))
+    _touch_desks(tx, notice)
+    tx.session.execute(delete(NoticeArea).where(col(NoticeArea.notice) == ident))
+    tx.session.delete(notice)
+
+
+def keep_time(tx: Tx) -> int:
+    """Begin what was scheduled, end what ran out, file away what ended long ago. Returns how many moved."""
+    now = tx.now()
+    moving = select(Notice).where(
+        or_(
+            (col(Notice.state) == "scheduled") & (col(Notice.not_before) <= now),
+            (col(Notice.state) == "released") & (col(Notice.expires) <= now),
+        )
+    )
+    rows = tx.session.execute(moving.with_for_update(skip_locked=True).execution_options(populate_existing=True))
+    moved = rows.scalars().all()
+    for notice in moved:
+        if notice.expires <= now:
+            _end(tx, notice, "expired", "")
+        else:
+            _begin(tx, notice)
+    old = now - timedelta(days=rules.ARCHIVED_AFTER_DAYS)
+    tx.session.execute(
+        update(Notice)
+        .where(col(Notice.state).in_(("retracted", "expired")), col(Notice.ended_at) < old)
+        .values(state="archived")
+    )
+    return len(moved)
+
+
+def is_time(read: Read) -> bool:
+    """A look without a lock: is there anything for `keep_time`?"""
+    now = read.now()
+    old = now - timedelta(days=rules.ARCHIVED_AFTER_DAYS)
+    due = or_(
+        (col(Notice.state) == "scheduled") & (col(Notice.not_before) <= now),
+        (col(Notice.state) == "released") & (col(Notice.expires) <= now),
+        col(Notice.state).in_(("retracted", "expired")) & (col(Notice.ended_at) < old),
+    )
+    return read.session.execute(select(col(Notice.id)).where(due).limit(1)).first() is not None
+
+
+def signatures(read: Read, notice: Notice) -> list[approval.Signature]:
+    return approval.signatures(read, _subject(notice))
+
+
+def _sign(tx: Tx, by: Subject, notice: Notice) -> list[approval.Signature]:
+    standing = approval.signatures(tx, _subject(notice))
+    paths = active.paths_of(tx, notice.id)
+    held = {each for each in rules.MISSING if all(by.may(each, path) for path in paths)}
+    part = rules.free_part(notice.priority, {each.part for each in standing}, held)
+    if part is None and rules.missing(notice.priority, {each.part for each in standing}):
+        raise NotAllowed(_("Your role cannot give a signature that this notice still needs"))
+    if part is None:
+        raise Conflict(_("All signatures are there; it can be released"))
+    return approval.sign(tx, _subject(notice), part, wording.content(notice), by)
+
+
+def _seal(tx: Tx, notice: Notice, standing: Sequence[approval.Signature], by: Subject) -> None:
+    body = wording.content(notice)
+    notice.content_hash = approval.content_hash(body)
+    if any(each.content_hash != notice.content_hash for each in standing):
+        raise Conflict(_("The content changed after the first signature; all signatures are void, start again"))
+    notice.released_by, notice.released_at = by.id, tx.now()
+    tx.session.add(
+        NoticeRelease(
+            notice=notice.id, revision=notice.revision, content=json.dumps(body, ensure_ascii=False, sort_keys=True),
+            content_hash=notice.content_hash, signed_by=" ".join(each.staff for each in standing), at=tx.now(),
+        )
+    )  # fmt: skip
+
+
+def _begin(tx: Tx, notice: Notice) -> None:
+    notice.state = "released"
+    tx.session.add(notice)
+    tx.session.flush()
+    to = Audience.read(notice.audience)
+    areas = active.areas_of(tx, notice.id)
+    reach.open_notice(tx, notice.id, notice.revision, [area.path for area in areas], audience.counted(tx, to).residents)
+    told = tx.emit(NoticeReleased, notice=notice.id, revision=notice.revision, priority=notice.priority, areas=to.areas)
+    outbox.plan(tx, message_of(notice, areas), to, cause=told.id)
+    _show(tx, _communities(tx, notice))
+    _touch_desks(tx, notice)
+
+
+def _end(tx: Tx, notice: Notice, how: str, reason: str) -> None:
+    was_shown = notice.state == "released"
+    notice.state, notice.ended_at, notice.reason = how, tx.now(), reason
+    tx.session.add(notice)
+    tx.session.flush()
+    reach.close_notice(tx, notice.id)
+    tx.emit(
+        NoticeEnded, notice=notice.id, revision=notice.revision, how=how, areas=Audience.read(notice.audience).areas
+    )
+    if was_shown:
+        _show(tx, _communities(tx, notice))
+    _touch_desks(tx, notice)
+
+
+def _show(tx: Tx, communities: Sequence[str]) -> None:
+    for code in communities:
+        for topic in TOPICS:
+            tx.touch(topic, code)
+    board.mark(tx, communities)
+
+
+def _touch_desks(tx: Tx, notice: Notice) -> None:
+    for code in _communities(tx, notice):
+        tx.touch("notices.desk", code)
+    tx.touch("notices.reach", notice.id)
+
+
+def _communities(read: Read, notice: Notice) -> list[str]:
+    return [area.code for area in directory.below(read, Audience.read(notice.audience).areas)]
+
+
+def _mine(tx: Tx, by: Subject, ident: str, permission: str) -> Notice:
+    return active.visible_to(tx, by, ident, permission)
+
+
+def _place(tx: Tx, ident: str, areas: Sequence[directory.Area]) -> None:
+    tx.session.execute(delete(NoticeArea).where(col(NoticeArea.notice) == ident))
+    tx.session.add_all([NoticeArea(area=area.code, notice=ident, path=area.path) for area in areas])
+    tx.session.flush()
+
+
+def _rewrite(tx: Tx, by: Subject, notice: Notice, words: Words) -> None:
+    areas = wording.places(tx, by, words.audience)
+    ready = wording.checked(tx, words, areas)
+    for name, value in wording.columns(ready).items():
+        setattr(notice, name, value)
+    notice.place, notice.rank = areas[0].code, rules.ORDER[ready.priority]
+    notice.audience, notice.everybody = str(ready.audience), ready.audience.everybody
+    tx.session.add(notice)
+    _touch_desks(tx, notice)
+    _place(tx, notice.id, areas)
+    _touch_desks(tx, notice)
+
+
+def _subject(notice: Notice) -> str:
+    return f"notice:{notice.id}:{notice.revision}"

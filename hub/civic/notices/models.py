@@ -1,0 +1,87 @@
+"""Tables of the notices slice. No row per person: screens show a query, addressed channels have the outbox."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, Text
+from sqlmodel import Field, SQLModel
+
+from hub.types import UtcTime
+
+
+class Notice(SQLModel, table=True):
+    __tablename__ = "notices_notice"
+    id: str = Field(primary_key=True, max_length=36)
+    revision: int = Field(default=1)
+    kind: str = Field(max_length=32)
+    priority: str = Field(max_length=16)  # routine | important | urgent | emergency, and drill apart
+    title: str = Field(max_length=60)
+    text: str = Field(sa_column=Column(Text, nullable=False))
+    title_en: str = Field(default="", max_length=120)
+    text_en: str = Field(default="", sa_column=Column(Text, nullable=False))
+    issuer: str = Field(max_length=60)
+    contact: str = Field(default="", max_length=60)
+    place: str = Field(max_length=12)  # the first area: whose zone and name it goes out under
+    audience: str = Field(sa_column=Column(Text, nullable=False))  # audience.Audience as JSON
+    everybody: bool  # not for some tags or roles only: the public screens show it
+    rank: int  # rules.order: what stands on top
+    state: str = Field(default="draft", max_length=16, index=True)
+    not_before: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+    expires: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    drafted_by: str = Field(max_length=128)
+    drafted_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    released_by: str = Field(default="", max_length=128)
+    released_at: datetime | None = Field(default=None, sa_column=Column(UtcTime, index=True))
+    ended_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+    reason: str = Field(default="", max_length=200)
+    content_hash: str = Field(default="", max_length=64)
+
+
+class NoticeArea(SQLModel, table=True):
+    """Where a notice holds: the area itself and all below it."""
+
+    __tablename__ = "notices_area"
+    area: str = Field(primary_key=True, foreign_key="area.code", max_length=12)
+    notice: str = Field(primary_key=True, foreign_key="notices_notice.id", max_length=36, index=True)
+    path: str = Field(max_length=128)
+
+
+class NoticeRelease(SQLModel, table=True):
+    """What was released, word for word, for each revision: the evidence of what the screens showed."""
+
+    __tablename__ = "notices_release"
+    notice: str = Field(primary_key=True, foreign_key="notices_notice.id", max_length=36)
+    revision: int = Field(primary_key=True)
+    content: str = Field(sa_column=Column(Text, nullable=False))  # JSON, what the signatures cover
+    content_hash: str = Field(max_length=64)
+    signed_by: str = Field(max_length=300)
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+class Board(SQLModel, table=True):
+    """The signed MQTT board of one community: `wanted` moves with each change, `published` follows after the broker."""
+
+    __tablename__ = "notices_board"
+    area: str = Field(primary_key=True, foreign_key="area.code", max_length=12)
+    seq: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    wanted: int = Field(default=0, index=True)
+    published: int = Field(default=0)
+    at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+
+
+class CallbackSeen(SQLModel, table=True):
+    """Nonces and message ids of WeChat's callbacks, until they are too old to be replayed."""
+
+    __tablename__ = "notices_seen"
+    key: str = Field(primary_key=True, max_length=200)
+    until: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
+
+
+class BindingToken(SQLModel, table=True):
+    """A one-time token in a QR code that ties a WeChat follower to a resident. Kept as its hash."""
+
+    __tablename__ = "notices_binding_token"
+    token_hash: str = Field(primary_key=True, max_length=64)
+    resident: str = Field(foreign_key="resident.id", max_length=64)
+    expires: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))

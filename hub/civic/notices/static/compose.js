@@ -1,0 +1,29 @@
+/* Draws the previews anew while one types; without it the Preview button does the same. ES5. */
+(function () {
+  "use strict";
+  var form = document.getElementById("composer"), place = document.getElementById("previews");
+  var waiting = null, asked = 0, PAUSE_MS = 400; // a pause in typing, not every key
+  if (!form || !place || !window.XMLHttpRequest || !window.FormData) { return; }
+
+  function draw() {
+    var request = new XMLHttpRequest(), mine = ++asked;
+    request.open("POST", form.getAttribute("data-preview"));
+    request.responseType = "document"; // parsed by the browser, so that no text is ever put into the page as HTML
+    request.setRequestHeader("X-Fragment", "1");
+    request.onload = function () {
+      var made = request.response && request.response.querySelector("section"), old = place.firstElementChild;
+      if (mine === asked && request.status === 200 && made && old) {
+        place.replaceChild(document.importNode(made, true), old);
+      }
+    };
+    request.send(new FormData(form));
+  }
+
+  function soon() {
+    clearTimeout(waiting);
+    waiting = setTimeout(draw, PAUSE_MS);
+  }
+
+  form.addEventListener("input", soon);
+  form.addEventListener("change", soon);
+}());

@@ -1,0 +1,214 @@
+"""One delivery's way: claimed with a lease, settled by the channel's answer, raised by receipts that come later.
+
+When a worker dies between claim and answer, the lease runs out and the next worker sends the row again under the same
+idempotency key. Whatever comes late, twice or out of order never moves a row back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlmodel import col
+
+from channels.base import Accepted, Address, AddressGone, Dead, Delivery, Outcome, Receipt, Retry
+from hub import audience, reach
+from hub.audience import ChannelBinding
+from hub.db import Read, Tx
+from hub.outbox import FORWARD, OPEN, Fanout, OrphanReceipt, Outbox, insert_new, message_of, recall_row
+
+LEASE_S = 60.0  # twice the longest batch; then another worker may take the row
+ATTEMPTS_MAX = 8  # 5 s x 3^n: about nine hours, and never past the notice's expiry
+RETRY_FIRST_S, RETRY_FACTOR, RETRY_JITTER = 5.0, 3.0, 0.25
+ORPHAN_RECEIPT_HOURS = 1  # a receipt may overtake the answer that names its message; never by more than this
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery in this worker's hands until the lease ends."""
+
+    delivery: Delivery
+    purpose: str
+    lease: str
+    attempts: int
+    binding: str
+
+
+def due(read: Read, channel: str) -> bool:
+    """A look without a lock, so that an idle worker never takes the writer's turn."""
+    return read.session.execute(select(col(Outbox.id)).where(_due(read, channel)).limit(1)).first() is not None
+
+
+def claim(tx: Tx, channel: str, limit: int, lease_s: float = LEASE_S) -> list[Claimed]:
+    """Take what is due, the most urgent first. Nobody else gets these rows until the lease is over."""
+    _expire(tx, channel)
+    rows = list(
+        tx.session.execute(
+            select(Outbox)
+            .where(_due(tx, channel))
+            .order_by(col(Outbox.rank).desc(), col(Outbox.not_before), col(Outbox.id))
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .execution_options(populate_existing=True)
+        ).scalars()
+    )
+    lease, until = tx.new_id(), tx.now() + timedelta(seconds=lease_s)
+    claimed = []
+    for row in rows:
+        if row.purpose == "send" and row.resident in reach.has_seen(tx, row.notice, row.revision, [row.resident]):
+            _move(tx, row, "cancelled", "seen on another screen already")
+            continue
+        binding = tx.session.get_one(ChannelBinding, row.binding, populate_existing=True)
+        if binding.state != "active":
+            _move(tx, row, "unreachable", "the address is gone")
+            continue
+        row.state, row.lease, row.lease_until, row.attempts = "claimed", lease, until, row.attempts + 1
+        tx.session.add(row)
+        message = message_of(tx.session.get_one(Fanout, row.fanout))
+        delivery = Delivery(row.id, row.key, message, Address(channel, binding.address))
+        claimed.append(Claimed(delivery, row.purpose, lease, row.attempts, row.binding))
+    tx.session.flush()
+    return claimed
+
+
+def settle(tx: Tx, batch: Sequence[Claimed], outcomes: Sequence[Outcome], attempts_max: int = ATTEMPTS_MAX) -> None:
+    """Write down what the channel answered, unless another worker holds the lease by now."""
+    proofs = []
+    for each, outcome in zip(batch, outcomes, strict=True):
+        row = tx.session.get_one(Outbox, each.delivery.id, populate_existing=True, with_for_update=True)
+        if row.state == "cancelled" and isinstance(outcome, Accepted) and row.lease == each.lease:
+            # It had left before the withdrawal came: the same person must hear that it no longer holds.
+            row.provider_id, row.why = outcome.provider_id or None, "left before it was withdrawn"
+            insert_new(tx, [recall_row(tx, row)])
+            continue
+        if row.state != "claimed" or row.lease != each.lease:
+            continue
+        row.lease = row.lease_until = None
+        match outcome:
+            case Accepted(provider_id=provider_id):
+                row.provider_id = provider_id or None
+                _move(tx, row, "accepted", "")
+                if each.purpose == "send":
+                    proofs.append(_proof(row, "accepted", outcome.at or tx.now(), "provider's answer"))
+            case Retry(after_s=after_s, why=why):
+                _try_again(tx, row, after_s, why, attempts_max)
+            case Dead(why=why):
+                _move(tx, row, "dead", why)
+            case AddressGone(why=why):
+                _move(tx, row, "unreachable", why)
+                audience.unbind(tx, each.binding)
+    tx.session.flush()
+    reach.record_all(tx, proofs)
+    for each in batch:
+        _match_orphans(tx, each)
+
+
+def receipt(tx: Tx, channel: str, said: Receipt) -> bool:
+    """Proof that came back. Late, doubled and unordered receipts never move a delivery back."""
+    row = _of_receipt(tx, channel, said)
+    if row is None:
+        if said.provider_id:
+            tx.session.add(
+                OrphanReceipt(
+                    channel=channel, provider_id=said.provider_id, level=said.level, at=said.at,
+                    evidence=said.evidence[:80], why=said.why[:200],
+                    until=tx.now() + timedelta(hours=ORPHAN_RECEIPT_HOURS),
+                )
+            )  # fmt: skip
+        return False
+    _apply(tx, row, said.level, said.at, said.evidence, said.why)
+    return True
+
+
+def prune(tx: Tx) -> None:
+    tx.session.execute(delete(OrphanReceipt).where(col(OrphanReceipt.until) < tx.now()))
+
+
+def _due(read: Read, channel: str) -> ColumnElement[bool]:
+    now = read.now()
+    return and_(
+        col(Outbox.channel) == channel,
+        or_(
+            and_(col(Outbox.state) == "planned", col(Outbox.not_before) <= now),
+            and_(col(Outbox.state) == "claimed", col(Outbox.lease_until) <= now),
+        ),
+        or_(col(Outbox.expires).is_(None), col(Outbox.expires) > now),
+    )
+
+
+def _expire(tx: Tx, channel: str) -> None:
+    now = tx.now()
+    tx.session.execute(
+        update(Outbox)
+        .where(
+            col(Outbox.channel) == channel,
+            col(Outbox.expires) <= now,
+            or_(col(Outbox.state) == "planned", and_(col(Outbox.state) == "claimed", col(Outbox.lease_until) <= now)),
+        )
+        .values(state="expired", why="it ran out before it could be sent", moved_at=now)
+    )
+
+
+def _try_again(tx: Tx, row: Outbox, after_s: float | None, why: str, attempts_max: int) -> None:
+    if row.attempts >= attempts_max:
+        _move(tx, row, "dead", f"given up after {row.attempts} tries: {why}")
+        return
+    wait_s = after_s if after_s is not None else RETRY_FIRST_S * RETRY_FACTOR ** (row.attempts - 1)
+    at = tx.now() + timedelta(seconds=wait_s * (1 + tx.rng.uniform(0.0, RETRY_JITTER)))
+    if row.expires is not None and at >= row.expires:
+        _move(tx, row, "expired", f"it would run out before the next try: {why}")
+        return
+    _move(tx, row, "planned", why)
+    row.not_before = at
+
+
+def _of_receipt(tx: Tx, channel: str, said: Receipt) -> Outbox | None:
+    mine = select(Outbox).where(col(Outbox.channel) == channel).with_for_update()
+    mine = mine.execution_options(populate_existing=True)
+    if said.provider_id:
+        return tx.session.execute(mine.where(col(Outbox.provider_id) == said.provider_id)).scalars().first()
+    binding = audience.find(tx, channel, said.address.value) if said.address else None
+    if binding is None:
+        return None
+    last = mine.where(col(Outbox.binding) == binding.id, col(Outbox.state) == "accepted")
+    return tx.session.execute(last.order_by(col(Outbox.moved_at).desc()).limit(1)).scalars().first()
+
+
+def _apply(tx: Tx, row: Outbox, level: str, at: datetime, evidence: str, why: str) -> None:
+    if level == "failed":
+        if row.state in ("accepted", *OPEN):
+            _move(tx, row, "unreachable", why or evidence)
+        return
+    if row.state in FORWARD and reach.RANK[level] <= reach.RANK[row.state]:
+        return
+    if row.state not in ("cancelled",):
+        _move(tx, row, level, "")
+        row.lease = row.lease_until = None
+    tx.session.flush()
+    if row.purpose == "send":
+        reach.record(tx, _proof(row, level, at, evidence))
+
+
+def _match_orphans(tx: Tx, each: Claimed) -> None:
+    row = tx.session.get_one(Outbox, each.delivery.id)
+    if not row.provider_id:
+        return
+    waiting = tx.session.execute(
+        select(OrphanReceipt).where(
+            col(OrphanReceipt.provider_id) == row.provider_id, col(OrphanReceipt.channel) == row.channel
+        )
+    )
+    for orphan in waiting.scalars().all():
+        _apply(tx, row, orphan.level, orphan.at, orphan.evidence, orphan.why)
+        tx.session.delete(orphan)
+
+
+def _move(tx: Tx, row: Outbox, state: str, why: str) -> None:
+    row.state, row.why, row.moved_at = state, why[:200], tx.now()
+    tx.session.add(row)
+
+
+def _proof(row: Outbox, level: str, at: datetime, evidence: str) -> reach.Proof:
+    return reach.Proof(row.notice, row.revision, reach.resident_viewer(row.resident), row.channel, level, at, evidence)
