@@ -144,5 +144,5 @@ def _subject(context: Context) -> Subject:
 def _when(at: Any, tz: str = words.ZONE) -> Markup:
     text = words.stamp(at, tz)
     return Markup('<time class="when" datetime="{}" data-lang="{}">{}</time>').format(
-        at.isoformat(timespec="seconds"), language(), escape(text)
+        words.local(at, tz).isoformat(timespec="seconds"), language(), escape(text)
     )

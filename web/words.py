@@ -30,24 +30,24 @@ def points(value: int) -> str:
 
 def day(at: datetime | date, tz: str = ZONE) -> str:
     """11月22日 星期日 / Sun 22 Nov."""
-    local = _local(at, tz) if isinstance(at, datetime) else at
-    weekday = _WEEKDAYS["zh" if language() == "zh" else "en"][local.weekday()]
+    here = local(at, tz) if isinstance(at, datetime) else at
+    weekday = _WEEKDAYS["zh" if language() == "zh" else "en"][here.weekday()]
     if language() == "zh":
-        return f"{local.month}月{local.day}日 {weekday}"
-    return f"{weekday} {local.day} {_MONTHS[local.month - 1]}"
+        return f"{here.month}月{here.day}日 {weekday}"
+    return f"{weekday} {here.day} {_MONTHS[here.month - 1]}"
 
 
 def clock(at: datetime, tz: str = ZONE) -> str:
-    return _local(at, tz).strftime("%H:%M")
+    return local(at, tz).strftime("%H:%M")
 
 
 def stamp(at: datetime, tz: str = ZONE) -> str:
     """2026年11月22日 08:30 / 22 Nov 2026 08:30: right at any hour, for text that is drawn once and kept."""
-    local = _local(at, tz)
+    here = local(at, tz)
     if language() == "zh":
-        return f"{local.year}年{local.month}月{local.day}日 {local:%H:%M}"
-    return f"{local.day} {_MONTHS[local.month - 1]} {local.year} {local:%H:%M}"
+        return f"{here.year}年{here.month}月{here.day}日 {here:%H:%M}"
+    return f"{here.day} {_MONTHS[here.month - 1]} {here.year} {here:%H:%M}"
 
 
-def _local(at: datetime, tz: str) -> datetime:
+def local(at: datetime, tz: str) -> datetime:
     return at.astimezone(ZoneInfo(tz))

@@ -1,0 +1,260 @@
+/* Keeps [data-live] parts of a page fresh. ES5, no library: it also runs in set-top boxes.
+   One WebSocket; without it server-sent events; without those polling with ETag. */
+(function () {
+  "use strict";
+  var root = document.documentElement;
+  var surface = root.getAttribute("data-surface") || "resident";
+  var state = { messages: 0, way: "", connected: false, sub: [], proofs: 0, reloads: 0 };
+  window.linliLive = state;
+
+  var since = {};
+  var waiting = {};
+  var etags = {};
+  var socket = null;
+  var source = null;
+  var failures = 0;
+  var everOpened = false;
+  var leaving = false;
+  var POLL_MS = 5000;
+  var policy = null;
+  if (window.trustedTypes && window.trustedTypes.createPolicy) {
+    /* Fragments are drawn and escaped by our own server, on our own origin. */
+    policy = window.trustedTypes.createPolicy("linli", { createHTML: function (html) { return html; } });
+  }
+
+  function each(list, work) {
+    var i;
+    for (i = 0; i < list.length; i += 1) { work(list[i]); }
+  }
+
+  function meta(name) {
+    var found = document.querySelector("meta[name=" + name + "]");
+    return found ? found.getAttribute("content") : "";
+  }
+
+  function lang() {
+    return root.lang === "en" ? "en" : "zh";
+  }
+
+  function topics() {
+    var found = [];
+    each(document.querySelectorAll("[data-live]"), function (part) {
+      var topic = part.getAttribute("data-live");
+      if (topic && found.indexOf(topic) < 0) { found.push(topic); }
+    });
+    return found;
+  }
+
+  function say(connected) {
+    state.connected = connected;
+    root.setAttribute("data-line", connected ? "on" : "off");
+    each(document.querySelectorAll("[data-line-state]"), function (part) {
+      part.textContent = part.getAttribute(connected ? "data-on" : "data-off") || "";
+    });
+  }
+
+  /* Never under someone's fingers: a part with the focus in one of its fields waits until the focus leaves. */
+  function busy(part) {
+    var active = document.activeElement;
+    return active && part !== active && part.contains(active) && /^(INPUT|SELECT|TEXTAREA)$/.test(active.tagName);
+  }
+
+  function fill(part, html) {
+    part.innerHTML = policy ? policy.createHTML(html) : html;
+    each(part.querySelectorAll("input[name=csrf]"), function (field) { field.value = meta("linli-csrf"); });
+    part.className = part.className.replace(/ ?\bfresh\b/g, "") + " fresh";
+    fire("linli:fresh", part);
+    watchNotices();
+  }
+
+  function fire(name, part) {
+    var event = document.createEvent("Event");
+    event.initEvent(name, true, false);
+    part.dispatchEvent(event);
+  }
+
+  function swap(topic, html) {
+    each(document.querySelectorAll("[data-live]"), function (part) {
+      if (part.getAttribute("data-live") !== topic) { return; }
+      if (busy(part)) {
+        waiting[topic] = html;
+      } else {
+        delete waiting[topic];
+        fill(part, html);
+      }
+    });
+  }
+
+  function release() {
+    var topic;
+    for (topic in waiting) {
+      if (Object.prototype.hasOwnProperty.call(waiting, topic)) { swap(topic, waiting[topic]); }
+    }
+  }
+
+  function hear(text) {
+    var said = JSON.parse(text);
+    if (!said.t || typeof said.html !== "string") { return; }
+    state.messages += 1;
+    since[said.t] = said.id;
+    swap(said.t, said.html);
+  }
+
+  function again(connect) {
+    var pause = Math.min(30000, 500 * Math.pow(2, failures)) * (0.5 + Math.random() / 2);
+    failures += 1;
+    say(false);
+    window.setTimeout(connect, pause);
+  }
+
+  function openSocket() {
+    var scheme = location.protocol === "https:" ? "wss://" : "ws://";
+    var opened = false;
+    try {
+      socket = new WebSocket(scheme + location.host + "/live?surface=" + surface + "&lang=" + lang());
+    } catch (error) {
+      openEvents();
+      return;
+    }
+    socket.onopen = function () {
+      opened = true;
+      everOpened = true;
+      failures = 0;
+      state.way = "socket";
+      state.sub = topics();
+      socket.send(JSON.stringify({ sub: state.sub, since: since }));
+      say(true);
+      flush();
+    };
+    socket.onmessage = function (event) { hear(event.data); };
+    socket.onclose = function (event) {
+      socket = null;
+      if (leaving) { return; }
+      if (event.code === 4401) {
+        /* The session has ended: what stands here may no longer be shown. */
+        state.reloads += 1;
+        location.reload();
+        return;
+      }
+      if (!opened && !everOpened && failures >= 2) { openEvents(); return; }
+      again(openSocket);
+    };
+  }
+
+  function query() {
+    var parts = ["surface=" + surface, "lang=" + lang()];
+    each(topics(), function (topic) { parts.push("t=" + encodeURIComponent(topic)); });
+    return parts.join("&");
+  }
+
+  function openEvents() {
+    if (!window.EventSource || !topics().length) { poll(); return; }
+    state.way = "events";
+    source = new EventSource("/live/events?" + query());
+    source.onopen = function () { failures = 0; say(true); };
+    source.onmessage = function (event) { hear(event.data); };
+    source.onerror = function () {
+      say(false);
+      if (source.readyState === 2) { source = null; poll(); }
+    };
+  }
+
+  function poll() {
+    state.way = "poll";
+    each(topics(), function (topic) {
+      var asked = new XMLHttpRequest();
+      asked.open("GET", "/live/poll?surface=" + surface + "&lang=" + lang() + "&t=" + encodeURIComponent(topic), true);
+      if (etags[topic]) { asked.setRequestHeader("If-None-Match", etags[topic]); }
+      asked.onreadystatechange = function () {
+        if (asked.readyState !== 4) { return; }
+        say(asked.status === 200 || asked.status === 304);
+        if (asked.status === 200) {
+          etags[topic] = asked.getResponseHeader("ETag");
+          hear(asked.responseText);
+        }
+      };
+      asked.send();
+    });
+    window.setTimeout(poll, POLL_MS * (0.8 + 0.4 * Math.random()));
+  }
+
+  /* Proofs: a notice in view for 5 s was shown; one that was opened or pressed was seen. Each is told once a revision. */
+  var told = {};
+  var inView = {};
+  var held = [];
+  var SHOWN_MS = 5000;
+
+  function prove(part, level) {
+    var notice = part.getAttribute("data-notice");
+    var rev = parseInt(part.getAttribute("data-rev") || "0", 10) || 0;
+    var key = notice + "/" + rev + "/" + level;
+    if (!notice || told[key]) { return; }
+    told[key] = true;
+    held.push({ notice: notice, rev: rev, level: level });
+    flush();
+  }
+  state.prove = prove;
+
+  function flush() {
+    var proofs = held;
+    if (!proofs.length) { return; }
+    if (socket && socket.readyState === 1) {
+      socket.send(JSON.stringify({ proof: proofs }));
+    } else if (state.way === "events" || state.way === "poll") {
+      var post = new XMLHttpRequest();
+      post.open("POST", "/live/proof?surface=" + surface, true);
+      post.setRequestHeader("Content-Type", "application/json");
+      post.setRequestHeader("X-CSRF", meta("linli-csrf"));
+      post.send(JSON.stringify({ proof: proofs }));
+    } else {
+      return;
+    }
+    state.proofs += proofs.length;
+    held = [];
+  }
+
+  function visible(part) {
+    var box = part.getBoundingClientRect();
+    var height = window.innerHeight || root.clientHeight;
+    if (document.visibilityState === "hidden" || !box.height || !box.width) { return false; }
+    return box.top < height && box.bottom > 0 && Math.min(box.bottom, height) - Math.max(box.top, 0) >= Math.min(box.height, height) / 2;
+  }
+
+  function watchNotices() {
+    var now = new Date().getTime();
+    var seen = {};
+    var limit = parseInt((document.body && document.body.getAttribute("data-shown-ms")) || SHOWN_MS, 10);
+    each(document.querySelectorAll("[data-notice]"), function (part) {
+      var key = part.getAttribute("data-notice") + "/" + (part.getAttribute("data-rev") || "0");
+      if (seen[key] || !visible(part)) { return; }
+      seen[key] = true;
+      if (!inView[key]) { inView[key] = now; }
+      if (now - inView[key] >= limit) { prove(part, "shown"); }
+    });
+    each(Object.keys(inView), function (key) { if (!seen[key]) { delete inView[key]; } });
+  }
+
+  function pressed(event) {
+    var part = event.target;
+    while (part && part.getAttribute) {
+      if (part.hasAttribute("data-seen") && part.hasAttribute("data-notice")) { prove(part, "seen"); return; }
+      part = part.parentNode;
+    }
+  }
+
+  document.addEventListener("focusout", function () { window.setTimeout(release, 0); });
+  document.addEventListener("click", pressed);
+  window.addEventListener("pagehide", function () { leaving = true; });
+  window.addEventListener("pageshow", function (event) {
+    /* Come back from the browser's memory: the socket is gone, and so may the session be. */
+    if (event.persisted) { leaving = false; location.reload(); }
+  });
+
+  function start() {
+    window.setInterval(watchNotices, 500);
+    watchNotices();
+    if (!topics().length) { return; }
+    if (window.WebSocket && root.getAttribute("data-way") !== "poll") { openSocket(); } else { openEvents(); }
+  }
+  if (document.readyState === "loading") { document.addEventListener("DOMContentLoaded", start); } else { start(); }
+}());

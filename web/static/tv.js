@@ -1,0 +1,318 @@
+/* The remote control: six keys and digits, a back stack, page turning, the emergency sheet. ES5, no focus of the browser. */
+(function () {
+  "use strict";
+  var KEYS = { LEFT: 37, UP: 38, RIGHT: 39, DOWN: 40, OK: 13, BACK: 8, ESCAPE: 27, RED: 275, RED_OLD: 1108, PAGE_UP: 33, PAGE_DOWN: 34 };
+  var FLIP_MS = 12000;
+  var ROWS = 5;
+  var stage = byId("stage");
+  var stack = [];
+  var focus = 0;
+  var flip = 0;
+  var alarm = { key: "", open: false, page: 0, item: null, closed: {} };
+  var loaded = new Date().getTime();
+
+  function byId(id) { return document.getElementById(id); }
+
+  function each(list, work) {
+    var i;
+    for (i = 0; i < list.length; i += 1) { work(list[i], i); }
+  }
+
+  function show(node, on) {
+    node.className = node.className.replace(/ ?\baway\b/g, "") + (on ? "" : " away");
+  }
+
+  function mark(node, on) {
+    node.className = node.className.replace(/ ?\bon\b/g, "") + (on ? " on" : "");
+  }
+
+  function write(id, text) { byId(id).textContent = text; }
+
+  function word(name, n, m) {
+    return stage.getAttribute("data-" + name).replace("{n}", n).replace("{m}", m);
+  }
+
+  /* What a slice's fragment says of one item: title, small print, whole text, and which notice it proves. */
+  function read(node) {
+    var copy = node.cloneNode(true);
+    var body = copy.querySelector(".tv-body");
+    var meta = copy.querySelector(".tv-meta");
+    var title;
+    if (body) { body.parentNode.removeChild(body); }
+    if (meta) { meta.parentNode.removeChild(meta); }
+    title = copy.querySelector(".tv-title") || copy;
+    return {
+      notice: node.getAttribute("data-notice") || "",
+      rev: node.getAttribute("data-rev") || "0",
+      drill: /\btv-drill\b/.test(node.className),
+      title: clean(title.textContent),
+      meta: meta ? clean(meta.textContent) : "",
+      body: body ? paragraphs(body) : ""
+    };
+  }
+
+  function clean(text) { return text.replace(/\s+/g, " ").replace(/^ | $/g, ""); }
+
+  function paragraphs(body) {
+    var parts = body.querySelectorAll("p, li");
+    var lines = [];
+    if (!parts.length) { return body.textContent.replace(/[ \t]+/g, " ").replace(/^\s+|\s+$/g, ""); }
+    each(parts, function (part) { lines.push(clean(part.textContent)); });
+    return lines.join("\n");
+  }
+
+  function items(tile) {
+    var found = [];
+    var data = document.querySelector("ul[data-for='" + tile + "']");
+    if (data) { each(data.querySelectorAll(".tv-item"), function (node) { found.push(read(node)); }); }
+    return found;
+  }
+
+  function label(node, item) {
+    if (item && item.notice) {
+      node.setAttribute("data-notice", item.notice);
+      node.setAttribute("data-rev", item.rev);
+    } else {
+      node.removeAttribute("data-notice");
+    }
+  }
+
+  function seen(item) {
+    var node;
+    if (!item.notice || !window.linliLive) { return; }
+    node = document.createElement("span");
+    label(node, item);
+    window.linliLive.prove(node, "seen");
+  }
+
+  function tiles() { return document.querySelectorAll(".tile"); }
+
+  /* The first page: hero left (place 0), tiles right (1..6). */
+  function drawHome() {
+    var first = items(1);
+    var hero = first.length ? first[flip % first.length] : null;
+    write("hero-kind", tiles().length ? tiles()[0].querySelector(".tile-name").textContent : "");
+    write("hero-title", hero ? hero.title : stage.getAttribute("data-empty"));
+    write("hero-body", hero ? hero.body || hero.meta : "");
+    byId("hero-more").className = hero ? "" : "away";
+    label(byId("hero"), top() ? null : hero);
+    mark(byId("hero"), !top() && focus === 0);
+    each(tiles(), function (tile, index) {
+      var count = items(index + 1).length;
+      tile.querySelector(".tile-count").textContent = count ? word("count", count) : "";
+      mark(tile, !top() && focus === index + 1);
+    });
+  }
+
+  function top() { return stack.length ? stack[stack.length - 1] : null; }
+
+  function draw() {
+    var view = top();
+    drawHome();
+    show(byId("hero"), !view);
+    show(byId("tiles"), !view);
+    show(byId("list"), view && view.kind === "list");
+    show(byId("text"), view && view.kind === "text");
+    if (view && view.kind === "list") { drawList(view); }
+    if (view && view.kind === "text") { drawText(view); }
+  }
+
+  function drawList(view) {
+    var all = items(view.tile);
+    var rows = byId("rows");
+    var start;
+    view.at = Math.max(0, Math.min(view.at, all.length - 1));
+    start = Math.floor(view.at / ROWS) * ROWS;
+    write("list-title", tiles()[view.tile - 1].querySelector(".tile-name").textContent);
+    while (rows.firstChild) { rows.removeChild(rows.firstChild); }
+    each(all.slice(start, start + ROWS), function (item, index) {
+      var row = document.createElement("li");
+      var title = document.createElement("b");
+      var meta = document.createElement("span");
+      row.className = "line" + (start + index === view.at ? " on" : "");
+      title.textContent = item.title;
+      meta.textContent = item.meta;
+      label(row, item);
+      row.appendChild(title);
+      row.appendChild(meta);
+      rows.appendChild(row);
+    });
+    if (!all.length) {
+      var empty = document.createElement("li");
+      empty.className = "line";
+      empty.textContent = stage.getAttribute("data-empty");
+      rows.appendChild(empty);
+    }
+    write("list-page", all.length > ROWS ? word("page", start / ROWS + 1, Math.ceil(all.length / ROWS)) : "");
+  }
+
+  function drawText(view) {
+    write("text-title", view.item.title);
+    write("text-meta", view.item.meta);
+    write("text-body", view.item.body || view.item.title);
+    label(byId("text"), view.item);
+    view.page = turn("text", view.page);
+  }
+
+  /* Shows one page of a text; a page is a whole number of lines, so no line is cut in half. */
+  function turn(name, page) {
+    var height = byId(name + "-window").clientHeight || 1;
+    var body = byId(name + "-body");
+    var pages = Math.max(1, Math.ceil(body.scrollHeight / height));
+    page = Math.max(0, Math.min(page, pages - 1));
+    body.style.top = -page * height + "px";
+    write(name + "-page", pages > 1 ? word("page", page + 1, pages) : "");
+    return page;
+  }
+
+  function open(tile) {
+    if (tile < 1 || tile > tiles().length) { return; }
+    stack.push({ kind: "list", tile: tile, at: 0 });
+    draw();
+  }
+
+  function openItem(item) {
+    stack.push({ kind: "text", item: item, page: 0 });
+    seen(item);
+    draw();
+  }
+
+  function leave() {
+    var portal = /[?&]back=([^&]*)/.exec(location.search);
+    var address = portal ? decodeURIComponent(portal[1]) : "";
+    if (/^https?:\/\//.test(address)) { location.href = address; }
+  }
+
+  function back() {
+    if (stack.length) { stack.pop(); draw(); } else { leave(); }
+  }
+
+  function onHome(key) {
+    var first;
+    if (key === KEYS.DOWN) { focus = Math.min(focus + 1, tiles().length); }
+    if (key === KEYS.UP) { focus = Math.max(focus - 1, focus ? 1 : 0); }
+    if (key === KEYS.LEFT) { focus = 0; }
+    if (key === KEYS.RIGHT && focus === 0) { focus = 1; }
+    if (key === KEYS.OK) {
+      first = items(1);
+      if (focus === 0 && first.length) { openItem(first[flip % first.length]); return; }
+      open(focus || 1);
+      return;
+    }
+    draw();
+  }
+
+  function onList(view, key) {
+    var all = items(view.tile);
+    if (key === KEYS.DOWN) { view.at += 1; }
+    if (key === KEYS.UP) { view.at -= 1; }
+    if (key === KEYS.RIGHT || key === KEYS.PAGE_DOWN) { view.at += ROWS; }
+    if (key === KEYS.LEFT || key === KEYS.PAGE_UP) { view.at -= ROWS; }
+    if (key === KEYS.OK && all[view.at]) { openItem(all[view.at]); return; }
+    draw();
+  }
+
+  function step(key) {
+    if (key === KEYS.RIGHT || key === KEYS.DOWN || key === KEYS.PAGE_DOWN) { return 1; }
+    return key === KEYS.LEFT || key === KEYS.UP || key === KEYS.PAGE_UP ? -1 : 0;
+  }
+
+  /* The emergency sheet covers everything, once a revision; closed, a strip stays until it is withdrawn. */
+  function findAlarm() {
+    var node = document.querySelector("[data-for=alarm] .tv-emergency, [data-for=alarm].tv-emergency");
+    var item = node ? read(node) : null;
+    var key = item ? item.notice + "/" + item.rev + "/" + item.title : "";
+    if (key !== alarm.key) {
+      alarm.key = key;
+      alarm.item = item;
+      alarm.page = 0;
+      alarm.open = Boolean(item) && !alarm.closed[key];
+    }
+    drawAlarm();
+  }
+
+  function drawAlarm() {
+    var item = alarm.item;
+    document.body.className = document.body.className.replace(/ ?\bdrill\b/g, "") + (item && item.drill ? " drill" : "");
+    show(byId("alarm"), item && alarm.open);
+    show(byId("strip"), item && !alarm.open);
+    label(byId("alarm"), alarm.open ? item : null);
+    if (!item) { return; }
+    write("alarm-word", stage.getAttribute(item.drill ? "data-drill" : "data-emergency"));
+    write("strip-word", stage.getAttribute(item.drill ? "data-drill" : "data-emergency"));
+    write("alarm-title", item.title);
+    write("strip-title", item.title);
+    write("alarm-body", item.body);
+    if (alarm.open) { alarm.page = turn("alarm", alarm.page); }
+  }
+
+  function onAlarm(key) {
+    if (key === KEYS.BACK || key === KEYS.ESCAPE) {
+      alarm.open = false;
+      alarm.closed[alarm.key] = true;
+      seen(alarm.item);
+    } else if (key === KEYS.OK) {
+      seen(alarm.item);
+      alarm.page += 1;
+    } else {
+      alarm.page += step(key);
+    }
+    drawAlarm();
+  }
+
+  function press(key) {
+    var view = top();
+    if (alarm.open) { onAlarm(key); return true; }
+    if ((key === KEYS.RED || key === KEYS.RED_OLD) && alarm.item) { alarm.open = true; drawAlarm(); return true; }
+    if (key === KEYS.BACK || key === KEYS.ESCAPE) { back(); return true; }
+    if (key >= 49 && key <= 54) { stack = []; open(key - 48); return true; }
+    if (key !== KEYS.OK && !step(key)) { return false; }
+    if (!view) { onHome(key); }
+    if (view && view.kind === "list") { onList(view, key); }
+    if (view && view.kind === "text") { view.page += key === KEYS.OK ? 1 : step(key); draw(); }
+    return true;
+  }
+
+  /* Old boxes fire only keypress; on the others its codes mean letters, so the first keydown silences it. */
+  var down = false;
+  document.addEventListener("keydown", function (event) {
+    down = true;
+    if (press(event.keyCode || event.which)) { event.preventDefault(); }
+  });
+  document.addEventListener("keypress", function (event) {
+    if (!down && press(event.keyCode || event.which)) { event.preventDefault(); }
+  });
+
+  function scale() {
+    var width = window.innerWidth || 1280;
+    var height = window.innerHeight || 720;
+    var sd = width <= 720 && width / height < 1.4;
+    var share = Math.min(width / (sd ? 640 : 1280), height / (sd ? 530 : 720));
+    document.documentElement.className = sd ? "sd" : "";
+    ROWS = sd ? 4 : 5;
+    stage.style.webkitTransform = stage.style.transform = share === 1 ? "none" : "scale(" + share + ")";
+    stage.style.left = Math.max(0, Math.round((width - (sd ? 640 : 1280) * share) / 2)) + "px";
+    stage.style.top = Math.max(0, Math.round((height - (sd ? 530 : 720) * share) / 2)) + "px";
+  }
+
+  /* The box's own clock may be wrong by years: the hub's time at loading, and how long ago that was. */
+  function tick() {
+    var parts = stage.getAttribute("data-now").split(":");
+    var minutes = parseInt(parts[0], 10) * 60 + parseInt(parts[1], 10) + Math.floor((new Date().getTime() - loaded) / 60000);
+    var hour = Math.floor(minutes / 60) % 24;
+    var minute = minutes % 60;
+    write("clock", (hour < 10 ? "0" : "") + hour + ":" + (minute < 10 ? "0" : "") + minute);
+    if (new Date().getTime() - loaded > 6 * 3600 * 1000 && !stack.length) { location.reload(); }
+  }
+
+  document.addEventListener("linli:fresh", function () { draw(); findAlarm(); });
+  window.addEventListener("resize", function () { scale(); draw(); });
+  window.setInterval(tick, 10000);
+  window.setInterval(function () {
+    if (!top() && !alarm.open) { flip += 1; drawHome(); }
+  }, FLIP_MS);
+  focus = tiles().length ? 1 : 0;
+  scale();
+  draw();
+  findAlarm();
+}());
