@@ -1,0 +1,44 @@
+"""Health huts: visits at the kiosk, plain words beside a number, one's own readings, and who looks at an urgent one."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from hub.civic.health import alerts, api, bands, binding, desk, idle, kiosk, pages, pending, resident, stage
+from hub.events import ReadingBound, ReadingsStored
+from hub.i18n import N_
+from hub.module import Card, Job, Module, Nav, Topic
+
+
+def router() -> APIRouter:
+    routes = APIRouter()
+    for part in (pages, resident, desk, api):
+        routes.include_router(part.router())
+    return routes
+
+
+MODULE = Module(
+    name="health",
+    title=N_("Health huts"),
+    router=router,
+    listeners=((ReadingsStored, binding.bind_stored), (ReadingBound, bands.judge_bound)),
+    glimpses=(pending.glimpse,),
+    jobs=(Job("kiosk-idle", idle.watch, role="web"),),
+    permissions={
+        "health.calls": ("attendant", "staff", "director", "doctor"),
+        "health.attend": ("attendant",),
+        "readings.doctor": ("doctor",),
+        "readings.state": ("operator", "attendant"),
+    },
+    topics=(
+        Topic(kiosk.TOPIC, "health/stage.html", stage.view, stage.may_watch),
+        Topic(bands.HOME_TOPIC, "health/home.html", resident.home, resident.may_watch),
+        Topic(bands.LIST_TOPIC, "health/readings.html", resident.every, resident.may_watch),
+        Topic(alerts.DESK_TOPIC, "health/calls.html", desk.waiting, desk.may_watch),
+    ),
+    cards=(Card("home", bands.HOME_TOPIC, "resident", order=30, title=N_("Blood pressure")),),
+    nav=(
+        Nav("staff", "/desk/huts", N_("Health hut calls"), permission=desk.PERMISSION, icon="health", order=40),
+        Nav("resident", "/me/health", N_("Health"), icon="health", order=60),
+    ),
+)

@@ -1,0 +1,111 @@
+"""Readings and alerts as JSON: what `visible_to` lets one see, newest first, page by page."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy import or_, select
+from sqlmodel import col
+
+from hub import readings
+from hub.access import Subject, needs, signed_in
+from hub.civic.health.desk import PERMISSION
+from hub.civic.health.models import HealthAlert
+from hub.db import Read
+from hub.directory import Area
+from hub.errors import Refused
+from hub.i18n import _
+from hub.page import services
+from hub.readings import Reading
+
+PAGE = 50
+Reader = Annotated[Subject, signed_in("resident", "staff", "token")]
+Caller = Annotated[Subject, needs(PERMISSION)]
+
+
+def router() -> APIRouter:
+    routes = APIRouter(prefix="/api/v1", tags=["health"])
+
+    @routes.get("/readings")
+    async def list_readings(
+        request: Request,
+        who: Reader,
+        kind: Annotated[str | None, Query(max_length=16)] = None,
+        limit: Annotated[int, Query(ge=1, le=readings.PAGE_MAX)] = PAGE,
+        after: Annotated[str | None, Query(max_length=80)] = None,
+    ) -> dict[str, Any]:
+        """One's own; a doctor's, of residents who agreed; an operator's without values."""
+        return await services(request).store.read(lambda read: page_of_readings(read, who, kind, limit, after))
+
+    @routes.get("/alerts")
+    async def list_alerts(
+        request: Request,
+        who: Caller,
+        state: Annotated[str, Query(pattern="^(open|done)$")] = "open",
+        limit: Annotated[int, Query(ge=1, le=readings.PAGE_MAX)] = PAGE,
+        after: Annotated[str | None, Query(max_length=80)] = None,
+    ) -> dict[str, Any]:
+        """Urgent values and calls from the huts. No value, no person."""
+        return await services(request).store.read(lambda read: page_of_alerts(read, who, state, limit, after))
+
+    return routes
+
+
+def page_of_readings(read: Read, who: Subject, kind: str | None, limit: int, after: str | None) -> dict[str, Any]:
+    visible, with_values = readings.visible_to(who)
+    rule = select(Reading).where(visible)
+    if kind is not None:
+        rule = rule.where(col(Reading.kind) == kind)
+    if after is not None:
+        at_ms, ident = _cursor(after)
+        at = col(Reading.t_effective_ms)
+        older = (at < at_ms) | ((at == at_ms) & (col(Reading.id) < ident))
+        rule = rule.where(older)
+    rule = rule.order_by(col(Reading.t_effective_ms).desc(), col(Reading.id).desc()).limit(limit + 1)
+    rows = list(read.session.execute(rule).scalars())
+    more = rows[limit - 1] if len(rows) > limit else None
+    return {
+        "items": [readings.as_json(read, row, with_values=with_values) for row in rows[:limit]],
+        "after": f"{more.t_effective_ms}.{more.id}" if more else None,
+    }
+
+
+def page_of_alerts(read: Read, who: Subject, state: str, limit: int, after: str | None) -> dict[str, Any]:
+    rule = select(HealthAlert).where(col(HealthAlert.state) == state)
+    rule = rule.join(Area, col(Area.code) == col(HealthAlert.area))
+    paths = who.paths(PERMISSION)
+    if "" not in paths:
+        inside = [col(Area.path) == path for path in paths] + [col(Area.path).startswith(path + "/") for path in paths]
+        rule = rule.where(or_(*inside))
+    if after is not None:
+        rule = rule.where(col(HealthAlert.id) < after)
+    rows = list(read.session.execute(rule.order_by(col(HealthAlert.id).desc()).limit(limit + 1)).scalars())
+    return {
+        "items": [_alert_json(row) for row in rows[:limit]],
+        "after": rows[limit - 1].id if len(rows) > limit else None,
+    }
+
+
+def _alert_json(row: HealthAlert) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "level": row.level,
+        "rule": f"{row.ruleset}@{row.version}" if row.ruleset else row.rule,
+        "measure": row.rule,
+        "hut": row.hut,
+        "area": row.area,
+        "reading": row.reading,
+        "confirmed_by": row.confirmed_by,
+        "state": row.state,
+        "raised": row.raised.isoformat(),
+        "due": row.due.isoformat() if row.due else None,
+        "told_doctor": row.told_doctor,
+    }
+
+
+def _cursor(text: str) -> tuple[int, str]:
+    at_ms, _dot, ident = text.partition(".")
+    if not at_ms.isdigit() or not ident:
+        raise Refused(_("The cursor is not one this list gave out; start again without it"))
+    return int(at_ms), ident

@@ -1,0 +1,182 @@
+"""The kiosk's pages: one page, and a form for each thing a neighbour may do on it. A kiosk acts on its own hut only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+
+from hub import directory, readings, registry
+from hub.access import Subject, signed_in
+from hub.civic.health import alerts, kiosk
+from hub.civic.health.idle import Patience
+from hub.civic.health.models import KioskSession
+from hub.db import Read, Tx
+from hub.errors import NotAllowed, NotFound
+from hub.i18n import _, pick
+from hub.page import actor, page_live, see_other, services
+
+Verb = Callable[[Tx], object]
+Kiosk = Annotated[Subject, signed_in("kiosk")]
+
+
+def router() -> APIRouter:
+    routes = APIRouter(include_in_schema=False)
+    _page(routes)
+    _visit(routes)
+    _help(routes)
+    _demo(routes)
+    return routes
+
+
+def _page(routes: APIRouter) -> None:
+    @routes.get("/kiosk/{hut}")
+    async def kiosk_page(request: Request, hut: str, who: Kiosk) -> Response:
+        own_hut(who, hut)
+        hub = services(request)
+        place, area = await hub.store.read(lambda read: _place(read, hut))
+        cards = [
+            f"{card.topic}:{key}"
+            for module in hub.modules
+            for card in module.cards
+            if card.surface == "kiosk_idle" and (key := {"area": area.code, "hut": hut}.get(card.key))
+        ]
+        cards = [topic for topic in cards if hub.feed.may_watch(who, topic)]
+        return await page_live(
+            request,
+            "health/kiosk.html",
+            [f"{kiosk.TOPIC}:{hut}", *cards],
+            hut=place,
+            place=pick(area.zh, area.en),
+            idle_cards=cards,
+            patience=Patience.of(hub.config),
+            now_ms=readings.to_ms(hub.clock.now()),
+            demo=hub.demo,
+        )
+
+
+def _visit(routes: APIRouter) -> None:
+    """Coming, measuring, looking back, going."""
+
+    @routes.post("/kiosk/{hut}/start")
+    async def start(request: Request, hut: str, who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: kiosk.open_session(tx, hut))
+
+    @routes.post("/kiosk/{hut}/guest")
+    async def guest(request: Request, hut: str, who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: kiosk.open_session(tx, hut, guest=True))
+
+    @routes.post("/kiosk/{hut}/card")
+    async def card(request: Request, hut: str, card: Annotated[str, Form(max_length=64)], who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: kiosk.present_card(tx, hut, card))
+
+    @routes.post("/kiosk/{hut}/consent")
+    async def consent(request: Request, hut: str, who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: kiosk.agree(tx, hut))
+
+    @routes.post("/kiosk/{hut}/unnamed")
+    async def unnamed(request: Request, hut: str, who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: kiosk.measure_unnamed(tx, hut))
+
+    @routes.post("/kiosk/{hut}/choose")
+    async def choose(request: Request, hut: str, kind: Annotated[str, Form(max_length=16)], who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: kiosk.choose(tx, hut, kind))
+
+    for verb, stage in (
+        ("again", "ready"),
+        ("ready", "ready"),
+        ("history", "history"),
+        ("slip", "slip"),
+        ("back", "result"),
+    ):
+        _turn(routes, verb, stage)
+
+    @routes.post("/kiosk/{hut}/rest")
+    async def rest(request: Request, hut: str, who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: kiosk.rest(tx, hut))
+
+    @routes.post("/kiosk/{hut}/touch")
+    async def touch(request: Request, hut: str, who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: kiosk.touch(tx, hut))
+
+    @routes.post("/kiosk/{hut}/end")
+    async def end(request: Request, hut: str, who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: kiosk.end(tx, hut))
+
+
+def _turn(routes: APIRouter, verb: str, stage: str) -> None:
+    @routes.post(f"/kiosk/{{hut}}/{verb}", name=f"kiosk_{verb}")
+    async def turn(request: Request, hut: str, who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: kiosk.turn_to(tx, hut, stage))
+
+
+def _help(routes: APIRouter) -> None:
+    """When a person is needed."""
+
+    @routes.post("/kiosk/{hut}/call")
+    async def call(request: Request, hut: str, who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: _with_visit(tx, hut, lambda visit: alerts.call(tx, visit)))
+
+    @routes.post("/kiosk/{hut}/symptom")
+    async def symptom(request: Request, hut: str, who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: _with_visit(tx, hut, lambda visit: alerts.feels_ill(tx, visit)))
+
+    @routes.post("/kiosk/{hut}/doctor")
+    async def doctor(request: Request, hut: str, yes: Annotated[bool, Form()], who: Kiosk) -> Response:
+        return await _act(
+            request, who, hut, lambda tx: _with_visit(tx, hut, lambda visit: alerts.tell_doctor(tx, visit, yes))
+        )
+
+
+def _demo(routes: APIRouter) -> None:
+    """演示:刷卡, 演示:量血压: they start the ordinary way, a card's number here and a true frame over MQTT there."""
+
+    @routes.post("/kiosk/{hut}/demo-card")
+    async def demo_card(request: Request, hut: str, who: Kiosk) -> Response:
+        stage = _stage(request)
+        return await _act(request, who, hut, lambda tx: kiosk.open_session(tx, hut, card=stage.card(hut)))
+
+    @routes.post("/kiosk/{hut}/demo-measure")
+    async def demo_measure(
+        request: Request, hut: str, who: Kiosk, kind: Annotated[str, Form(max_length=16)] = "bp"
+    ) -> Response:
+        own_hut(who, hut)
+        if kind not in kiosk.KINDS:
+            raise NotFound(_("This hut cannot measure that"))
+        stage = _stage(request)
+        await services(request).store.write(lambda tx: kiosk.choose(tx, hut, kind), actor(request))
+        await stage.measure(hut, kind)
+        return see_other(f"/kiosk/{hut}")
+
+
+def own_hut(who: Subject, hut: str) -> None:
+    if who.hut != hut:
+        raise NotAllowed(_("This screen belongs to another hut; pair it again"))
+
+
+async def _act(request: Request, who: Subject, hut: str, verb: Verb) -> Response:
+    own_hut(who, hut)
+    await services(request).store.write(verb, actor(request))
+    return see_other(f"/kiosk/{hut}")
+
+
+def _with_visit(tx: Tx, hut: str, verb: Callable[[KioskSession], None]) -> None:
+    visit = kiosk.open_at(tx, hut)
+    if visit is not None and visit.began is not None:
+        kiosk.touch(tx, hut)
+        verb(visit)
+        tx.touch(kiosk.TOPIC, hut)
+
+
+def _stage(request: Request) -> Any:
+    hub = services(request)
+    if not hub.demo or hub.stage is None:
+        raise NotFound(_("There is nothing here for you"))
+    return hub.stage
+
+
+def _place(read: Read, hut: str) -> tuple[registry.Hut, directory.Area]:
+    found = registry.hut(read, hut)
+    return found, directory.area(read, found.area)
