@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-INFLIGHT_MAX = 500  # the hub's receive maximum
+INFLIGHT_MAX = 500  # on the way at once, if the hub allows as many
 MISC_EVERY_S = 1.0  # keep-alive is checked to the second
 OPEN_TIMEOUT_S = 10.0
 
@@ -52,6 +53,14 @@ class Will:
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    topic: str
+    payload: bytes
+    retain: bool
+    properties: Mapping[str, str]
+
+
 class Line:
     def __init__(
         self,
@@ -67,6 +76,8 @@ class Line:
         self._address, self._keepalive_s = address, keepalive_s
         self._on_message = on_message
         self._answers: dict[int, asyncio.Future[None]] = {}
+        self._queue: deque[tuple[_Message, asyncio.Future[None]]] = deque()
+        self._room = INFLIGHT_MAX
         self._subscribed: dict[int, asyncio.Future[None]] = {}
         self._attached: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -78,7 +89,7 @@ class Line:
             reconnect_on_failure=False,
         )
         self._client.username_pw_set(user, password)
-        self._client.max_inflight_messages_set(INFLIGHT_MAX)
+        self._client.max_inflight_messages_set(0)  # paho does not read the hub's receive maximum: `send` does
         if will is not None:
             self._client.will_set(will.topic, will.payload, qos=1, retain=True)
 
@@ -111,17 +122,11 @@ class Line:
     def send(
         self, topic: str, payload: bytes, *, retain: bool = False, properties: Mapping[str, str] | None = None
     ) -> asyncio.Future[None]:
-        """Hand over now; the future is done at PUBACK, or fails with PublishRefused or LineLost."""
+        """Goes out in order, as soon as the hub has room for it; the future is done at PUBACK, or fails with
+        PublishRefused or LineLost."""
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        said: Properties | None = None
-        if properties:
-            said = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            said.UserProperty = list(properties.items())
-        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=said)
-        if self.lost.is_set() or info.rc != mqtt.MQTT_ERR_SUCCESS:
-            answer.set_exception(LineLost("not connected"))
-        else:
-            self._answers[info.mid] = answer
+        self._queue.append((_Message(topic, payload, retain, properties or {}), answer))
+        self._send_what_fits()
         return answer
 
     async def subscribe(self, filters: Sequence[str]) -> None:
@@ -147,6 +152,21 @@ class Line:
             await self.lost.wait()
         self._end()
 
+    def _send_what_fits(self) -> None:
+        while self._queue and (len(self._answers) < self._room or self.lost.is_set()):
+            message, answer = self._queue.popleft()
+            said: Properties | None = None
+            if message.properties:
+                said = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+                said.UserProperty = list(message.properties.items())
+            info = None
+            if not self.lost.is_set():
+                info = self._client.publish(message.topic, message.payload, 1, message.retain, said)
+            if info is None or info.rc != mqtt.MQTT_ERR_SUCCESS:
+                _fail(answer, LineLost("not connected"))
+            else:
+                self._answers[info.mid] = answer
+
     def _wire(self) -> None:
         client = self._client
         client.on_connect, client.on_disconnect, client.on_message = self._connected, self._disconnected, self._arrived
@@ -156,8 +176,9 @@ class Line:
         client.on_socket_close = self._detach
 
     def _connected(
-        self, _c: mqtt.Client, _u: Any, _f: mqtt.ConnectFlags, code: ReasonCode, _p: Properties | None
+        self, _c: mqtt.Client, _u: Any, _f: mqtt.ConnectFlags, code: ReasonCode, said: Properties | None
     ) -> None:
+        self._room = min(getattr(said, "ReceiveMaximum", INFLIGHT_MAX), INFLIGHT_MAX)
         if code.is_failure:
             _fail(self._accepted, LineRefused(f"the hub refused the connection: {code}"))
         elif not self._accepted.done():
@@ -181,6 +202,8 @@ class Line:
             _fail(answer, PublishRefused(code.value, str(code)))
         elif not answer.done():
             answer.set_result(None)
+        # Not from within paho's callback: it would write, and may read again, before this packet is done.
+        self._loop.call_soon(self._send_what_fits)
 
     def _granted(self, _c: mqtt.Client, _u: Any, mid: int, codes: list[ReasonCode], _p: Properties | None) -> None:
         answer = self._subscribed.pop(mid, None)
@@ -197,10 +220,18 @@ class Line:
         if not isinstance(found, socket.socket):
             raise LineRefused("the connection was closed at once")
         self._attached = found
-        self._loop.add_reader(found, self._client.loop_read)
+        self._loop.add_reader(found, self._read)
         if self._client.want_write():
             self._loop.add_writer(found, self._client.loop_write)
         self._timer = self._loop.call_later(MISC_EVERY_S, self._tick)
+
+    def _read(self) -> None:
+        try:
+            self._client.loop_read()
+        except Exception:
+            # paho passes on what a callback raises and keeps the packet: without an end it would be read for ever.
+            self._end()
+            raise
 
     def _want_write(self, _client: mqtt.Client, _userdata: Any, sock: Any) -> None:
         if self._attached is not None:  # before that we are still in the connecting thread
@@ -232,7 +263,9 @@ class Line:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for answer in [*self._answers.values(), *self._subscribed.values()]:
+        queued = [answer for _, answer in self._queue]
+        self._queue.clear()
+        for answer in [*self._answers.values(), *self._subscribed.values(), *queued]:
             _fail(answer, LineLost("the connection ended before the hub acknowledged"))
         self._answers.clear()
         self._subscribed.clear()
