@@ -12,13 +12,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from hub.broker.server import Broker
 from hub.mqtt import PahoDoor
 from hub.services import Services
 from hub.settings import Settings
-from web.app import create_app
-from web.serve import HttpServer
+
+if TYPE_CHECKING:
+    from web.serve import HttpServer
 
 log = logging.getLogger(__name__)
 RESTART_PAUSE_S = 1.0
@@ -50,15 +52,22 @@ class Running:
                 if _carries(roles, job.role):
                     self._keep(f"{module.name}.{job.name}", partial(job.run, self.services))
         if _carries(roles, "web"):
-            app = create_app(self.services)
-            app.state.down = self.down
-            self.http = HttpServer(self.services, app, host=settings.http_host, port=settings.http_port)
-            serving = asyncio.create_task(self.http.run(self.stop), name="http")
-            self._tasks.append(serving)
-            opened = asyncio.create_task(self.http.started.wait(), name="http-opened")
-            await asyncio.wait({serving, opened}, return_when=asyncio.FIRST_COMPLETED)
-            if serving.done():
-                serving.result()
+            await self._open_web(settings)
+
+    async def _open_web(self, settings: Settings) -> None:
+        # Imported here: a worker that only takes readings in needs neither FastAPI's half second nor its memory.
+        from web.app import create_app
+        from web.serve import HttpServer
+
+        app = create_app(self.services)
+        app.state.down = self.down
+        self.http = HttpServer(self.services, app, host=settings.http_host, port=settings.http_port)
+        serving = asyncio.create_task(self.http.run(self.stop), name="http")
+        self._tasks.append(serving)
+        opened = asyncio.create_task(self.http.started.wait(), name="http-opened")
+        await asyncio.wait({serving, opened}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
 
     async def _open_door(self, settings: Settings, roles: tuple[str, ...]) -> None:
         services = self.services
