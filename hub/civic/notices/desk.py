@@ -101,8 +101,11 @@ def release(tx: Tx, by: Subject, ident: str) -> Notice:
     if notice.expires <= tx.now():
         raise Conflict(_("Its end has passed; change it first"))
     standing = approval.signatures(tx, _subject(notice))
-    if by.person not in {each.person for each in standing} and by.id not in {each.staff for each in standing}:
+    signed = {each.person for each in standing} | {each.staff for each in standing}
+    if rules.missing(notice.priority, {each.part for each in standing}) and not {by.person, by.id} & signed:
         standing = _sign(tx, by, notice)
+    elif not _may_sign(tx, by, notice):
+        raise NotAllowed(_("Your role does not cover this here"))
     lacking = rules.missing(notice.priority, {each.part for each in standing})
     if lacking:
         said = _("; ").join(dict.fromkeys(_(rules.MISSING[each]) for each in lacking))
@@ -187,14 +190,19 @@ def signatures(read: Read, notice: Notice) -> list[approval.Signature]:
 
 def _sign(tx: Tx, by: Subject, notice: Notice) -> list[approval.Signature]:
     standing = approval.signatures(tx, _subject(notice))
-    paths = active.paths_of(tx, notice.id)
-    held = {each for each in rules.MISSING if all(by.may(each, path) for path in paths)}
+    held = _may_sign(tx, by, notice)
     part = rules.free_part(notice.priority, {each.part for each in standing}, held)
     if part is None and rules.missing(notice.priority, {each.part for each in standing}):
         raise NotAllowed(_("Your role cannot give a signature that this notice still needs"))
     if part is None:
         raise Conflict(_("All signatures are there; it can be released"))
     return approval.sign(tx, _subject(notice), part, wording.content(notice), by)
+
+
+def _may_sign(read: Read, by: Subject, notice: Notice) -> set[str]:
+    """Which of the signing permissions this person holds in all of the notice's areas."""
+    paths = active.paths_of(read, notice.id)
+    return {each for each in rules.MISSING if all(by.may(each, path) for path in paths)}
 
 
 def _seal(tx: Tx, notice: Notice, standing: Sequence[approval.Signature], by: Subject) -> None:
