@@ -215,7 +215,7 @@ def _run(work: Coroutine[None, None, T]) -> T:
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except ExceptionGroup as group:
-        _fail(str(group.exceptions[0]))
+        _fail(f"stopped: {group.exceptions[0]}")
     except (OSError, ValueError) as trouble:
         _fail(str(trouble))
 

@@ -181,7 +181,8 @@ class Gateway:
         while True:
             await asyncio.sleep(self._heartbeat_s)
             said = line.send(topics.state(self.area, self.id), self._state("online"), retain=True)
-            self.counts["heartbeats"] += await _taken(said)
+            taken = await _taken(said)
+            self.counts["heartbeats"] += taken
 
     async def _pump(self, line: Line) -> None:
         """Send what the outbox holds, oldest first, at most WINDOW unacknowledged."""
@@ -191,7 +192,8 @@ class Gateway:
             topic = topics.pack(self.area, self.id, entry.device)
             envelope = pack.build(self.journal.boot, entry.seq, self._now(), entry.records)
             try:
-                self.counts["acknowledged"] += await _taken(line.send(topic, envelope))
+                taken = await _taken(line.send(topic, envelope))
+                self.counts["acknowledged"] += taken
             finally:
                 room.release()
 

@@ -1,8 +1,7 @@
 """A screen that somebody may be looking at: it loads a page, follows the page's live topics, and says what it showed.
 
 No browser: the page's `data-live` attributes name the topics, `data-notice` and `data-rev` the notices. The socket is
-`/live` on the page's own origin; where it is refused, `/live/poll` with ETags takes its place. Proof goes over the
-socket only: a screen that polls keeps it until there is one.
+`/live` on the page's own origin; where it is refused, `/live/poll` with ETags takes its place, and proof is posted.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Origin
 
 from simulators.chance import unit
@@ -27,6 +26,8 @@ from simulators.clock import Now, utc_now
 
 POLL_EVERY_S = 5.0
 SOCKET_RETRY_S = 15.0  # how long a screen polls before it tries the socket again
+RECONNECT_FIRST_S, RECONNECT_MAX_S = 0.5, 10.0
+SESSION_ENDED = 4401  # the hub's word for: load the page again
 FRAME_BYTES_MAX = 1 << 20  # a fragment is a few kilobytes; this only bounds memory
 
 log = logging.getLogger(__name__)
@@ -71,12 +72,14 @@ class Page(HTMLParser):
         self.fields: dict[str, str] = {}
         self.action: str | None = None
         self.in_topic: dict[str, dict[str, int]] = {}
+        self.surface, self.csrf = "resident", ""
         self._open: list[tuple[str, str | None]] = []
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         said = dict(attrs)
+        self._shell(tag, said)
         topic = said.get("data-live")
         if topic and topic not in self.topics:
             self.topics.append(topic)
@@ -87,9 +90,16 @@ class Page(HTMLParser):
             self.notices[notice] = rev
             around = next((name for _, name in reversed(self._open) if name), "")
             self.in_topic.setdefault(around, {})[notice] = rev
-        if tag == "form" and (said.get("method") or "").lower() == "post" and self.action is None:
+
+    def _shell(self, tag: str, said: dict[str, str | None]) -> None:
+        """What the page says once: whose cookie the feed takes, the CSRF token, the first form that posts."""
+        if tag == "html":
+            self.surface = said.get("data-surface") or self.surface
+        elif tag == "meta" and said.get("name") == "linli-csrf":
+            self.csrf = said.get("content") or ""
+        elif tag == "form" and (said.get("method") or "").lower() == "post" and self.action is None:
             self.action = said.get("action") or ""
-        if tag == "input" and said.get("type") == "hidden" and said.get("name"):
+        elif tag == "input" and said.get("type") == "hidden" and said.get("name"):
             self.fields[str(said["name"])] = said.get("value") or ""
 
     def handle_endtag(self, tag: str) -> None:
@@ -121,6 +131,7 @@ class Screen:
         self._showing: dict[tuple[str, str], Showing] = {}
         self._since: dict[str, int] = {}
         self._etags: dict[str, str] = {}
+        self._surface, self._csrf = "resident", ""
         self._proofs: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._socket: ClientConnection | None = None
         self._changed = asyncio.Condition()
@@ -134,13 +145,23 @@ class Screen:
     async def run(self) -> None:
         """Load the page, then follow it for ever: by socket, else by polling."""
         topics = await self.load()
+        pause_s = RECONNECT_FIRST_S
         while True:
+            sockets = self.counts["sockets"]
             try:
                 await self._by_socket(topics)
-            except (OSError, WebSocketException) as refused:
+            except (OSError, WebSocketException) as ended:
+                log.info("no socket", extra={"screen": self.name, "why": type(ended).__name__})
+                if isinstance(ended, ConnectionClosed) and ended.rcvd is not None and ended.rcvd.code == SESSION_ENDED:
+                    topics = await self.load()
+            if not self.counts["sockets"]:
                 self.counts["socket_refused"] += 1
-                log.info("no socket", extra={"screen": self.name, "why": type(refused).__name__})
-            await self._by_poll(topics)
+                await self._by_poll(topics)
+                continue
+            # It has worked before, so the hub is only away: come back, not all in one moment.
+            pause_s = RECONNECT_FIRST_S if self.counts["sockets"] > sockets else min(pause_s * 2, RECONNECT_MAX_S)
+            share = unit(self._seed, self.name, "screen", self.counts["sockets"], "pause")
+            await asyncio.sleep(pause_s * (0.5 + share / 2))
 
     async def load(self) -> list[str]:
         """GET the page: cookies are kept, notices on it are showing, its topics come back."""
@@ -148,6 +169,7 @@ class Screen:
         answer.raise_for_status()
         self.counts["pages"] += 1
         page = Page(answer.text)
+        self._surface, self._csrf = page.surface, page.csrf
         for topic in page.topics or [""]:
             await self._shows(topic, page.in_topic.get(topic, {}))
         return page.topics
@@ -170,12 +192,12 @@ class Screen:
 
     async def _by_socket(self, topics: list[str]) -> None:
         scheme = "wss" if self.origin.startswith("https") else "ws"
-        address = f"{scheme}{self.origin[self.origin.index('://') :]}/live"
+        address = f"{scheme}{self.origin[self.origin.index('://') :]}/live?surface={self._surface}&lang=zh"
         cookies = "; ".join(f"{one.name}={one.value}" for one in self.client.cookies.jar)
         async with connect(
             address,
             origin=Origin(self.origin),
-            additional_headers={"Cookie": cookies, "Accept-Language": "zh"} if cookies else {"Accept-Language": "zh"},
+            additional_headers={"Cookie": cookies} if cookies else None,
             compression=None,
             max_size=FRAME_BYTES_MAX,
         ) as socket:
@@ -200,7 +222,8 @@ class Screen:
     async def _poll(self, topic: str) -> None:
         known = {"If-None-Match": self._etags[topic]} if topic in self._etags else {}
         try:
-            answer = await self.client.get("/live/poll", params={"t": topic}, headers=known)
+            asked = {"surface": self._surface, "lang": "zh", "t": topic}
+            answer = await self.client.get("/live/poll", params=asked, headers=known)
         except httpx.TransportError:
             self.counts["polls_failed"] += 1
             return
@@ -211,6 +234,7 @@ class Screen:
 
     async def _frame(self, said: dict[str, object]) -> None:
         if "html" not in said:
+            self.counts["topics_refused"] += bool(said.get("refused"))
             return
         topic, html = str(said["t"]), str(said["html"])
         self._since[topic] = int(str(said["id"]))
@@ -244,10 +268,16 @@ class Screen:
             await self._prove(one, "seen")
 
     async def _prove(self, one: Showing, level: str) -> None:
-        while self._socket is None:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._socket is not None)
-        await self._socket.send(json.dumps({"proof": [{"notice": one.notice, "rev": one.rev, "level": level}]}))
+        body = json.dumps({"proof": [{"notice": one.notice, "rev": one.rev, "level": level}]})
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._socket is not None or self.live == "poll")
+        if self._socket is not None:
+            await self._socket.send(body)
+        else:
+            headers = {"Content-Type": "application/json", "X-CSRF": self._csrf, "Origin": self.origin}
+            asked = {"surface": self._surface}
+            answer = await self.client.post("/live/proof", params=asked, content=body, headers=headers)
+            self.counts[f"proofs_{answer.status_code}"] += 1
         self._note(f"proof {level}", one)
         async with self._changed:
             self._changed.notify_all()

@@ -303,8 +303,8 @@ async def test_the_oracle_holds_exactly_the_keys_that_were_acknowledged(broker: 
 
 
 async def test_what_the_hub_did_not_acknowledge_is_not_claimed(broker: Address, tmp_path: Path) -> None:
-    """An account that may not publish here: every reading is refused, and the oracle stays empty (mosquitto 2.0.11 ends the
-    line after each refusal, which is a good test of the next line)."""
+    """An account that may not publish here: every reading is refused, and the oracle stays empty. mosquitto
+    2.0.11 ends the line after each refusal, a good test of the next one."""
     account = Account(PLAN.gateway, "right", "420800000000", (BP,))
     done = await load(broker, [account], rate=20, seconds=0.5, oracle=tmp_path / "acked.jsonl", seed="1")
     assert (done["refused"], done["acked"], done["oracle"]) == (10, 0, 0)

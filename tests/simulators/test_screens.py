@@ -1,10 +1,10 @@
-"""Simulated televisions and phones against a small far end: they keep cookies, follow topics, prove what they showed."""
+"""Simulated televisions and phones against a small far end: cookies, topics, proof."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -50,6 +50,7 @@ class Far:
                 Route("/login", self._login, methods=["GET", "POST"]),
                 Route("/", self._page),
                 Route("/live/poll", self._poll),
+                Route("/live/proof", self._posted, methods=["POST"]),
                 WebSocketRoute("/live", self._live),
             ]
         )
@@ -59,11 +60,14 @@ class Far:
         for socket in self.sockets:
             await socket.send_text(self._frame())
 
-    async def proved(self, *wanted: tuple[str, int, str]) -> None:
+    async def until(self, met: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
-            while not set(wanted) <= {(one["notice"], one["rev"], one["level"]) for one in self.proofs}:
+            while not met():
                 self.news.clear()
                 await self.news.wait()
+
+    async def proved(self, *wanted: tuple[str, int, str]) -> None:
+        await self.until(lambda: set(wanted) <= {(one["notice"], one["rev"], one["level"]) for one in self.proofs})
 
     def _frame(self) -> str:
         return json.dumps({"t": TOPIC, "id": self.id, "html": self.html})
@@ -71,7 +75,9 @@ class Far:
     async def _page(self, request: Request) -> Response:
         if request.url.path == "/" and request.cookies.get("linli_resident") != "r1":
             return RedirectResponse("/login", 303)
+        surface = "resident" if request.url.path == "/" else "tv"
         answer = HTMLResponse(
+            f'<html data-surface="{surface}"><meta name="linli-csrf" content="c1">'
             f'<main><div data-live="{TOPIC}">{self.html}</div><br><i data-live="points:p1"></i></main>'
         )
         if request.url.path != "/":
@@ -95,12 +101,19 @@ class Far:
             return Response(status_code=304)
         return JSONResponse(json.loads(self._frame()), headers={"ETag": f'"{self.id}"'})
 
+    async def _posted(self, request: Request) -> Response:
+        if request.headers.get("x-csrf") != "c1":
+            return Response(status_code=403)
+        self.proofs.extend((await request.json())["proof"])
+        self.news.set()
+        return Response(status_code=204)
+
     async def _live(self, socket: WebSocket) -> None:
         if self.refuse_sockets:
             await socket.close(1008)
             return
         await socket.accept()
-        self.headers.append(dict(socket.headers))
+        self.headers.append({**socket.headers, **socket.query_params})
         self.hellos.append(await socket.receive_json())
         self.sockets.append(socket)
         self.news.set()
@@ -150,12 +163,9 @@ async def test_a_screen_keeps_its_cookie_says_its_origin_and_subscribes_to_what_
         one = Tv(url, AREA, name="tv-1", seed="s")
         async with watching([one], stagger_s=0):
             await one.until(lambda screen: screen.live == "socket")
-            async with asyncio.timeout(10):
-                while not far.hellos:
-                    far.news.clear()
-                    await far.news.wait()
+            await far.until(lambda: bool(far.hellos))
         assert far.hellos == [{"sub": [TOPIC, "points:p1"], "since": {}}]
-        assert far.headers[0]["origin"] == url
+        assert (far.headers[0]["origin"], far.headers[0]["surface"], far.headers[0]["lang"]) == (url, "tv", "zh")
         assert far.headers[0]["cookie"] == "linli_tv=t1"
 
 
@@ -194,13 +204,38 @@ async def test_without_a_socket_a_screen_polls_with_etags(monkeypatch: pytest.Mo
                 await one.until(lambda screen: screen.live == "poll")
             far.html, far.id = _notice("n1"), 7
             await _until(one, ("n1", 1))
-            assert far.proofs == [], "proof waits for a socket"
-            far.refuse_sockets = False
             await far.proved(("n1", 1, "shown"))
+            far.refuse_sockets = False
+            await far.until(lambda: len(far.hellos) == 1)
         assert one.counts["polls_200"] >= 1
         assert one.counts["polls_304"] >= 1
         assert one.counts["socket_refused"] >= 1
         assert far.hellos[0]["since"] == {TOPIC: 7}
+
+
+async def test_a_screen_whose_socket_breaks_comes_back_and_says_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen_module, "RECONNECT_FIRST_S", 0.01)
+    async with far_end() as (far, url):
+        one = Tv(url, AREA, name="tv-1", seed="s")
+        async with watching([one], stagger_s=0):
+            await far.until(lambda: len(far.sockets) == 1)
+            await far.show(_notice("n1"))
+            await _until(one, ("n1", 1))
+            await far.sockets[0].close(1012)
+            await far.until(lambda: len(far.hellos) == 2)
+        assert far.hellos[1]["since"] == {TOPIC: 1}
+        assert one.counts["pages"] == 1
+
+
+async def test_a_screen_whose_session_ended_loads_its_page_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen_module, "RECONNECT_FIRST_S", 0.01)
+    async with far_end() as (far, url):
+        one = Tv(url, AREA, name="tv-1", seed="s")
+        async with watching([one], stagger_s=0):
+            await far.until(lambda: len(far.sockets) == 1)
+            await far.sockets[0].close(4401)
+            await far.until(lambda: len(far.hellos) == 2)
+        assert one.counts["pages"] == 2
 
 
 async def test_a_phone_signs_in_with_the_one_time_link_and_reads() -> None:
