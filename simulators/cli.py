@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
+import httpx
 import typer
 
 from simulators import equipment, people
@@ -56,36 +57,32 @@ def hut(
     raw: Annotated[bool, typer.Option(help="Frames alone, without envelope and outbox.")] = False,
 ) -> None:
     """A hut: people come, devices measure, frames leave."""
-    plan = _hut_plan(gateway, area, device or [])
-    folder = tempfile.TemporaryDirectory(prefix="linli-hut-")
-    simulated = Hut(
-        plan,
-        password,
-        address=_address(mqtt),
-        journal=Journal.open(journal or Path(folder.name) / "outbox", new_boot),
-        seed=seed,
-        faults=Faults(seed, _rates(faults or [])),
-        mode="raw" if raw else "pack",
-    )
-
-    async def run() -> None:
-        simulated.start()
-        try:
-            async with asyncio.timeout(ONLINE_WITHIN_S):
-                await simulated.online()
-        except TimeoutError:
-            trouble = simulated.gateway.trouble
-            await simulated.stop()
-            _fail(f"{gateway} got no line to {mqtt}: {trouble or 'no answer'}")
-        demo = people.plan(seed, utc_now().astimezone(LOCAL).date())
-        community = next((one for one in demo.communities if one.code == plan.area), demo.communities[0])
-        await _for(minutes, simulated.live(community.people, speed))
-        await simulated.stop()
-
-    with folder:
-        _run(run())
-    waiting = len(simulated.gateway.journal.pending())
+    plan, switches, address = _hut_plan(gateway, area, device or []), Faults(seed, _rates(faults or [])), _address(mqtt)
+    with tempfile.TemporaryDirectory(prefix="linli-hut-") as folder:
+        simulated = Hut(
+            plan,
+            password,
+            address=address,
+            journal=Journal.open(journal or Path(folder) / "outbox", new_boot),
+            seed=seed,
+            faults=switches,
+            mode="raw" if raw else "pack",
+        )
+        _run(_hut_life(simulated, seed, minutes, speed))
+        waiting = len(simulated.gateway.journal.pending())
     _say({"gateway": gateway, **dict(sorted(simulated.counts.items())), "without_receipt": waiting})
+
+
+async def _hut_life(simulated: Hut, seed: str, minutes: float, speed: float) -> None:
+    simulated.start()
+    try:
+        async with asyncio.timeout(ONLINE_WITHIN_S):
+            await simulated.gateway.first_line()
+        demo = people.plan(seed, utc_now().astimezone(LOCAL).date())
+        community = next((one for one in demo.communities if one.code == simulated.plan.area), demo.communities[0])
+        await _for(minutes, simulated.live(community.people, speed))
+    finally:
+        await simulated.stop()
 
 
 @app.command()
@@ -216,8 +213,10 @@ def _run(work: Coroutine[None, None, T]) -> T:
         raise typer.Exit(130) from None
     except ExceptionGroup as group:
         _fail(f"stopped: {group.exceptions[0]}")
-    except (OSError, ValueError) as trouble:
-        _fail(str(trouble))
+    except TimeoutError:
+        _fail("the hub did not answer in time")
+    except (OSError, ValueError, httpx.TransportError, httpx.HTTPStatusError) as trouble:
+        _fail(f"stopped: {trouble}")
 
 
 def _say(done: Mapping[str, object]) -> None:

@@ -51,7 +51,7 @@ class Gateway:
         self._task: asyncio.Task[None] | None = None
         self._resend: asyncio.TimerHandle | None = None
         self._online, self._offline, self._line_wanted = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._hub_up, self._work = asyncio.Event(), asyncio.Event()
+        self._hub_up, self._work, self._troubled = asyncio.Event(), asyncio.Event(), asyncio.Event()
         for event in (self._offline, self._line_wanted, self._hub_up):
             event.set()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -69,6 +69,7 @@ class Gateway:
                 await self._session()
             except (OSError, PublishRefused) as trouble:
                 self.trouble = str(trouble)
+                self._troubled.set()
                 log.info("line ended", extra={"gateway": self.id, "why": self.trouble})
             finally:
                 if self._online.is_set():
@@ -104,6 +105,18 @@ class Gateway:
                 await self._task
         finally:
             waiting.cancel()
+
+    async def first_line(self) -> None:
+        """As `online`, for a program that is alone: what is wrong at the first attempt is raised, not tried again."""
+        loop = asyncio.get_running_loop()
+        waiting = {loop.create_task(self.online()), loop.create_task(self._troubled.wait())}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        if not self._online.is_set():
+            raise ConnectionError(f"{self.id} got no line to the hub: {self.trouble}")
 
     async def cut(self) -> None:
         """Pull the cable: the hub hears the will; entries gather in the outbox until `mend`."""
