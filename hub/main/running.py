@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hub import reach
+from hub.access import Subject
 from hub.broker.server import Broker
 from hub.mqtt import PahoDoor
 from hub.services import Services
@@ -61,6 +63,7 @@ class Running:
 
         app = create_app(self.services)
         app.state.down = self.down
+        app.state.live.on_proof = self._proven
         self.http = HttpServer(self.services, app, host=settings.http_host, port=settings.http_port)
         serving = asyncio.create_task(self.http.run(self.stop), name="http")
         self._tasks.append(serving)
@@ -68,6 +71,9 @@ class Running:
         await asyncio.wait({serving, opened}, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             serving.result()
+
+    async def _proven(self, subject: Subject, terminal: str, proofs: Sequence[Mapping[str, Any]]) -> None:
+        await reach.proof(self.services, subject, proofs, terminal=terminal)
 
     async def _open_door(self, settings: Settings, roles: tuple[str, ...]) -> None:
         services = self.services

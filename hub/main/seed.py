@@ -7,7 +7,7 @@ arrive as true frames at ingest, slices add theirs in their own `seed`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -26,6 +26,7 @@ from simulators.plan import CommunityPlan, DemoPlan, DevicePlan, HutPlan, Person
 
 HISTORY_DAYS = 90
 VISITS_A_DAY = 7  # of each hut: about 2,400 visits and 12,000 values in 90 days (domain.md 7)
+CARD_EVERY = 4  # the other visitors press 不登录直接测: theirs stay nobody's
 CAST_EVERY_DAYS = 2  # the people of the stage measure often, so that their trends are worth looking at
 Progress = Callable[[str], None]
 
@@ -171,17 +172,18 @@ def _history(store: Store, world: SeedWorld) -> None:
         def live(tx: Tx, opened: list = opened, owners: list = owners) -> None:  # type: ignore[type-arg]
             ingest.write_batch(tx, opened)
             for each, owner in zip(opened, owners, strict=True):
-                for arrival in each.arrivals:
+                for arrival in each.arrivals if owner else ():
                     readings.bind(tx, arrival.id, owner, "card", None)
 
         store.write_now(live)
     world.clock.set(world.now)
 
 
-def _day(world: SeedWorld, moment: datetime, day: int) -> tuple[list[Uplink], list[str]]:
+def _day(world: SeedWorld, moment: datetime, day: int) -> tuple[list[Uplink], list[str | None]]:
     uplinks: list[Uplink] = []
-    owners: list[str] = []
-    for hut, person, at in _visits(world, moment, day):
+    owners: list[str | None] = []
+    cast = astuple(world.plan.cast)
+    for number, (hut, person, at) in enumerate(_visits(world, moment, day)):
         if at >= world.now - timedelta(hours=1):
             continue
         for device in _working(hut):
@@ -198,7 +200,7 @@ def _day(world: SeedWorld, moment: datetime, day: int) -> tuple[list[Uplink], li
                     settle=_settled,
                 )
             )
-            owners.append(person.id)
+            owners.append(person.id if person.id in cast or number % CARD_EVERY == 0 else None)
     return uplinks, owners
 
 
