@@ -7,7 +7,7 @@ own in its folder; those that several rooms hear stand here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 
@@ -192,3 +192,44 @@ class PointsPosted(Event):
 
     def subject(self) -> str:
         return self.account
+
+
+@dataclass(frozen=True, slots=True)
+class CreditRow:
+    """One line of an attendance sheet: whose account, for what, how long, when. A child's effort is its household's."""
+
+    owner_kind: str  # person | household | organisation
+    owner: str
+    item: str
+    hours: Decimal
+    day: date
+    reference: str
+    of_minor: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetSubmitted(Event):
+    """An attendance sheet is closed by its keeper. A listener that could not credit it says so now; it stays open."""
+
+    sheet: str
+    activity: str
+    rows: tuple[CreditRow, ...]
+    by: str
+
+    def subject(self) -> str:
+        return self.sheet
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetApproved(Event):
+    """A second person approved it, once. `tell` is off where history is lived through again: nobody is told of it."""
+
+    sheet: str
+    activity: str
+    rows: tuple[CreditRow, ...]
+    verified_by: str
+    approved_by: str
+    tell: bool = True
+
+    def subject(self) -> str:
+        return self.sheet

@@ -1,0 +1,191 @@
+"""What the database itself promises about the ledger, whoever writes: its triggers, declared once for both engines.
+
+Balances are kept by a trigger after each posting, not by our code: then a posting inserted by hand moves them too, and
+cached sum and postings cannot part. An UPDATE of a balance is let through only when it applies exactly the next posting
+of that account (`at_posting` grows, the difference is that posting's amount), so nobody can set a figure. Transactions
+and postings are append-only; accounts are never deleted; a balance below the floor is refused by CHECK, and only a
+reversal or a false-claim deduction lowers a floor.
+
+Alembic's batch mode drops triggers without a word: tests compare the store after `upgrade head` with this list.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+_LOWERS_FLOOR = "('reversal', 'false_claim')"
+_APPLIES = """EXISTS (SELECT 1 FROM points_posting p WHERE p.id = NEW.at_posting
+    AND ((p.source = NEW.id AND NEW.balance = OLD.balance - p.amount)
+      OR (p.destination = NEW.id AND NEW.balance = OLD.balance + p.amount)))"""
+_SAME = "NEW.id = OLD.id AND NEW.kind = OLD.kind AND NEW.owner = OLD.owner"
+_GUARDED = "id, kind, owner, balance, earned, floor, at_posting"
+
+
+def _apply(source_lowest: str) -> str:
+    """The two updates of one posting; `source_lowest` spells the smaller of two numbers on this engine."""
+    return f"""UPDATE points_account SET at_posting = NEW.id, balance = balance - NEW.amount,
+    earned = earned - CASE WHEN (SELECT a.kind FROM points_account a WHERE a.id = NEW.destination) = 'issue'
+      THEN NEW.amount ELSE 0 END,
+    floor = CASE WHEN balance - NEW.amount < floor
+      AND (SELECT t.reason FROM points_txn t WHERE t.id = NEW.txn) IN {_LOWERS_FLOOR}
+      THEN balance - NEW.amount ELSE floor END
+    WHERE id = NEW.source;
+  UPDATE points_account SET at_posting = NEW.id, balance = balance + NEW.amount,
+    earned = earned + CASE WHEN (SELECT a.kind FROM points_account a WHERE a.id = NEW.source) = 'issue'
+      THEN NEW.amount ELSE 0 END,
+    floor = CASE WHEN floor < 0 THEN {source_lowest}(0, balance + NEW.amount) ELSE floor END
+    WHERE id = NEW.destination;"""  # noqa: S608 - words of this file only
+
+
+def _sqlite(name: str, when: str, refuse: str, condition: str = "") -> str:
+    where = f"\nWHEN {condition}" if condition else ""
+    return f"CREATE TRIGGER {name} {when}{where}\nBEGIN\n  SELECT RAISE(ABORT, '{refuse}');\nEND"
+
+
+# INSERT OR REPLACE deletes the old row without firing its delete trigger, so an id or reference that exists is refused
+# first. A raw connection may have foreign keys off, so both ends and the transaction are looked for here as well.
+SQLITE: dict[str, str] = {
+    "points_posting_applied": "CREATE TRIGGER points_posting_applied AFTER INSERT ON points_posting\nBEGIN\n  "
+    + _apply("MIN")
+    + "\nEND",
+    "points_posting_sound": _sqlite(
+        "points_posting_sound",
+        "BEFORE INSERT ON points_posting",
+        "points: a posting needs a new id, a transaction and two accounts",
+        """EXISTS (SELECT 1 FROM points_posting WHERE id = NEW.id)
+    OR NOT EXISTS (SELECT 1 FROM points_txn WHERE id = NEW.txn)
+    OR (SELECT COUNT(*) FROM points_account WHERE id IN (NEW.source, NEW.destination)) <> 2""",
+    ),
+    "points_txn_once": _sqlite(
+        "points_txn_once",
+        "BEFORE INSERT ON points_txn",
+        "points: this reference is posted already",
+        "EXISTS (SELECT 1 FROM points_txn WHERE id = NEW.id OR reference = NEW.reference OR reverses = NEW.reverses)",
+    ),
+    "points_account_empty": _sqlite(
+        "points_account_empty",
+        "BEFORE INSERT ON points_account",
+        "points: an account opens once, and empty",
+        """NEW.balance <> 0 OR NEW.earned <> 0 OR NEW.at_posting <> 0 OR COALESCE(NEW.floor, 0) <> 0
+    OR EXISTS (SELECT 1 FROM points_account WHERE id = NEW.id OR (kind = NEW.kind AND owner = NEW.owner))""",
+    ),
+    "points_account_guarded": _sqlite(
+        "points_account_guarded",
+        f"BEFORE UPDATE OF {_GUARDED} ON points_account",
+        "points: a balance changes only by a posting",
+        f"NOT ({_SAME} AND NEW.at_posting > OLD.at_posting AND {_APPLIES})",
+    ),
+    "points_account_kept": _sqlite(
+        "points_account_kept", "BEFORE DELETE ON points_account", "points: an account is never deleted"
+    ),
+} | {
+    f"points_{table}_{verb.lower()}": _sqlite(
+        f"points_{table}_{verb.lower()}", f"BEFORE {verb} ON points_{table}", "points: the ledger is append-only"
+    )
+    for table in ("txn", "posting")
+    for verb in ("UPDATE", "DELETE")
+}
+
+_POSTGRES_BODIES: dict[str, str] = {
+    "points_apply": "BEGIN\n  " + _apply("LEAST") + "\n  RETURN NULL;\nEND",
+    "points_refuse": "BEGIN\n  RAISE EXCEPTION 'points: the ledger is append-only';\nEND",
+    "points_guard": f"""BEGIN
+  IF NOT ({_SAME} AND NEW.at_posting > OLD.at_posting AND {_APPLIES}) THEN
+    RAISE EXCEPTION 'points: a balance changes only by a posting';
+  END IF;
+  RETURN NEW;
+END""",
+    "points_empty": """BEGIN
+  IF NEW.balance <> 0 OR NEW.earned <> 0 OR NEW.at_posting <> 0 OR COALESCE(NEW.floor, 0) <> 0 THEN
+    RAISE EXCEPTION 'points: an account opens once, and empty';
+  END IF;
+  RETURN NEW;
+END""",
+}
+# name -> (table, when, level, function)
+_POSTGRES_TRIGGERS: dict[str, tuple[str, str, str, str]] = {
+    "points_posting_applied": ("points_posting", "AFTER INSERT", "ROW", "points_apply"),
+    "points_account_empty": ("points_account", "BEFORE INSERT", "ROW", "points_empty"),
+    "points_account_guarded": ("points_account", "BEFORE UPDATE", "ROW", "points_guard"),
+    "points_account_kept": ("points_account", "BEFORE DELETE", "ROW", "points_refuse"),
+} | {
+    f"points_{table}_{verb.lower()}": (f"points_{table}", f"BEFORE {verb}", level, "points_refuse")
+    for table, verb, level in [
+        *[(table, verb, "ROW") for table in ("txn", "posting") for verb in ("UPDATE", "DELETE")],
+        *[(table, "TRUNCATE", "STATEMENT") for table in ("txn", "posting", "account")],
+    ]
+}
+# Only the guarded columns: an account may move to another community with its person.
+POSTGRES: dict[str, str] = {
+    name: f"CREATE TRIGGER {name} {when}{' OF ' + _GUARDED if name == 'points_account_guarded' else ''} ON {table} "
+    f"FOR EACH {level} EXECUTE FUNCTION {function}()"
+    for name, (table, when, level, function) in _POSTGRES_TRIGGERS.items()
+}
+DECLARED: dict[str, dict[str, str]] = {"sqlite": SQLITE, "postgresql": POSTGRES}
+
+
+def install(connection: Connection) -> None:
+    """Put every declared trigger in place, in its newest form."""
+    remove(connection)
+    if connection.dialect.name == "postgresql":
+        for name, body in _POSTGRES_BODIES.items():
+            connection.execute(
+                text(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $points$ {body} $points$")
+            )
+    for statement in DECLARED[connection.dialect.name].values():
+        connection.execute(text(statement))
+
+
+def remove(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        for name, (table, *_rest) in _POSTGRES_TRIGGERS.items():
+            connection.execute(text(f"DROP TRIGGER IF EXISTS {name} ON {table}"))
+        for name in _POSTGRES_BODIES:
+            connection.execute(text(f"DROP FUNCTION IF EXISTS {name}()"))
+        return
+    for name in SQLITE:
+        connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
+
+
+def missing(connection: Connection) -> list[str]:
+    """The declared triggers that this store lacks or holds in another form, and those it holds undeclared."""
+    declared = DECLARED[connection.dialect.name]
+    found = _found(connection)
+    return sorted(name for name in {*declared, *found} if found.get(name) != _squeezed(declared.get(name, "")))
+
+
+def _found(connection: Connection) -> dict[str, str]:
+    if connection.dialect.name == "postgresql":
+        return _found_postgres(connection)
+    rows: Any = connection.execute(
+        text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'points\\_%' ESCAPE '\\'")
+    )
+    return {name: _squeezed(sql) for name, sql in rows}
+
+
+def _found_postgres(connection: Connection) -> dict[str, str]:
+    """As declared, where the trigger is on and its function is the declared one; otherwise as something else."""
+    rows = connection.execute(
+        text(
+            "SELECT t.tgname, c.relname, p.proname, p.prosrc, t.tgenabled <> 'D' FROM pg_trigger t "
+            "JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid "
+            "WHERE NOT t.tgisinternal AND c.relname LIKE 'points\\_%'"
+        )
+    )
+    found = {}
+    for name, table, function, source, on in rows:
+        declared = _POSTGRES_TRIGGERS.get(name)
+        whole = (
+            declared is not None
+            and on
+            and (declared[0], declared[3]) == (table, function)
+            and _squeezed(source) == _squeezed(_POSTGRES_BODIES[function])
+        )
+        found[name] = _squeezed(POSTGRES[name]) if whole else "something else"
+    return found
+
+
+def _squeezed(sql: str) -> str:
+    return " ".join(sql.split())

@@ -1,0 +1,55 @@
+"""The ledger's values: an account as it stands, the reason of a movement, a movement before and after it is posted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    id: str
+    area: str
+    kind: str
+    owner: str
+    balance: int
+    earned: int
+    floor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What a resident may ask about an entry, and an auditor must: what for, by which rules, who signed."""
+
+    reason: str
+    item: str | None = None
+    catalogue: str | None = None
+    act_date: date | None = None
+    about: str | None = None
+    proposer: str | None = None
+    verifier: str | None = None
+    approver: str | None = None
+    third: str | None = None
+    evidence: str | None = None
+    cause: str | None = None
+    reverses: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    source: str
+    destination: str
+    amount: int
+    reference: str
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    txn: str
+    reference: str
+    at: datetime
+    source: str
+    destination: str
+    amount: int
+    repeated: bool = False

@@ -1,0 +1,88 @@
+"""Stores for the ledger's tests: SQLite on disk, or PostgreSQL where LINLI_TEST_POSTGRES names a server (postgresql+psycopg://...).
+
+Each test gets a database of its own at the newest version. The same tests run on both engines.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from hub import directory, migrations
+from hub.bus import Bus
+from hub.civic.points import beneficiary, ledger
+from hub.clock import ManualClock
+from hub.db import Store, Tx
+from hub.directory import NewHousehold, NewResident
+from hub.rng import SeededRng
+from hub.seal import Seal
+from tests.world import KEY, LIUHE, START, make_store, people
+
+POSTGRES = os.environ.get("LINLI_TEST_POSTGRES", "")
+
+
+@contextmanager
+def a_store(folder: Path, *, clock: ManualClock | None = None, inline: bool = True) -> Iterator[Store]:
+    """An empty store with the small world of tests/world.py; no listeners."""
+    opened = _postgres(clock, inline) if POSTGRES else _sqlite(folder, clock, inline)
+    with opened as store:
+        store.write_now(people)
+        yield store
+
+
+@contextmanager
+def _sqlite(folder: Path, clock: ManualClock | None, inline: bool) -> Iterator[Store]:
+    store = make_store(folder, clock=clock, bus=Bus(), inline=inline)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def _postgres(clock: ManualClock | None, inline: bool) -> Iterator[Store]:
+    name = f"linli_{uuid.uuid4().hex[:12]}"
+    admin = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    url = make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+    store = Store(
+        url, seal=Seal(KEY), clock=clock or ManualClock(START), rng=SeededRng("linli-test"), bus=Bus(), inline=inline
+    )
+    try:
+        migrations.upgrade(store)
+        yield store
+    finally:
+        store.close()
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.dispose()
+
+
+def crowd(tx: Tx, count: int) -> list[str]:
+    """So many grown-up residents, two to a household, in 浏河."""
+    homes = []
+    for number in range(0, count, 2):
+        home = f"h-c{number:04d}"
+        members = tuple(
+            NewResident(f"r-c{each:04d}", home, "林甲", "f", date(1980, 1, 1))
+            for each in (number, number + 1)[: count - number]
+        )
+        homes.append(NewHousehold(home, "lh-b1", f"{number}", (), members))
+    directory.register_households(tx, LIUHE, homes)
+    return [member.id for home in homes for member in home.members]
+
+
+def account(tx: Tx, kind: str, owner: str) -> str:
+    return ledger.open_account(tx, beneficiary.one(tx, kind, owner))
+
+
+def issue(tx: Tx) -> str:
+    return ledger.house_account(tx, "issue", LIUHE, "Asia/Shanghai")

@@ -1,0 +1,361 @@
+"""The ledger under everything it may meet: random operations, repeats, rollbacks, threads, and raw SQL."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from hub import migrations
+from hub.access import Subject
+from hub.civic.points import book, guards, ledger
+from hub.civic.points.ledger import NotEnoughPoints
+from hub.civic.points.why import Draft, Receipt, Why
+from hub.db import Store, Tx
+from hub.errors import Conflict, NotAllowed, Refused
+from tests.points.ledgers import a_store, account, crowd, issue
+
+OPERATIONS = 20_000
+EXAMPLES = 5
+PEOPLE = 12
+AWARD = Why("award", item="C01", catalogue="jingmen-46@1")
+
+
+@dataclass
+class Model:
+    """What the ledger should hold, added up by the dullest means there is."""
+
+    balances: dict[str, int]
+    posted: dict[str, tuple[str, str, int]] = field(default_factory=dict)  # reference -> source, destination, amount
+    reversed: set[str] = field(default_factory=set)
+
+    def copy(self) -> Model:
+        return Model(dict(self.balances), dict(self.posted), set(self.reversed))
+
+    def move(self, reference: str, source: str, destination: str, amount: int) -> None:
+        self.posted[reference] = (source, destination, amount)
+        self.balances[source] -= amount
+        self.balances[destination] += amount
+
+
+class Undone(Exception):
+    """Ends a transaction that must leave nothing behind."""
+
+
+@settings(max_examples=EXAMPLES)
+@given(seed=st.integers(0, 2**32))
+def test_twenty_thousand_random_operations_keep_the_ledger_whole(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    """Sum 0, no negative but by a reversal, replay equals balances, each reference at most once; a third are repeats."""
+    dice = random.Random(seed)
+    with a_store(tmp_path_factory.mktemp("ledger")) as store:
+        owners = store.write_now(lambda tx: crowd(tx, PEOPLE))
+        source = store.write_now(issue)
+        accounts = store.write_now(lambda tx: [account(tx, "person", owner) for owner in owners])
+        model, done = Model(dict.fromkeys([source, *accounts], 0)), 0
+        while done < OPERATIONS // EXAMPLES:
+            count = dice.randint(1, 60)
+            tried, keep = model.copy(), dice.random() > 0.1
+            try:
+                store.write_now(lambda tx, n=count, t=tried, k=keep: _some(tx, dice, t, source, accounts, n, k))
+            except Undone:
+                tried = model
+            model, done = tried, done + count
+        store.read_now(lambda read: _whole(read, model, source))
+
+
+def _some(tx: Tx, dice: random.Random, model: Model, source: str, accounts: list[str], count: int, keep: bool) -> None:
+    for _ in range(count):
+        _one(tx, dice, model, source, accounts)
+    if not keep:
+        raise Undone
+
+
+def _one(tx: Tx, dice: random.Random, model: Model, source: str, accounts: list[str]) -> None:
+    roll = dice.random()
+    if roll < 0.3 and model.posted:
+        reference = dice.choice(list(model.posted))
+        first = model.posted[reference]
+        again = ledger.post(tx, *first[:2], first[2] + dice.randint(0, 5), reference, AWARD)
+        assert again.repeated
+        assert (again.source, again.destination, again.amount) == first
+    elif roll < 0.4 and model.posted:
+        _reverse(tx, model, dice.choice(list(model.posted)))
+    else:
+        ends = [source, dice.choice(accounts)] if roll < 0.65 else dice.sample(accounts, 2)
+        amount, reference = dice.randint(1, 60), f"op:{dice.getrandbits(60)}"
+        why = AWARD if ends[0] == source else Why("share")
+        if ends[0] != source and model.balances[ends[0]] < amount:
+            with pytest.raises(NotEnoughPoints):
+                ledger.post(tx, *ends, amount, reference, why)
+            return
+        receipt = ledger.post(tx, *ends, amount, reference, why)
+        assert not receipt.repeated
+        model.move(reference, ends[0], ends[1], amount)
+
+
+def _reverse(tx: Tx, model: Model, reference: str) -> None:
+    if reference in model.reversed or reference.startswith("reversal:"):
+        return
+    txn = ledger.receipts(tx, [reference])[reference].txn
+    source, destination, amount = model.posted[reference]
+    receipt = ledger.post(tx, destination, source, amount, f"reversal:{txn}", Why("reversal", reverses=txn))
+    assert not receipt.repeated
+    model.reversed.add(reference)
+    model.move(f"reversal:{txn}", destination, source, amount)
+
+
+def _whole(read: Any, model: Model, source: str) -> None:
+    found = book.recount(read)
+    assert found.sound, found
+    assert found.postings == len(model.posted)
+    held = ledger.held(read, model.balances)
+    assert {ident: each.balance for ident, each in held.items()} == model.balances
+    for each in held.values():
+        if each.id != source:
+            assert each.floor is not None
+            assert each.balance >= each.floor == min(0, each.floor)
+            assert each.balance >= 0 or model.reversed
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    with a_store(tmp_path) as opened:
+        opened.write_now(lambda tx: _give(tx, "r-wang", 100, "start"))
+        yield opened
+
+
+def _give(tx: Tx, resident: str, amount: int, reference: str) -> Receipt:
+    return ledger.post(tx, issue(tx), account(tx, "person", resident), amount, reference, AWARD)
+
+
+def _balance(store: Store, ident: str) -> int:
+    return store.read_now(lambda read: ledger.held(read, [ident])[ident].balance)
+
+
+RAW = {
+    "update a posting": "UPDATE points_posting SET amount = amount + 1",
+    "delete a posting": "DELETE FROM points_posting",
+    "update a transaction": "UPDATE points_txn SET reference = 'other'",
+    "delete a transaction": "DELETE FROM points_txn",
+    "delete an account": "DELETE FROM points_account",
+    "set a balance": "UPDATE points_account SET balance = balance + 1000 WHERE kind = 'person'",
+    "set a balance with a pointer": "UPDATE points_account SET balance = 1000, at_posting = at_posting + 1",
+    "lower a floor": "UPDATE points_account SET floor = -500 WHERE kind = 'person'",
+    "raise what was earned": "UPDATE points_account SET earned = 9999 WHERE kind = 'person'",
+    "hand an account over": "UPDATE points_account SET owner = 'r-lin' WHERE kind = 'person'",
+    "open an account with points in it": "INSERT INTO points_account (id, area, kind, owner, balance, earned, floor, "
+    "at_posting, opened) SELECT 'person-r-lin', area, kind, 'r-lin', 50, 0, 0, 0, opened FROM points_account WHERE kind = 'person'",
+    "a posting below zero": "INSERT INTO points_posting (txn, source, destination, amount) "
+    "SELECT txn, source, destination, -5 FROM points_posting",
+    "a posting of nothing": "INSERT INTO points_posting (txn, source, destination, amount) "
+    "SELECT txn, source, destination, 0 FROM points_posting",
+    "a posting onto itself": "INSERT INTO points_posting (txn, source, destination, amount) "
+    "SELECT txn, source, source, 5 FROM points_posting",
+    "a posting with one end": "INSERT INTO points_posting (txn, source, destination, amount) "
+    "SELECT txn, source, 'person-nobody', 5 FROM points_posting",
+    "a posting with no end": "INSERT INTO points_posting (txn, source, destination, amount) "
+    "SELECT txn, source, NULL, 5 FROM points_posting",
+    "a posting for no reason": "INSERT INTO points_posting (txn, source, destination, amount) "
+    "SELECT 'no-txn', source, destination, 5 FROM points_posting",
+    "spend what is not there": "INSERT INTO points_posting (txn, source, destination, amount) "
+    "SELECT txn, destination, source, 101 FROM points_posting",
+    "the same posting again": "INSERT INTO points_posting (id, txn, source, destination, amount) "
+    "SELECT id, txn, source, destination, amount FROM points_posting",
+    "the same reference again": "INSERT INTO points_txn (id, at, reason, reference, actor) "
+    "SELECT 'other-id', at, reason, reference, actor FROM points_txn",
+}
+
+
+@pytest.mark.parametrize("what", RAW)
+def test_the_database_itself_refuses_to(store: Store, what: str) -> None:
+    with pytest.raises(DBAPIError), store.engine.begin() as connection:
+        connection.execute(text(RAW[what]))
+    assert _balance(store, "person-r-wang") == 100
+    assert store.read_now(book.recount).sound
+
+
+@pytest.mark.parametrize("table", ["points_posting", "points_txn", "points_account"])
+def test_a_row_cannot_be_replaced_behind_the_triggers(store: Store, table: str) -> None:
+    if store.dialect == "postgresql":
+        statement = f"TRUNCATE {table} CASCADE"
+    else:
+        statement = f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}"  # noqa: S608
+    with pytest.raises(DBAPIError), store.engine.begin() as connection:
+        connection.execute(text(statement))
+    assert store.read_now(book.recount).sound
+
+
+def test_a_posting_written_by_hand_moves_both_balances(store: Store) -> None:
+    with store.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO points_posting (txn, source, destination, amount) "
+                "SELECT txn, destination, source, 30 FROM points_posting"
+            )
+        )
+    assert _balance(store, "person-r-wang") == 70
+    assert store.read_now(book.recount).sound
+
+
+def test_a_raw_connection_without_foreign_keys_is_refused_as_well(store: Store) -> None:
+    if store.dialect == "postgresql":
+        assert guards.POSTGRES  # foreign keys cannot be switched off there
+        return
+    with pytest.raises(DBAPIError), store.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        try:
+            connection.execute(text(RAW["a posting with one end"]))
+        finally:
+            connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+            connection.exec_driver_sql("BEGIN")
+
+
+def test_the_store_holds_exactly_the_declared_triggers(store: Store) -> None:
+    with store.engine.begin() as connection:
+        assert guards.missing(connection) == []
+    assert not [each for each in migrations.difference(store) if "points_" in str(each)]
+
+
+def test_a_dropped_trigger_is_noticed(store: Store) -> None:
+    table = " ON points_posting" if store.dialect == "postgresql" else ""
+    with store.engine.begin() as connection:
+        connection.execute(text(f"DROP TRIGGER points_posting_delete{table}"))
+        assert guards.missing(connection) == ["points_posting_delete"]
+        guards.install(connection)
+        assert guards.missing(connection) == []
+
+
+def test_a_household_cannot_spend_points_it_does_not_have(store: Store) -> None:
+    def spend(tx: Tx) -> None:
+        home = account(tx, "household", "h-wang")
+        ledger.post(tx, home, ledger.house_account(tx, "redeem", "420802002001", "Asia/Shanghai"), 1, "x", Why("share"))
+
+    with pytest.raises(NotEnoughPoints, match="需要1分"):
+        store.write_now(spend)
+
+
+def test_one_refused_posting_undoes_the_whole_batch(store: Store) -> None:
+    def batch(tx: Tx) -> None:
+        lin, wang = account(tx, "person", "r-lin"), account(tx, "person", "r-wang")
+        ledger.post_all(
+            tx,
+            [
+                Draft(wang, lin, 60, "a", Why("share")),
+                Draft(lin, wang, 10, "b", Why("share")),
+                Draft(wang, lin, 60, "c", Why("share")),
+            ],
+        )
+
+    with pytest.raises(NotEnoughPoints):
+        store.write_now(batch)
+    assert _balance(store, "person-r-wang") == 100
+    assert store.read_now(lambda read: ledger.receipts(read, ["a", "b", "c"])) == {}
+
+
+def test_a_reference_twice_in_one_batch_is_posted_once(store: Store) -> None:
+    def batch(tx: Tx) -> list[Receipt]:
+        ends = issue(tx), account(tx, "person", "r-lin")
+        return ledger.post_all(tx, [Draft(*ends, 20, "twice", AWARD), Draft(*ends, 30, "twice", AWARD)])
+
+    first, second = store.write_now(batch)
+    assert (first.repeated, second.repeated, second.amount) == (False, True, 20)
+    assert _balance(store, "person-r-lin") == 20
+
+
+@pytest.mark.parametrize(("amount", "reference"), [(0, "x"), (-1, "x"), (5, ""), (5, "x" * 161)])
+def test_a_movement_that_says_nothing_is_refused(store: Store, amount: int, reference: str) -> None:
+    with pytest.raises(Refused):
+        store.write_now(lambda tx: _give(tx, "r-wang", amount, reference))
+
+
+def test_a_child_under_fourteen_gets_no_account_of_its_own(store: Store) -> None:
+    with pytest.raises(Refused, match="14"):
+        store.write_now(lambda tx: account(tx, "person", "r-boy"))
+
+
+def test_a_reversal_takes_two_people_and_may_go_below_zero(store: Store) -> None:
+    one, two = Subject("s-staff", "staff", person="p-zhou"), Subject("s-director", "staff", person="p-zheng")
+    txn = store.read_now(lambda read: ledger.receipts(read, ["start"])["start"].txn)
+    store.write_now(
+        lambda tx: ledger.post(tx, "person-r-wang", account(tx, "person", "r-lin"), 80, "gift", Why("share"))
+    )
+    assert store.write_now(lambda tx: ledger.reverse(tx, txn, "重复录入", one)) is None
+    with pytest.raises(NotAllowed):
+        store.write_now(lambda tx: ledger.reverse(tx, txn, "重复录入", one))
+    receipt = store.write_now(lambda tx: ledger.reverse(tx, txn, "重复录入", two))
+    assert receipt is not None
+    assert _balance(store, "person-r-wang") == -80
+    assert store.read_now(lambda read: ledger.held(read, ["person-r-wang"])["person-r-wang"].earned) == 0
+    again = store.write_now(lambda tx: ledger.reverse(tx, txn, "重复录入", two))
+    assert again is not None
+    assert again.repeated
+    with pytest.raises(NotEnoughPoints):
+        store.write_now(lambda tx: ledger.post(tx, "person-r-wang", "person-r-lin", 1, "more", Why("share")))
+    store.write_now(lambda tx: _give(tx, "r-wang", 100, "second"))
+    assert store.read_now(lambda read: ledger.held(read, ["person-r-wang"])["person-r-wang"].floor) == 0
+    assert store.read_now(book.recount).sound
+
+
+def test_nobody_reverses_for_their_own_household_nor_reverses_a_reversal(store: Store) -> None:
+    grid = Subject("s-grid", "staff", person="p-feng", household="h-lin")
+    txn = store.write_now(lambda tx: _give(tx, "r-lin", 10, "lin")).txn
+    with pytest.raises(NotAllowed):
+        store.write_now(lambda tx: ledger.reverse(tx, txn, "错", grid))
+    done = store.write_now(
+        lambda tx: ledger.post(tx, "person-r-lin", issue(tx), 10, f"reversal:{txn}", Why("reversal", reverses=txn))
+    )
+    with pytest.raises(Conflict):
+        store.write_now(lambda tx: ledger.reverse(tx, done.txn, "错", grid))
+
+
+def test_fifty_threads_with_one_reference_post_it_once(tmp_path: Path) -> None:
+    receipts = _race(tmp_path, lambda tx, _n: _give(tx, "r-wang", 20, "storm"))
+    assert sum(not receipt.repeated for receipt in receipts) == 1
+    assert len({receipt.txn for receipt in receipts}) == 1
+
+
+def test_fifty_threads_cannot_spend_the_same_points(tmp_path: Path) -> None:
+    def spend(tx: Tx, n: int) -> Receipt | None:
+        try:
+            return ledger.post(
+                tx, account(tx, "person", "r-wang"), account(tx, "person", "r-lin"), 30, f"s{n}", Why("share")
+            )
+        except NotEnoughPoints:
+            return None
+
+    assert sum(receipt is not None for receipt in _race(tmp_path, spend)) == 3
+
+
+def _race(folder: Path, work: Callable[[Tx, int], Any]) -> list[Any]:
+    """Fifty at once, on accounts nobody has opened yet but one; then the books must close."""
+    with a_store(folder) as store, ThreadPoolExecutor(50) as threads:
+        store.write_now(lambda tx: _give(tx, "r-wang", 100, "start"))
+        if store.dialect == "sqlite":
+            store.close()
+            store = type(store)(
+                store.url.render_as_string(hide_password=False), seal=store.seal, clock=store.clock, rng=store.rng
+            )
+        answers = list(threads.map(lambda n: store.write_now(lambda tx: work(tx, n)), range(50)))
+        assert store.read_now(book.recount).sound
+        store.close()
+    return answers
+
+
+def test_no_line_of_code_lets_points_expire() -> None:
+    folder = Path(ledger.__file__).parent
+    for path in [*folder.rglob("*.py"), *folder.rglob("*.toml"), *folder.rglob("*.html")]:
+        words = path.read_text(encoding="utf-8").lower()
+        assert "expir" not in words, path
+        assert "清零" not in words, path
