@@ -83,7 +83,6 @@ class PahoDoor:
         self._client.on_message = self._on_message
         self._line = PahoLine(self._client, clock)
         self._ours = Acl((UPLINK_FILTER, *NOTE_FILTERS))
-        self._generation = 0  # of the connection: a packet identifier means nothing on the next one
         self._acks = AckQueue()
         self._waiting: deque[tuple[int, Uplink]] = deque()
         self._arrived = asyncio.Event()
@@ -185,8 +184,7 @@ class PahoDoor:
             client.connect_async(address.host, address.port, KEEP_ALIVE_S, clean_start=False, properties=properties)
         else:
             client.connect_async(address.host, address.port, KEEP_ALIVE_S)
-        self._generation += 1
-        self._acks = AckQueue()
+        self._acks = AckQueue()  # what an older connection still owes: there the identifiers named other messages
         await self._line.connect()
 
     def _forget_connection(self) -> None:
@@ -262,7 +260,7 @@ class PahoDoor:
         self.counters.publishes_in += 1
         self._line.arrived += 1
         waiting = self._acks.add(message.mid, message.qos) if message.qos else Unacknowledged(0, 0)
-        settle = partial(self._settle, self._generation, waiting)
+        settle = partial(self._settle, waiting)
         topic = _topic(message)
         if not self._ours.allowed(topic):  # left over in the session from older filters, or not UTF-8
             self._sink.refused("bad-topic")
@@ -283,9 +281,9 @@ class PahoDoor:
         if len(self._waiting) > WAITING_MAX:
             self._line.hold()
 
-    def _settle(self, generation: int, waiting: Unacknowledged, _verdict: Verdict) -> None:
-        if generation != self._generation or waiting.qos == 0 or not self._line.open:
-            return  # on the next connection the same identifier may name another message
+    def _settle(self, waiting: Unacknowledged, _verdict: Verdict) -> None:
+        if waiting.qos == 0 or not self._line.open:
+            return
         for done in self._acks.settle(waiting):
             self.counters.acknowledged += 1
             self._client.ack(done.packet_id, done.qos)

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import ssl
 import threading
+import traceback
 from socket import socket
 from typing import Any
 
@@ -105,6 +106,8 @@ class PahoLine:
             try:
                 self._client.reconnect()
             except Exception as raised:
+                # A refused certificate leaves paho's half-made socket in a frame of the traceback; let it go now.
+                traceback.clear_frames(raised.__traceback__)
                 error = raised
             if not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(finish, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 
@@ -19,16 +20,18 @@ class AckQueue:
     """Holds what is not acknowledged yet; gives out the run of settled ones at its head."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, Unacknowledged] = {}
+        self._order: deque[Unacknowledged] = deque()
+        self._by_id: dict[int, Unacknowledged] = {}
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._order)
 
     def __contains__(self, packet_id: int) -> bool:
-        return packet_id in self._waiting
+        return packet_id in self._by_id
 
     def add(self, packet_id: int, qos: int) -> Unacknowledged:
-        entry = self._waiting[packet_id] = Unacknowledged(packet_id, qos)
+        entry = self._by_id[packet_id] = Unacknowledged(packet_id, qos)
+        self._order.append(entry)
         return entry
 
     def settle(self, entry: Unacknowledged, reason: int = 0) -> list[Unacknowledged]:
@@ -40,10 +43,8 @@ class AckQueue:
             return []
         entry.settled, entry.reason = True, reason
         ready = []
-        for waiting in self._waiting.values():
-            if not waiting.settled:
-                break
-            ready.append(waiting)
-        for done in ready:
-            del self._waiting[done.packet_id]
+        while self._order and self._order[0].settled:
+            done = self._order.popleft()
+            self._by_id.pop(done.packet_id, None)
+            ready.append(done)
         return ready

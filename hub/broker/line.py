@@ -8,6 +8,7 @@ nothing is dropped. A client that does not read what we send is not read either.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
@@ -20,6 +21,8 @@ from hub.broker.packets import Packet
 if TYPE_CHECKING:
     from hub.broker.server import Broker
 
+# A 3.1.1 client may switch MQTT's keep-alive off; then the kernel asks after 5 minutes, and gives up 2 minutes later.
+PROBE_S = {"TCP_KEEPIDLE": 300, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
 READ_BYTES_MAX = 65_536  # one read; it bounds how many packets can wait behind a full queue
 
 
@@ -47,6 +50,7 @@ class Line(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=self._broker.limits.write_buffer_bytes)
+        _watch_for_death(self._transport.get_extra_info("socket"))
         self._broker.opened(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -203,3 +207,11 @@ class Line(asyncio.BufferedProtocol):
                 await self.talk.take(packet)
             if self._pending:
                 self._pending.popleft()
+
+
+def _watch_for_death(sock: socket.socket | None) -> None:
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in PROBE_S.items():
+            if (option := getattr(socket, name, None)) is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)

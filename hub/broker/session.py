@@ -5,7 +5,7 @@ It lives in memory; the connection asks `take()` for packets to send and tells i
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -78,7 +78,7 @@ class Session:
         self._queued_bytes = 0
         self._ready: list[Packet] = []
         self._next_id = 0
-        self._deliveries: dict[int, _Delivery] = {}
+        self._deliveries: OrderedDict[int, _Delivery] = OrderedDict()
         self._delivery_count = 0
 
     # What goes out.
@@ -196,12 +196,17 @@ class Session:
     def delivery(self, packet: Publish, topic: str) -> str:
         """The name of this delivery. A DUP of the same identifier with the same content keeps its name, since the
         client may not have got our acknowledgement; anything else under that identifier is a fresh message."""
+        if not self.expiry_s:  # it ends with its connection, and so does every right to repeat
+            return self._fresh_name(packet.packet_id)
         fingerprint = hash((topic, packet.payload))
         known = self._deliveries.pop(packet.packet_id, None)
         if known is None or not packet.dup or known.fingerprint != fingerprint:
-            self._delivery_count += 1
-            known = _Delivery(f"{self.id}:{packet.packet_id}:{self._delivery_count}", fingerprint)
+            known = _Delivery(self._fresh_name(packet.packet_id), fingerprint)
         self._deliveries[packet.packet_id] = known
         if len(self._deliveries) > 2 * self.limits.receive_maximum:
-            del self._deliveries[next(iter(self._deliveries))]
+            self._deliveries.popitem(last=False)
         return known.name
+
+    def _fresh_name(self, packet_id: int) -> str:
+        self._delivery_count += 1
+        return f"{self.id}:{packet_id}:{self._delivery_count}"

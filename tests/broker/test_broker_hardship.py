@@ -154,6 +154,19 @@ async def test_a_hub_that_blocks_holds_the_publisher_back_and_nothing_is_lost(ve
         assert home.shelf.payloads == payloads
 
 
+async def test_a_hub_that_blocks_stops_the_reading_and_not_only_the_answers() -> None:
+    async with house() as home:
+        home.shelf.open.clear()
+        client = await home.client()
+        said = [p.Publish(up(), bytes(131_000), 1, packet_id=n) for n in range(1, 401)]
+        sending = asyncio.create_task(client.send(*said))
+        done, _ = await asyncio.wait({sending}, timeout=0.5)
+        assert not done  # 52 MB cannot all be under way unless we swallow them
+        home.shelf.open.set()
+        await sending
+        assert [await client.next() for _ in range(400)] == [p.Puback(n) for n in range(1, 401)]
+
+
 async def test_waiting_for_our_own_disk_is_not_the_clients_silence() -> None:
     clock = ManualClock(START)
     async with house(clock) as home:

@@ -156,6 +156,25 @@ async def test_a_hub_that_dies_before_it_settles_gets_the_message_again(version:
                 uplink.settle(Verdict.STORED)  # the dead one's commits come late and acknowledge nothing
 
 
+@PAHO
+async def test_a_commit_that_comes_after_the_line_broke_acknowledges_nothing(version: str, tmp_path: Path) -> None:
+    """The packet identifier may name another message by then."""
+    async with mosquitto(tmp_path) as port, device(port) as hut:
+        first = Shelf(settling=False)
+        async with running(paho_door(port, first, version)) as door:
+            await hut.publish(up(), b"x")
+            await first.holds(1)
+            door._line._socket.shutdown(2)
+            early, _ = await first.holds(2)  # on the next connection, under the same identifier
+            early.settle(Verdict.STORED)
+            await door.publish(BOARD, b"behind an acknowledgement, were there one")
+            assert door.counters.acknowledged == 0
+            await kill(door)
+        second = Shelf()
+        async with running(paho_door(port, second, version)):
+            assert (await second.holds(1))[0].payload == b"x"
+
+
 async def kill(door: PahoDoor) -> None:
     """What SIGKILL leaves: a closed socket, no DISCONNECT, no acknowledgement."""
     for task in door._tasks:
