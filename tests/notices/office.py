@@ -10,7 +10,8 @@ from typing import Any
 from hub import audience
 from hub.access import Subject
 from hub.audience import Audience
-from hub.civic.notices import desk
+from hub.bus import Bus
+from hub.civic.notices import MODULE, desk
 from hub.civic.notices.models import Notice
 from hub.civic.notices.wording import Words
 from hub.clock import ManualClock
@@ -51,15 +52,25 @@ class Office:
 
 def words(**changes: Any) -> Words:
     plain: dict[str, Any] = {
-        "kind": "water", "title": "停水通知", "text": "因管道检修,明天8:00至12:00停水。", "audience": Audience((LIUHE,)),
+        "kind": "water", "title": "停水通知", "text": "因管道检修,明天8:00至12:00停水。",
+        "audience": Audience((LIUHE,)),
         "title_en": "Water cut", "text_en": "No water tomorrow from 8:00 to 12:00.", "contact": "0724-1000001",
     }  # fmt: skip
     return Words(**{**plain, **changes})
 
 
-def open_office(folder: Path, followers: Mapping[str, str] | None = None) -> Office:
-    clock = ManualClock(START)
-    store = world.make_store(folder, clock=clock)
+def open_office(
+    folder: Path,
+    followers: Mapping[str, str] | None = None,
+    *,
+    bus: Bus | None = None,
+    clock: Any = None,
+    inline: bool = True,
+) -> Office:
+    clock = clock or ManualClock(START)
+    if bus is None:
+        world.wire(bus := Bus(), (MODULE,))
+    store = world.make_store(folder, clock=clock, bus=bus, inline=inline)
     bound = {"r-wang": "openid-wang", "r-lin": "openid-lin"} if followers is None else followers
 
     def fill(tx: Tx) -> None:
@@ -70,5 +81,5 @@ def open_office(folder: Path, followers: Mapping[str, str] | None = None) -> Off
             audience.bind(tx, resident, "wechat", address)
 
     store.write_now(fill)
-    who = {each: world.staff(store, each) for each in ("s-staff", "s-second", "s-director", "s-publisher", "s-publisher2")}
-    return Office(store, clock, *who.values())
+    who = [world.staff(store, f"s-{each}") for each in ("staff", "second", "director", "publisher", "publisher2")]
+    return Office(store, clock, *who)

@@ -84,7 +84,8 @@ def test_two_publishers_may_release_an_emergency_for_their_district(office: Offi
 def test_a_changed_text_voids_the_first_signature(office: Office) -> None:
     made = office.draft(priority="urgent")
     office.store.write_now(lambda tx: desk.approve(tx, office.staff, made.id))
-    office.store.write_now(lambda tx: desk.revise(tx, office.staff, made.id, words(priority="urgent", title="停电通知")))
+    changed = words(priority="urgent", title="停电通知")
+    office.store.write_now(lambda tx: desk.revise(tx, office.staff, made.id, changed))
     with pytest.raises(StillMissing):
         office.store.write_now(lambda tx: desk.release(tx, office.second, made.id))
 
@@ -206,8 +207,9 @@ def _act(office: Office, model: dict, verb: str, ident: str, person) -> None:  #
         "retract": lambda tx: desk.retract(tx, person, ident, "It was a mistake"),
     }
     signed = model["signed"] | ({person.id} if verb != "retract" else set())
+    fresh = person.id not in model["signed"]
     may = {
-        "approve": model["state"] == "draft" and person.id not in model["signed"] and len(model["signed"]) < model["needs"],
+        "approve": model["state"] == "draft" and fresh and len(model["signed"]) < model["needs"],
         "release": model["state"] == "draft" and len(signed) >= model["needs"] and model["ends"] > office.clock.now(),
         "retract": model["state"] == "released",
     }[verb]

@@ -194,9 +194,8 @@ def test_a_receipt_without_a_message_id_is_matched_by_its_address(office: Office
 
 
 def test_a_personal_message_goes_to_that_resident_alone(office: Office) -> None:
-    office.store.write_now(
-        lambda tx: tx.emit(PersonalMessage, resident="r-wang", kind="message", title="您有一条新消息", text="请用手机或到社区查看")
-    )
+    said = {"kind": "message", "title": "您有一条新消息", "text": "请用手机或到社区查看"}
+    office.store.write_now(lambda tx: tx.emit(PersonalMessage, resident="r-wang", **said))
     [only] = claim(office)
     assert only.delivery.address.value == "openid-wang"
     assert only.delivery.message.title == "您有一条新消息"

@@ -118,7 +118,7 @@ def test_six_sets_at_the_same_second_are_six_and_not_seven(office: Office) -> No
 
     async def evening() -> None:
         sets = [
-            Subject(id=f"box{n}", kind="tv", surface="tv", session=f"session{n}", area=LIUHE, area_path=RESIDENT.area_path)
+            Subject(f"box{n}", "tv", surface="tv", session=f"session{n}", area=LIUHE, area_path=RESIDENT.area_path)
             for n in range(6)
         ]
         await asyncio.gather(*(reach.proof(hub_of(office), each, said) for each in [*sets, *sets]))  # type: ignore[arg-type]

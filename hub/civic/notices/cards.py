@@ -20,7 +20,7 @@ from hub.i18n import N_, _, language, pick
 from hub.module import Card, Topic
 
 HOME_MAX = 3  # what is new, at one look; the rest is one press away
-TV_MAX = 5  # domain.md S-3: five rows, focus on the first
+TV_MAX = 20  # four lists of five rows; nobody pages further with a thumb
 _PRIORITY = {
     "routine": N_("Routine"), "important": N_("Important"), "urgent": N_("Urgent"), "emergency": N_("Emergency"),
     "drill": N_("Drill"),
@@ -58,6 +58,12 @@ class Shown:
     @property
     def url(self) -> str:
         return f"/n/{self.id}"
+
+    @property
+    def lines(self) -> list[str]:
+        """The whole text for screens that turn their own pages, in the order of a poster."""
+        phone = [f"{_('Phone')}: {self.contact}"] if self.contact else []
+        return [line for line in self.text.splitlines() if line] + phone + [self.issuer]
 
 
 def shown(read: Read, notice: Notice, *, pages: bool = False) -> Shown:
@@ -97,13 +103,13 @@ def whole(read: Read, area: str) -> Mapping[str, Any]:
 
 def tv(read: Read, area: str) -> Mapping[str, Any]:
     held = active.notices_of(read, area)
-    return {"items": [shown(read, each, pages=True) for each in held[:TV_MAX]], "count": len(held)}
+    return {"items": [shown(read, each) for each in held[:TV_MAX]], "count": len(held)}
 
 
 def overlay(read: Read, area: str) -> Mapping[str, Any]:
     """The one notice that covers everything: an emergency, or else a drill. Several never stack; the newest stands."""
     over = [each for each in active.notices_of(read, area) if each.priority in _OVER_ALL]
-    return {"item": shown(read, over[0], pages=True) if over else None}
+    return {"item": shown(read, over[0]) if over else None}
 
 
 def kiosk(read: Read, area: str) -> Mapping[str, Any]:
