@@ -135,7 +135,7 @@ class Feed:
     async def current(self, topic: str, lang: str) -> Frame:
         """The fragment as it stands, from the cache or drawn now."""
         cached = self._cache.get((topic, lang))
-        if cached is not None:
+        if isinstance(cached, Frame):  # or the marker of a drawing under way: then draw here too
             return cached
         name, _, key = topic.partition(":")
         declared = self._topics[name]
