@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, cast
@@ -121,7 +122,8 @@ class ThreadRunner:
         self._pool: Executor = ThreadPoolExecutor(threads_max, thread_name_prefix=name)
 
     def run(self, work: Callable[[], T]) -> Awaitable[T]:
-        return asyncio.get_running_loop().run_in_executor(self._pool, work)
+        # With the caller's context: sentences made inside a transaction are in the caller's language.
+        return asyncio.get_running_loop().run_in_executor(self._pool, copy_context().run, work)
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)

@@ -82,8 +82,10 @@ def sign_in_page(request: Request, sentence: str) -> Response:
         paired = _("This screen is not paired; ask the operator for a pairing link") if surface == "kiosk" else sentence
         context = {"status": 403, "heading": _heading(403), "sentence": paired, "number": ""}
         return HTMLResponse(_page(request, "error.html", context), 401)
-    after = request.url.path if request.method == "GET" else "/"
-    return HTMLResponse(_page(request, "login.html", {"wrong": "", "name": "", "next": after}), 401)
+    inside = request.url.path != "/login"  # at the form itself, only a code can have been wrong
+    after = request.url.path if request.method == "GET" and inside else ""
+    context = {"wrong": "" if inside else sentence, "name": "", "next": after}
+    return HTMLResponse(_page(request, "login.html", context), 401)
 
 
 def wants_json(request: Request) -> bool:

@@ -108,7 +108,7 @@ class Tiny:
 
         @routes.get("/tiny/conflict", dependencies=[public("a test of sentences")])
         async def conflict() -> None:
-            raise Conflict(_("Please sign in first"))
+            raise Conflict(_("What was sent is too large"))
 
         @routes.post("/hooks/tiny", dependencies=[public("signed by the sender")])
         async def hook() -> dict[str, bool]:

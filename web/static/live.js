@@ -8,6 +8,7 @@
   window.linliLive = state;
 
   var since = {};
+  var last = {};
   var waiting = {};
   var etags = {};
   var socket = null;
@@ -59,10 +60,10 @@
     return active && part !== active && part.contains(active) && /^(INPUT|SELECT|TEXTAREA)$/.test(active.tagName);
   }
 
-  function fill(part, html) {
+  function fill(part, html, first) {
     part.innerHTML = policy ? policy.createHTML(html) : html;
     each(part.querySelectorAll("input[name=csrf]"), function (field) { field.value = meta("linli-csrf"); });
-    part.className = part.className.replace(/ ?\bfresh\b/g, "") + " fresh";
+    part.className = part.className.replace(/ ?\bfresh\b/g, "") + (first ? "" : " fresh");
     fire("linli:fresh", part);
     watchNotices();
   }
@@ -73,14 +74,14 @@
     part.dispatchEvent(event);
   }
 
-  function swap(topic, html) {
+  function swap(topic, html, first) {
     each(document.querySelectorAll("[data-live]"), function (part) {
       if (part.getAttribute("data-live") !== topic) { return; }
       if (busy(part)) {
         waiting[topic] = html;
       } else {
         delete waiting[topic];
-        fill(part, html);
+        fill(part, html, first);
       }
     });
   }
@@ -96,8 +97,11 @@
     var said = JSON.parse(text);
     if (!said.t || typeof said.html !== "string") { return; }
     state.messages += 1;
+    if (last[said.t] === said.html) { return; }
+    /* The first message only repeats what the page was drawn with, or catches up by a moment: nothing glows. */
+    swap(said.t, said.html, last[said.t] === undefined);
+    last[said.t] = said.html;
     since[said.t] = said.id;
-    swap(said.t, said.html);
   }
 
   function again(connect) {
