@@ -15,7 +15,7 @@ from hub.civic.notices import active, desk, kinds, rules
 from hub.civic.notices.message import DEFAULT_ZONE, message_of
 from hub.civic.notices.models import Notice
 from hub.db import Read
-from hub.directory import Area
+from hub.directory import Area, Staff
 from hub.i18n import N_, _, language, pick
 from hub.module import Card, Topic
 
@@ -25,11 +25,16 @@ _PRIORITY = {
     "routine": N_("Routine"), "important": N_("Important"), "urgent": N_("Urgent"), "emergency": N_("Emergency"),
     "drill": N_("Drill"),
 }  # fmt: skip
-_TAG = {"routine": "plain", "important": "info", "urgent": "warn", "emergency": "bad", "drill": "info"}
+_TAG = {"routine": "ok", "important": "info", "urgent": "warn", "emergency": "bad", "drill": "plain"}
 _STATE = {
     "draft": N_("Draft"), "scheduled": N_("Scheduled"), "released": N_("Published"), "retracted": N_("Withdrawn"),
     "expired": N_("Ended"), "archived": N_("Archived"),
 }  # fmt: skip
+# What the reach table calls its channels, levels and delivery states.
+WORDS = (
+    N_("web"), N_("tv"), N_("kiosk"), N_("wechat"), N_("accepted"), N_("delivered"), N_("shown"), N_("seen"),
+    N_("acknowledged"), N_("planned"), N_("claimed"), N_("expired"), N_("cancelled"), N_("dead"), N_("unreachable"),
+)  # fmt: skip
 _OVER_ALL = ("emergency", "drill")
 
 
@@ -151,7 +156,7 @@ def reach_line(read: Read, ident: str) -> Mapping[str, Any]:
         "kiosks": sums.at_least("kiosk", "shown"), "seen": sums.at_least(reach.BEST, "seen"),
         "reached": sums.at_least(reach.BEST, "delivered"),
         "channels": [(name, [sums.at_least(name, level) for level in reach.LEVELS]) for name in sorted(sums.channels)],
-        "deliveries": outbox.states(read, ident), "signatures": _signed(desk.signatures(read, found)),
+        "deliveries": outbox.states(read, ident), "signatures": _signed(read, desk.signatures(read, found)),
         "missing": [_(rules.MISSING[each]) for each in _lacking(read, found)],
     }  # fmt: skip
 
@@ -166,8 +171,11 @@ def _lacking(read: Read, notice: Notice) -> tuple[str, ...]:
     return rules.missing(notice.priority, {each.part for each in desk.signatures(read, notice)})
 
 
-def _signed(signatures: Sequence[approval.Signature]) -> list[tuple[str, datetime]]:
-    return [(each.staff, each.at) for each in signatures]
+def _signed(read: Read, signatures: Sequence[approval.Signature]) -> list[tuple[str, datetime]]:
+    """Posts, not names: a desk's screen is seen by those who wait in front of it."""
+    posts = {each.staff: read.session.get(Staff, each.staff) for each in signatures}
+    named = {ident: pick(post.title_zh, post.title_en) if post else "" for ident, post in posts.items()}
+    return [(named[each.staff] or each.staff, each.at) for each in signatures]
 
 
 def _anyone(_subject: Subject, key: str) -> bool:
