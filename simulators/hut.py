@@ -137,8 +137,8 @@ class Hut:
             raise DeviceDead(f"{device} has been switched off")
         self._measured[device] += 1
         n = self._measured[device]
-        fault = fault or self._faults.pick(device, n)
         before = self._last.get(device)
+        fault = _possible(fault or self._faults.pick(device, n), plan, before is not None and before[1] is not None)
         moment = at.replace(microsecond=0) if at else _moment(self._now(), before[0] if before else None)
         vital = self._vital(plan, who, moment, attempt) if isinstance(who, PersonPlan) else who
         made = self._frame(plan, vital, moment, fault, user_index, n)
@@ -226,6 +226,13 @@ class Hut:
                 entry = self.gateway.keep(plan.id, [Record(plan.codec, frame(plan, vital, moment).payload, moment)])
             self.gateway.mend()
         return Sent(device, entry.seq, made, fault)
+
+
+def _possible(fault: Fault | None, plan: DevicePlan, measured_before: bool) -> Fault | None:
+    """A device without a clock has no wrong one, and a conflict needs a reading to conflict with."""
+    if fault in (Fault.CLOCK_WRONG, Fault.IMPOSSIBLE_DATE, Fault.CONFLICT) and not plan.clock:
+        return None
+    return None if fault is Fault.CONFLICT and not measured_before else fault
 
 
 def _moment(at: datetime, before: datetime | None) -> datetime:

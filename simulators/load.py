@@ -40,6 +40,7 @@ INFLIGHT_MAX = 400
 USERS = 250  # device time has one second; the user index tells the readings of a second apart
 RECONNECT_FIRST_S, RECONNECT_MAX_S = 0.05, 1.0
 DRAIN_S = 30.0
+SYNC_EVERY_S = 0.01  # one fsync covers what was acknowledged meanwhile
 LATENCIES_MAX = 200_000
 
 
@@ -241,7 +242,8 @@ async def load(
     book = Oracle(oracle)
     senders = [Sender(account, address, book, counts) for account in accounts]
     tasks = [loop.create_task(sender.run()) for sender in senders]
-    tasks.append(loop.create_task(_keep_synced(book)))
+    done = asyncio.Event()
+    syncing = loop.create_task(_keep_synced(book, done))
     began = loop.time()
     try:
         await _offer(senders, Maker(seed, now), rate, seconds, counts)
@@ -254,6 +256,9 @@ async def load(
         for task in tasks:
             task.cancel()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
+        # Never cancelled: its thread may be in the middle of a write.
+        done.set()
+        ended += await asyncio.gather(syncing, return_exceptions=True)
         book.close()
     for trouble in ended:
         if isinstance(trouble, Exception):
@@ -277,10 +282,11 @@ async def _offer(senders: Sequence[Sender], maker: Maker, rate: float, seconds: 
         await asyncio.sleep(max(0.002, began + n / rate - loop.time()))
 
 
-async def _keep_synced(book: Oracle) -> None:
-    while True:
+async def _keep_synced(book: Oracle, done: asyncio.Event) -> None:
+    while not done.is_set():
         await book.sync()
-        await asyncio.sleep(0.01)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), SYNC_EVERY_S)
 
 
 def _report(

@@ -192,6 +192,7 @@ async def test_a_pressed_key_proves_seen() -> None:
             async with asyncio.timeout(10):
                 await one.press("n1")
                 await far.proved(("n1", 1, "seen"))
+        assert [proof["level"] for proof in far.proofs] == ["seen"]
 
 
 async def test_without_a_socket_a_screen_polls_with_etags(monkeypatch: pytest.MonkeyPatch) -> None:
