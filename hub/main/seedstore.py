@@ -97,9 +97,6 @@ def _build(folder: Path, seed_text: str, now: datetime, say: Progress) -> None:
         bus=wired_bus(modules),
         inline=True,
     )
-    with store.engine.connect() as connection:
-        # Nobody waits for these rows, and a killed build starts afresh: only the demo's own copy must be durable.
-        connection.exec_driver_sql("PRAGMA synchronous=OFF")
     migrations.upgrade(store)
     world = SeedWorld(plan(seed_text, now.date()), clock, now, SystemRng())
     seed(store, world, modules, say)
