@@ -28,7 +28,7 @@ from hub.types import UtcTime
 ARGON2_ITERATIONS, ARGON2_MEMORY_KIB, ARGON2_LANES = 2, 19 * 1024, 1
 SALT_BYTES = 16
 TRIES_MAX = 10  # wrong passwords per login and minute
-SESSION_HOURS = {"resident": 24 * 30, "staff": 12, "kiosk": 24 * 365, "tv": 24 * 365, "token": 24 * 365}
+SESSION_HOURS = {"resident": 24 * 30, "staff": 12, "kiosk": 24 * 365, "tv": 24 * 365, "api": 24 * 365}
 CODE_MINUTES = 15
 SURFACES = ("resident", "staff", "kiosk", "tv")
 
@@ -135,7 +135,7 @@ def _verify(phc: str, password: str) -> bool:
 def open_session(tx: Tx, surface: str, kind: str, subject: str, *, area: str = "", role: str = "") -> str:
     """Start a session and give its token, which nobody sees again."""
     token = secret(tx.rng)
-    hours = SESSION_HOURS["token" if kind == "token" else surface]
+    hours = SESSION_HOURS[surface]
     tx.session.add(
         SessionRow(
             token_hash=_hash(token),

@@ -31,6 +31,6 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic"):
+    for noisy in ("httpx", "httpcore", "uvicorn", "websockets", "alembic"):
         # httpx logs every address at INFO, and an access token of WeChat stands in its query.
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -56,7 +56,7 @@ class Auth:
         if bearer[:7].lower() == "bearer ":
             state["bearer"] = True
             found = await self._sessions.subject(bearer[7:].strip(), "api")
-            if found is None or found.kind != "token":
+            if found is None:
                 refused = answer(request, 401, "not-signed-in", _("This token is not known or has been revoked"))
                 refused.headers["WWW-Authenticate"] = "Bearer"
                 return await refused(scope, receive, send)

@@ -23,7 +23,6 @@ from typing import Any
 
 import httpx
 from rich.console import Console
-from rich.table import Table
 
 from devices import topics
 from hub import login
@@ -258,16 +257,18 @@ class Demo:
         ]
 
     def _say(self, ways: list[Way], plan: DemoPlan, address: Address, password: str) -> None:
-        table = Table(title="Linli 邻里 · 演示数据,均为虚构 / demo data, all invented", title_justify="left")
-        for heading in ("屏幕 screen", "谁 who", "地址 address (登录一次有效 each login works once)"):
-            table.add_column(heading, no_wrap=True)
+        self.console.print("\nLinli 邻里 · 演示数据,均为虚构 / demo data, all invented", style="bold")
+        self.console.print(
+            "登录地址各用一次,24 小时内有效 / each login address works once, within 24 hours\n", style="dim"
+        )
         for way in ways:
-            table.add_row(way.screen, way.who, way.url)
-        self.console.print(table, soft_wrap=True)
+            # Two lines a screen: a table would cut the addresses in a narrow window.
+            self.console.print(f"[bold]{way.screen}[/] · {way.who}\n    {way.url}", soft_wrap=True)
         self.console.print(_by_hand(plan, address, password), soft_wrap=True, markup=False)
         self.console.print(
             f"模拟的有 simulated: {len(self.huts)} 个小屋网关及设备 huts, {TVS} 台电视 TVs, 1 部手机 phone, "
-            "微信平台 WeChat platform. 真实的有 real: MQTT, 存储 storage, 网页 pages. Ctrl-C 停止 stops."
+            "微信平台 WeChat platform. 真实的有 real: MQTT, 存储 storage, 网页 pages. Ctrl-C 停止 stops.",
+            soft_wrap=True,
         )
 
 

@@ -104,7 +104,7 @@ class Running:
     async def finish(self) -> None:
         """Stop all of it, losing nothing that was acknowledged."""
         self.stop.set()
-        if isinstance(self.door, Broker):
+        if self.door is not None:
             self.door.hush()
             with suppress(TimeoutError):  # a disk that refuses for ever must not hold the stop; it was not acknowledged
                 await asyncio.wait_for(self.services.ingest.idle(), STOP_GRACE_S)
