@@ -79,7 +79,7 @@ def take(tx: Tx, channel: Listening, asked: Callback) -> Reply:
         if isinstance(event, Receipt):
             delivery.receipt(tx, CHANNEL, event)
         elif isinstance(event, Inbound):
-            _inbound(tx, event)
+            inbound(tx, event)
     return reply
 
 
@@ -89,7 +89,8 @@ def prune(tx: Tx) -> None:
     delivery.prune(tx)
 
 
-def _inbound(tx: Tx, event: Inbound) -> None:
+def inbound(tx: Tx, event: Inbound) -> None:
+    """What a follower did: bound by a token, or gone."""
     address = event.address.value
     leaves = event.kind == "unsubscribed" or (event.kind == "said" and event.value.strip() in UNSUBSCRIBE_WORDS)
     if leaves:

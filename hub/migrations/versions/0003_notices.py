@@ -13,6 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     _addresses()
+    _fanout()
     _outbox()
     _reach()
     _notices()
@@ -71,8 +72,8 @@ def _addresses() -> None:
     op.create_index("ix_idempotency_key_at", "idempotency_key", ["at"])
 
 
-def _outbox() -> None:
-    """What must leave the house."""
+def _fanout() -> None:
+    """Messages to many, each once."""
     op.create_table(
         "fanout",
         sa.Column("id", sa.String(36), nullable=False),
@@ -102,6 +103,10 @@ def _outbox() -> None:
     )
     op.create_index("ix_fanout_done", "fanout", ["done"])
     op.create_index("ix_fanout_notice", "fanout", ["notice"])
+
+
+def _outbox() -> None:
+    """What must leave the house."""
     op.create_table(
         "outbox",
         sa.Column("id", sa.String(36), nullable=False),
