@@ -6,9 +6,10 @@ idempotency key. Whatever comes late, twice or out of order never moves a row ba
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlmodel import col
@@ -23,6 +24,8 @@ LEASE_S = 60.0  # twice the longest batch; then another worker may take the row
 ATTEMPTS_MAX = 8  # 5 s x 3^n: about nine hours, and never past the notice's expiry
 RETRY_FIRST_S, RETRY_FACTOR, RETRY_JITTER = 5.0, 3.0, 0.25
 ORPHAN_RECEIPT_HOURS = 1  # a receipt may overtake the answer that names its message; never by more than this
+
+T = TypeVar("T", Outbox, Fanout, ChannelBinding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +58,32 @@ def claim(tx: Tx, channel: str, limit: int, lease_s: float = LEASE_S) -> list[Cl
         ).scalars()
     )
     lease, until = tx.new_id(), tx.now() + timedelta(seconds=lease_s)
+    bindings = _by_id(tx, ChannelBinding, {row.binding for row in rows})
+    fanouts = _by_id(tx, Fanout, {row.fanout for row in rows})
+    read_already = _read_already(tx, rows)
     claimed = []
     for row in rows:
-        if row.purpose == "send" and row.resident in reach.has_seen(tx, row.notice, row.revision, [row.resident]):
+        binding = bindings[row.binding]
+        if row.purpose == "send" and (row.notice, row.revision, row.resident) in read_already:
             _move(tx, row, "cancelled", "seen on another screen already")
-            continue
-        binding = tx.session.get_one(ChannelBinding, row.binding, populate_existing=True)
-        if binding.state != "active":
+        elif binding.state != "active":
             _move(tx, row, "unreachable", "the address is gone")
-            continue
-        row.state, row.lease, row.lease_until, row.attempts = "claimed", lease, until, row.attempts + 1
-        tx.session.add(row)
-        message = message_of(tx.session.get_one(Fanout, row.fanout))
-        delivery = Delivery(row.id, row.key, message, Address(channel, binding.address))
-        claimed.append(Claimed(delivery, row.purpose, lease, row.attempts, row.binding))
+        else:
+            row.state, row.lease, row.lease_until, row.attempts = "claimed", lease, until, row.attempts + 1
+            tx.session.add(row)
+            to = Address(channel, binding.address)
+            delivery = Delivery(row.id, row.key, message_of(fanouts[row.fanout]), to)
+            claimed.append(Claimed(delivery, row.purpose, lease, row.attempts, row.binding))
     tx.session.flush()
     return claimed
 
 
 def settle(tx: Tx, batch: Sequence[Claimed], outcomes: Sequence[Outcome], attempts_max: int = ATTEMPTS_MAX) -> None:
     """Write down what the channel answered, unless another worker holds the lease by now."""
+    rows = _by_id(tx, Outbox, {each.delivery.id for each in batch}, lock=True)
     proofs = []
     for each, outcome in zip(batch, outcomes, strict=True):
-        row = tx.session.get_one(Outbox, each.delivery.id, populate_existing=True, with_for_update=True)
+        row = rows[each.delivery.id]
         if row.state == "cancelled" and isinstance(outcome, Accepted) and row.lease == each.lease:
             # It had left before the withdrawal came: the same person must hear that it no longer holds.
             row.provider_id, row.why = outcome.provider_id or None, "left before it was withdrawn"
@@ -101,8 +107,7 @@ def settle(tx: Tx, batch: Sequence[Claimed], outcomes: Sequence[Outcome], attemp
                 audience.unbind(tx, each.binding)
     tx.session.flush()
     reach.record_all(tx, proofs)
-    for each in batch:
-        _match_orphans(tx, each)
+    _match_orphans(tx, channel=batch[0].delivery.address.kind if batch else "", rows=list(rows.values()))
 
 
 def receipt(tx: Tx, channel: str, said: Receipt) -> bool:
@@ -191,18 +196,33 @@ def _apply(tx: Tx, row: Outbox, level: str, at: datetime, evidence: str, why: st
         reach.record(tx, _proof(row, level, at, evidence))
 
 
-def _match_orphans(tx: Tx, each: Claimed) -> None:
-    row = tx.session.get_one(Outbox, each.delivery.id)
-    if not row.provider_id:
-        return
+def _match_orphans(tx: Tx, channel: str, rows: Sequence[Outbox]) -> None:
+    known = {row.provider_id: row for row in rows if row.provider_id}
     waiting = tx.session.execute(
-        select(OrphanReceipt).where(
-            col(OrphanReceipt.provider_id) == row.provider_id, col(OrphanReceipt.channel) == row.channel
-        )
+        select(OrphanReceipt).where(col(OrphanReceipt.provider_id).in_(known), col(OrphanReceipt.channel) == channel)
     )
     for orphan in waiting.scalars().all():
-        _apply(tx, row, orphan.level, orphan.at, orphan.evidence, orphan.why)
+        _apply(tx, known[orphan.provider_id], orphan.level, orphan.at, orphan.evidence, orphan.why)
         tx.session.delete(orphan)
+
+
+def _read_already(tx: Tx, rows: Sequence[Outbox]) -> set[tuple[str, int, str]]:
+    """(notice, revision, resident) of those who have seen it on whatever screen."""
+    groups: dict[tuple[str, int], list[str]] = {}
+    for row in rows:
+        groups.setdefault((row.notice, row.revision), []).append(row.resident)
+    return {
+        (notice, revision, resident)
+        for (notice, revision), residents in groups.items()
+        for resident in reach.has_seen(tx, notice, revision, residents)
+    }
+
+
+def _by_id(tx: Tx, table: type[T], ids: Collection[str], *, lock: bool = False) -> dict[str, T]:
+    """One question for a whole batch, fresh from the store."""
+    query = select(table).where(col(table.id).in_(ids)).execution_options(populate_existing=True)
+    found = tx.session.execute(query.with_for_update() if lock else query).scalars()
+    return {row.id: row for row in found}
 
 
 def _move(tx: Tx, row: Outbox, state: str, why: str) -> None:
