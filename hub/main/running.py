@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hub import reach
 from hub.access import Subject
@@ -22,6 +22,7 @@ from hub.services import Services
 from hub.settings import Settings
 
 if TYPE_CHECKING:
+    from web.live import Proof
     from web.serve import HttpServer
 
 log = logging.getLogger(__name__)
@@ -72,8 +73,9 @@ class Running:
         if serving.done():
             serving.result()
 
-    async def _proven(self, subject: Subject, terminal: str, proofs: Sequence[Mapping[str, Any]]) -> None:
-        await reach.proof(self.services, subject, proofs, terminal=terminal)
+    async def _proven(self, subject: Subject, terminal: str, proofs: Sequence[Proof]) -> None:
+        said = [{"notice": each.notice, "rev": each.rev, "level": each.level} for each in proofs]
+        await reach.proof(self.services, subject, said, terminal=terminal)
 
     async def _open_door(self, settings: Settings, roles: tuple[str, ...]) -> None:
         services = self.services
