@@ -12,7 +12,7 @@ from sqlmodel import col
 from hub import directory, readings
 from hub.civic.health import alerts, kiosk
 from hub.civic.health.models import ReadingBand
-from hub.civic.health.rules import ADVICE, WORDS, Band, Level, judge, rulesets
+from hub.civic.health.rules import ADVICE, MEASURES, WORDS, Band, Level, judge, rulesets
 from hub.db import Read, Tx
 from hub.events import ReadingBound, ReadValue
 from hub.readings import Reading
@@ -59,11 +59,9 @@ def judge_values(kind: str, values: Sequence[ReadValue], quality: str, reading: 
 
 def of(read: Read, row: Reading) -> tuple[Band, ...]:
     """The bands as they were judged then; of a reading that came in another way (an import), as judged now."""
-    kept = list(
-        read.session.execute(
-            select(ReadingBand).where(col(ReadingBand.reading) == row.id).order_by(col(ReadingBand.measure))
-        ).scalars()
-    )
+    kept = list(read.session.execute(select(ReadingBand).where(col(ReadingBand.reading) == row.id)).scalars())
+    order = {measure: place for place, measure in enumerate(MEASURES.get(row.kind, ()))}
+    kept.sort(key=lambda each: order.get(each.measure, len(order)))  # the chief measure first
     return tuple(_opened(each) for each in kept) or _judge(read, row)
 
 

@@ -18,7 +18,7 @@ from hub.civic.health.pending import PENDING
 from hub.db import Read
 from hub.i18n import N_, _, pick
 
-HISTORY_ROWS = 6  # what a standing reader takes in at a glance
+HISTORY_ROWS = 4  # what a standing reader takes in at a glance
 STEPS = (N_("Card"), N_("Choose"), N_("Measure"), N_("Result"))
 _STEP_OF = {"card": 1, "consent": 1, "ready": 2, "measuring": 3, "rest": 3, "result": 4, "history": 4, "slip": 4}
 POSTURES: Mapping[str, tuple[tuple[str, str], ...]] = {

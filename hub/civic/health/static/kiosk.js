@@ -9,9 +9,11 @@
   var lastTouch = new Date().getTime();
   var lastSent = 0;
   var typed = "";
+  var number = "";
   var printed = "";
   var TELL_EVERY_MS = 5000;
   var GRACE_MS = 4000;
+  var LET_GO_MS = 5000;
 
   function now() { return new Date().getTime(); }
 
@@ -42,7 +44,14 @@
     var input = document.getElementById("hk-number");
     if (!input) { return; }
     input.value = key === "back" ? input.value.slice(0, -1) : input.value + key;
+    number = input.value;
   }
+
+  /* The page was drawn anew: what was typed stays while the card page does, and not a moment longer. */
+  document.addEventListener("linli:fresh", function () {
+    var input = document.getElementById("hk-number");
+    if (!input) { number = ""; } else if (number && !input.value) { input.value = number; }
+  });
 
   function keyOf(target) {
     while (target && target !== body) {
@@ -59,21 +68,27 @@
   });
 
   document.addEventListener("keydown", function (event) {
-    var form;
+    var form = document.getElementById("hk-card");
     touched();
     if (event.target && event.target.id === "hk-number") { return; }
     if (event.key === "Enter" && typed.length >= 4) {
-      form = document.getElementById("hk-card");
       form.elements.card.value = typed;
       typed = "";
       event.preventDefault();
       form.submit();
     } else if (event.key && event.key.length === 1 && /[A-Za-z0-9-]/.test(event.key)) {
       typed = (typed + event.key).slice(-64);
+      press(event.key);
     } else {
       typed = "";
     }
   });
+
+  /* A part with the focus in a field is not redrawn (live.js); a number half typed must not outlive its visit. */
+  function letGo() {
+    var input = document.activeElement;
+    if (input && input.id === "hk-number" && now() - lastTouch > LET_GO_MS) { input.blur(); }
+  }
 
   function two(number) { return (number < 10 ? "0" : "") + number; }
 
@@ -107,5 +122,5 @@
     window.location.replace("/kiosk/" + body.getAttribute("data-kiosk"));
   }
 
-  window.setInterval(function () { clock(); slip(); clear(); }, 500);
+  window.setInterval(function () { clock(); slip(); letGo(); clear(); }, 500);
 }());

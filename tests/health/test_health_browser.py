@@ -1,0 +1,96 @@
+"""The kiosk in a real Chromium at its real size: live, large enough for an old eye and finger, and empty afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hub import login
+from hub.civic.health import idle, kiosk
+from hub.civic.health.idle import Patience
+from tests.conftest import needs
+from tests.health.hutrig import ALL_NAN, HUT, WANG, Hut, digits_of, running
+from tests.world import LIUHE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = needs("chromium")
+HIGH = {"sys": "152", "dia": "88", "map": "109", "pulse": "76"}
+SIZE = {"width": 1080, "height": 1920}
+
+
+@pytest.fixture
+def hut(tmp_path: Path) -> Iterator[Hut]:
+    made = Hut(tmp_path, inline=False)
+    yield made
+    made.store.close()
+
+
+def open_kiosk(browser: Browser, hut: Hut, url: str) -> Page:
+    token = str(hut.write(lambda tx: login.open_session(tx, "kiosk", "kiosk", HUT, area=LIUHE)))
+    context = browser.new_context(viewport=SIZE, locale="zh-CN")  # type: ignore[arg-type]
+    context.add_cookies([{"name": "linli_kiosk", "value": token, "url": url}])
+    page = context.new_page()
+    page.goto(f"{url}/kiosk/{HUT}")
+    page.wait_for_function("window.linliLive && window.linliLive.messages > 0")
+    return page
+
+
+def test_a_visit_from_card_to_cleared_page(browser: Browser, hut: Hut) -> None:
+    with running(hut) as url:
+        page = open_kiosk(browser, hut, url)
+        page.get_by_role("button", name="刷卡测量").click()
+        page.wait_for_selector("[data-stage=card]")
+        for digit in "000001":
+            page.locator(f'[data-key="{digit}"]').click()
+        page.get_by_role("button", name="确定").click()
+        page.get_by_role("button", name="同意并开始").click()
+        page.get_by_role("button", name="血压").first.click()
+        page.wait_for_selector("[data-stage=measuring]")
+        hut.measure(values=HIGH)
+        page.wait_for_selector("[data-stage=result]")  # by the live feed: nothing was loaded anew
+        sizes = page.eval_on_selector_all(
+            ".hk-number", "all => all.map(each => parseFloat(getComputedStyle(each).fontSize))"
+        )
+        assert len(sizes) == 2
+        assert min(sizes) >= 160
+        heights = page.eval_on_selector_all(".hk .btn", "all => all.map(each => each.getBoundingClientRect().height)")
+        assert min(heights) >= 120
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1080
+        hut.clock.advance(60)
+        hut.act(idle.sweep, Patience())
+        page.wait_for_selector("text=还在使用吗?")
+        hut.clock.advance(20)
+        hut.act(idle.sweep, Patience())
+        page.wait_for_selector("[data-stage=idle]")
+        left = page.content()
+        for trace in ("152", "王奶奶", "偏高", "还在使用"):
+            assert trace not in left, trace
+        page.context.close()
+
+
+def test_a_card_reader_that_types_opens_the_visit(browser: Browser, hut: Hut) -> None:
+    hut.visit(WANG)
+    hut.act(kiosk.end, HUT)
+    with running(hut) as url:
+        page = open_kiosk(browser, hut, url)
+        page.keyboard.type(WANG)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("[data-stage=ready]")
+        assert page.locator("text=王奶奶,您好").count() == 1
+        page.context.close()
+
+
+def test_a_failed_cuff_shows_no_digit_in_the_browser_either(browser: Browser, hut: Hut) -> None:
+    with running(hut) as url:
+        page = open_kiosk(browser, hut, url)
+        page.get_by_role("button", name="不登录直接测").click()
+        page.wait_for_selector("[data-stage=ready]")
+        hut.send("bp", ALL_NAN)
+        page.wait_for_selector("text=测量未成功,请再测一次")
+        assert digits_of(page.locator("[data-stage]").evaluate("each => each.outerHTML")) == ""
+        page.context.close()
