@@ -194,6 +194,19 @@ class PointsPosted(Event):
         return self.account
 
 
+@dataclass(frozen=True, kw_only=True)
+class ActivityPublished(Event):
+    """An activity is announced. A listener refuses an item by which nobody could be credited."""
+
+    activity: str
+    area: str
+    item: str
+    day: date
+
+    def subject(self) -> str:
+        return self.activity
+
+
 @dataclass(frozen=True, slots=True)
 class CreditRow:
     """One line of an attendance sheet: whose account, for what, how long, when. A child's effort is its household's."""

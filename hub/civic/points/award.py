@@ -13,7 +13,7 @@ from sqlmodel import col
 
 from hub.civic.points import beneficiary, catalogue, ledger, rules
 from hub.civic.points.beneficiary import Key, Owner, chunks
-from hub.civic.points.catalogue import Cap, Item
+from hub.civic.points.catalogue import Item
 from hub.civic.points.models import Posting, Txn
 from hub.civic.points.rules import Span, Used
 from hub.civic.points.why import Draft, Receipt, Why
@@ -171,6 +171,3 @@ class Tally:
                     self._used[account, item, span, about] = Used(
                         had.points + sign * int(points), had.acts + sign * acts
                     )
-
-
-__all__ = ["Award", "Cap", "Credited", "Signed", "Tally", "check", "credit"]

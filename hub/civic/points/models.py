@@ -50,7 +50,7 @@ class Txn(SQLModel, table=True):
     verifier: str | None = Field(default=None, max_length=64)
     approver: str | None = Field(default=None, max_length=64)
     third: str | None = Field(default=None, max_length=64)  # 三瓣章
-    evidence: str | None = Field(default=None, max_length=160)  # a reference or a hash, never a name
+    evidence: str | None = Field(default=None, max_length=160, index=True)  # a reference or a hash, never a name
     cause: str | None = Field(default=None, max_length=128)
     actor: str = Field(max_length=128)
     on_behalf_of: str | None = Field(default=None, max_length=128)

@@ -71,6 +71,7 @@ def _txn() -> None:
         sa.UniqueConstraint("reverses", name=op.f("uq_points_txn_reverses")),
     )
     op.create_index(op.f("ix_points_txn_at"), "points_txn", ["at"])
+    op.create_index(op.f("ix_points_txn_evidence"), "points_txn", ["evidence"])
 
 
 def _posting() -> None:

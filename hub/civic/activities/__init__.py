@@ -1,0 +1,35 @@
+"""Activities: what takes place in a community, and the attendance sheet by which taking part counts."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from hub.civic.activities import api, cards, pages, seed
+from hub.i18n import N_
+from hub.module import Module, Nav
+
+PERMISSIONS = {
+    "activities.read": ("staff", "director", "grid_worker", "supervisor", "points_office"),
+    "activities.write": ("staff", "director", "grid_worker"),
+    "activities.approve": ("staff", "director"),
+}
+
+
+def router() -> APIRouter:
+    made = APIRouter()
+    made.include_router(pages.router)
+    made.include_router(api.router)
+    return made
+
+
+MODULE = Module(
+    name="activities",
+    title=N_("Activities"),
+    router=router,
+    permissions=PERMISSIONS,
+    topics=cards.TOPICS,
+    cards=cards.CARDS,
+    nav=(Nav("staff", "/desk/activities", N_("Activities"), "activities.read", icon="activity", order=30),),
+    seed=seed.seed,
+    seed_order=40,
+)

@@ -1,0 +1,78 @@
+"""Attendance becomes points: hears of sheets by events, since the slice that keeps them is another."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from hub import directory
+from hub.civic.points import award, cards, catalogue
+from hub.civic.points.award import Award, Credited, Signed
+from hub.db import Tx
+from hub.errors import Refused
+from hub.events import ActivityPublished, CreditRow, PersonalMessage, SheetApproved, SheetSubmitted
+from hub.i18n import _, speaking
+
+
+def on_published(_tx: Tx, event: ActivityPublished) -> None:
+    """An activity by an item that attendance cannot credit would end in a sheet nobody can approve."""
+    _creditable(event.item, event.day)
+
+
+def on_submitted(tx: Tx, event: SheetSubmitted) -> None:
+    """Refuse now what could not be credited later, while whoever kept the sheet still stands at the desk."""
+    _by_sheet(event.rows)
+    award.check(tx, [_award(row) for row in event.rows])
+
+
+def on_approved(tx: Tx, event: SheetApproved) -> None:
+    """Credit everyone on it, or nobody. Heard again, nothing more is credited: each reference posts once."""
+    _by_sheet(event.rows)
+    signed = Signed(verifier=event.verified_by, approver=event.approved_by)
+    done = award.credit(tx, [_award(row, event.sheet) for row in event.rows], signed, cause=event.id)
+    tx.touch("points.sheet", event.sheet)
+    if event.tell:
+        for each in done:
+            if each.receipt is not None and not each.receipt.repeated:
+                _tell(tx, each, each.receipt.amount)
+
+
+def _award(row: CreditRow, sheet: str | None = None) -> Award:
+    evidence = f"sheet:{sheet}" if sheet else None
+    return Award(
+        row.owner_kind, row.owner, row.item, row.hours, row.day, row.reference, row.of_minor, evidence=evidence
+    )
+
+
+def _by_sheet(rows: tuple[CreditRow, ...]) -> None:
+    for code, day in {(row.item, row.day) for row in rows}:
+        _creditable(code, day)
+
+
+def _creditable(code: str, day: date) -> None:
+    item = catalogue.on(day).item(code)
+    if not cards.by_sheet(item):
+        raise Refused(_("{item} is not credited by an attendance sheet").format(item=item.name))
+
+
+def _tell(tx: Tx, credited: Credited, points: int) -> None:
+    """One line on the phone, in Chinese whoever presses the button: it is the residents' language."""
+    item = catalogue.on(credited.award.day).item(credited.award.item)
+    with speaking("zh"):
+        if credited.award.owner_kind == "person":
+            title = _("Points received +{points}").format(points=points)
+            text = _("{item}. See My points for all entries.").format(item=item.name)
+            people = [credited.award.owner]
+        else:
+            title = _("Your household's points have changed: +{points}").format(points=points)
+            text = _("{item}. See Household points for all entries.").format(item=item.name)
+            people = _grown(tx, credited)
+    for person in people:
+        tx.emit(PersonalMessage, resident=person, kind="points", title=title, text=text)
+
+
+def _grown(tx: Tx, credited: Credited) -> list[str]:
+    """Those of a household who are told: whoever may have an account. An organisation is told at its own desk."""
+    if credited.award.owner_kind != "household":
+        return []
+    members = directory.members(tx, credited.award.owner)
+    return [each.id for each in members if directory.age(each.born, credited.award.day) >= directory.MINOR]
