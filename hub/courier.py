@@ -99,7 +99,7 @@ async def carry(services: Services, name: str) -> None:
 
 async def carry_once(services: Services, channel: Addressed, breaker: Breaker) -> int:
     """Claim, send, settle one batch. Returns how many deliveries it held."""
-    lease_s = float(services.config.get("outbox_lease_s", delivery.LEASE_S))
+    lease_s = float(services.config.get("outbox.lease_s", delivery.LEASE_S))
     take = partial(delivery.claim, channel=channel.name, limit=channel.caps.batch_max, lease_s=lease_s)
     batch = await services.store.write(take)
     for purpose in ("send", "recall"):

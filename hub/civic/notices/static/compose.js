@@ -3,7 +3,7 @@
   "use strict";
   var form = document.getElementById("composer"), place = document.getElementById("previews");
   var waiting = null, asked = 0, PAUSE_MS = 400; // a pause in typing, not every key
-  if (!form || !place || !window.XMLHttpRequest || !window.FormData) { return; }
+  if (!form || !place || !window.XMLHttpRequest) { return; }
 
   function draw() {
     var request = new XMLHttpRequest(), mine = ++asked;
@@ -16,7 +16,20 @@
         place.replaceChild(document.importNode(made, true), old);
       }
     };
-    request.send(new FormData(form));
+    request.setRequestHeader("Content-Type", "application/x-www-form-urlencoded");
+    request.send(written());
+  }
+
+  /* What the form would send itself. */
+  function written() {
+    var parts = [], i, field;
+    for (i = 0; i < form.elements.length; i += 1) {
+      field = form.elements[i];
+      if (field.name && field.type !== "submit" && (!/^(radio|checkbox)$/.test(field.type) || field.checked)) {
+        parts.push(encodeURIComponent(field.name) + "=" + encodeURIComponent(field.value));
+      }
+    }
+    return parts.join("&");
   }
 
   function soon() {
