@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +38,9 @@ QUEUE_FRAMES_MAX = 10_000  # about 2 s of the whole city at peak; beyond that th
 BATCH_FRAMES_MAX = 1_000  # one commit of 1,000 is within a few per cent of the best rate and still only ~40 ms
 COMMIT_RETRY_S = 0.5  # disk full, locked, database away: keep the batch, acknowledge nothing, try again
 IDLE_LOOK_S = 0.01
+# Names of deliveries kept after their PUBACK, which the client may not have got: 20 s at the design rate, longer than
+# any client waits before it says them again on a new line.
+DELIVERIES_KEPT_MAX = 10_000
 Glimpse = Callable[[Arrival], None]
 
 
@@ -67,7 +70,7 @@ class Ingest:
         self._store, self._book, self._clock, self._rng = store, book, clock, rng
         self._queue: asyncio.Queue[Uplink] = asyncio.Queue(queue_frames_max)
         self._batch_max = batch_frames_max
-        self._unacknowledged: dict[str, str] = {}  # delivery name -> what singles it out, while not settled
+        self._deliveries: OrderedDict[str, str] = OrderedDict()  # delivery name -> what singles it out
         self._sending: set[asyncio.Task[None]] = set()
         self._busy = False
         self.meter = Meter(clock)
@@ -128,8 +131,6 @@ class Ingest:
             latencies_ms=latencies,
         )
         for each, verdict in zip(opened, outcome.verdicts, strict=True):
-            if each.uplink.delivery is not None:
-                self._unacknowledged.pop(each.uplink.delivery, None)
             each.uplink.settle(verdict)
         self._send_receipts(outcome)
 
@@ -157,13 +158,16 @@ class Ingest:
                         log.exception("a glimpse failed", extra={"frame": arrival.frame})
 
     def _unique(self, uplink: Uplink) -> str:
-        """A fresh mark, or the same one for a redelivery still unacknowledged (devices.md 7.2, case 4)."""
+        """A fresh mark, or the same one for a redelivery: the client may not have got our PUBACK (devices.md 7.2,
+        case 4). Without the DUP flag it is another message, whatever its packet id."""
         if uplink.delivery is None:
             return self._new_id()
-        if uplink.dup and uplink.delivery in self._unacknowledged:
-            return self._unacknowledged[uplink.delivery]
-        fresh = self._unacknowledged[uplink.delivery] = self._new_id()
-        return fresh
+        mark = self._deliveries.get(uplink.delivery) if uplink.dup else None
+        mark = self._deliveries[uplink.delivery] = mark or self._new_id()
+        self._deliveries.move_to_end(uplink.delivery)
+        if len(self._deliveries) > DELIVERIES_KEPT_MAX:
+            self._deliveries.popitem(last=False)
+        return mark
 
     def _new_id(self) -> str:
         return uuid7(self._clock.now(), self._rng)

@@ -29,6 +29,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from hub.broker.acks import AckQueue, Unacknowledged
 from hub.broker.acl import Acl
 from hub.broker.announce import HUB_STATE_TOPIC, hub_state
+from hub.broker.deliveries import Deliveries
 from hub.clock import Clock
 from hub.mqtt_address import Address, parse_url
 from hub.mqtt_line import PahoLine
@@ -47,6 +48,7 @@ RECEIVE_MAXIMUM = 500  # unacknowledged messages on their way to the disk
 # MQTT 5 keeps what waits under the receive maximum. QoS 0 and 3.1.1 do not: beyond twice that the socket is not read.
 WAITING_MAX = 2 * RECEIVE_MAXIMUM
 SESSION_EXPIRY_S = 7 * 86_400
+DELIVERIES_MAX = 2 * RECEIVE_MAXIMUM  # those whose acknowledgement the broker may not have got
 PUBLISHES_QUEUED_MAX = 10_000
 BACKOFF_S = (0.5, 30.0)  # doubles between the two, with full jitter
 
@@ -84,12 +86,14 @@ class PahoDoor:
         self._line = PahoLine(self._client, clock)
         self._ours = Acl((UPLINK_FILTER, *NOTE_FILTERS))
         self._acks = AckQueue()
+        self._deliveries = Deliveries(f"paho-{rng.token(4).hex()}", DELIVERIES_MAX)
         self._waiting: deque[tuple[int, Uplink]] = deque()
         self._arrived = asyncio.Event()
         self._ready = asyncio.Event()
         self._subscribing: int | None = None
         self._published: dict[int, asyncio.Future[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._hushed = False
         self._stopping = False
 
     # The door.
@@ -133,6 +137,11 @@ class PahoDoor:
 
     async def cut(self, account: str) -> None:
         """An operator's broker owns its connections: whoever revokes a credential there ends them there."""
+
+    def hush(self) -> None:
+        """First half of a clean stop: nothing new is taken, the broker keeps it for us; what is under way is still
+        settled and acknowledged, so that the hub can empty its queue before `stop`."""
+        self._hushed = True
 
     async def stop(self) -> None:
         """Says that the hub goes, and goes. What is not settled is not acknowledged; the broker keeps it for us."""
@@ -259,6 +268,8 @@ class PahoDoor:
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         self.counters.publishes_in += 1
         self._line.arrived += 1
+        if self._hushed:
+            return
         waiting = self._acks.add(message.mid, message.qos) if message.qos else Unacknowledged(0, 0)
         settle = partial(self._settle, waiting)
         topic = _topic(message)
@@ -275,6 +286,7 @@ class PahoDoor:
             _user_properties(message),
             message.dup,
             message.retain,
+            delivery=self._deliveries.name(message.mid, topic, message.payload, message.dup) if message.qos else None,
         )
         self._waiting.append((message.qos, uplink))
         self._arrived.set()

@@ -103,7 +103,8 @@ class Broker:
 
     def hush(self) -> None:
         """First half of a clean stop: no new connection, nothing more is read; what is under way is still settled
-        and acknowledged, so that the hub can empty its queue before `stop`."""
+        and acknowledged, so that the hub can empty its queue before `stop`. Gateways hear that they should wait."""
+        self._farewell()
         self.hushed = True
         for server in self._servers:
             server.close()
@@ -112,6 +113,7 @@ class Broker:
 
     async def stop(self) -> None:
         """Ends every line within a second. No wills: the gateways are well, it is we who go."""
+        self._farewell()
         self._stopping = True
         self.hushed = False
         for server in self._servers:
@@ -131,6 +133,10 @@ class Broker:
             await asyncio.wait({asyncio.create_task(self._empty.wait())}, timeout=STOP_S)
         self._servers.clear()
         self._sweeper = None
+
+    def _farewell(self) -> None:
+        if not self.hushed and not self._stopping:
+            self._route(Message(HUB_STATE_TOPIC, hub_state("offline", self.clock.now()), 1, True), "")
 
     @property
     def connections(self) -> int:

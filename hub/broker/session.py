@@ -5,7 +5,7 @@ It lives in memory; the connection asks `take()` for packets to send and tells i
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +13,7 @@ from enum import Enum
 import msgspec
 
 from hub.broker import message as messages
+from hub.broker.deliveries import Deliveries
 from hub.broker.encode import encode_publish
 from hub.broker.limits import Limits
 from hub.broker.message import Message
@@ -49,12 +50,6 @@ class Entry:
     identifier: int | None = None
 
 
-@dataclass(slots=True)
-class _Delivery:
-    name: str
-    fingerprint: int
-
-
 class Session:
     def __init__(
         self, session_id: str, username: str, client_id: str, limits: Limits, current: Callable[[Message], bool]
@@ -78,8 +73,7 @@ class Session:
         self._queued_bytes = 0
         self._ready: list[Packet] = []
         self._next_id = 0
-        self._deliveries: OrderedDict[int, _Delivery] = OrderedDict()
-        self._delivery_count = 0
+        self._deliveries = Deliveries(session_id, 2 * limits.receive_maximum)
 
     # What goes out.
 
@@ -194,19 +188,6 @@ class Session:
     # What comes in.
 
     def delivery(self, packet: Publish, topic: str) -> str:
-        """The name of this delivery. A DUP of the same identifier with the same content keeps its name, since the
-        client may not have got our acknowledgement; anything else under that identifier is a fresh message."""
         if not self.expiry_s:  # it ends with its connection, and so does every right to repeat
-            return self._fresh_name(packet.packet_id)
-        fingerprint = hash((topic, packet.payload))
-        known = self._deliveries.pop(packet.packet_id, None)
-        if known is None or not packet.dup or known.fingerprint != fingerprint:
-            known = _Delivery(self._fresh_name(packet.packet_id), fingerprint)
-        self._deliveries[packet.packet_id] = known
-        if len(self._deliveries) > 2 * self.limits.receive_maximum:
-            self._deliveries.popitem(last=False)
-        return known.name
-
-    def _fresh_name(self, packet_id: int) -> str:
-        self._delivery_count += 1
-        return f"{self.id}:{packet_id}:{self._delivery_count}"
+            return self._deliveries.fresh(packet.packet_id)
+        return self._deliveries.name(packet.packet_id, topic, packet.payload, packet.dup)

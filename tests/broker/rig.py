@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -232,11 +232,11 @@ def up(name: str = "hut-1", device: str = "bp-1", codec: str = "sig.2a35") -> st
 
 
 @contextlib.asynccontextmanager
-async def mosquitto(folder: Path) -> AsyncIterator[int]:
-    """Debian's broker with our accounts; yields its port."""
+async def mosquitto(folder: Path, more: Iterable[tuple[Account, str]] = ()) -> AsyncIterator[int]:
+    """Debian's broker with our accounts, and more with secrets of their own; yields its port."""
     port = _free_port()
     config = write_mosquitto_config(
-        [(account, SECRET) for account in EVERYBODY],
+        [*((account, SECRET) for account in EVERYBODY), *more],
         port,
         folder,
         SeededRng(2),

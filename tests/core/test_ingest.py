@@ -60,6 +60,11 @@ class Bench:
             **extra,  # type: ignore[arg-type]
         )
 
+    def temp(self, delivery: str, *, dup: bool = False) -> Uplink:
+        """36.5 degrees from a thermometer without a clock: nothing in it tells it from the next one."""
+        topic = topics.up(LIUHE, "lh-hut-1", "temp-1", "sig.2a1c")
+        return self.up(bytes.fromhex("006d0100ff"), topic, delivery=delivery, dup=dup)
+
     def feed(self, *uplinks: Uplink) -> Ingest:
         async def go() -> Ingest:
             ingest = Ingest(self.store, self.registry, self.clock, SeededRng("ids"), **self.limits)
@@ -216,17 +221,62 @@ async def _put_all(ingest: Ingest, uplinks: list[Uplink]) -> None:
         await ingest.put(uplink)
 
 
-def test_a_redelivery_without_identity_folds_only_while_unacknowledged(bench: Bench) -> None:
+def test_equal_frames_without_identity_are_two_readings_unless_one_is_said_again(bench: Bench) -> None:
     """devices.md 7.2, case 4: a thermometer frame without a time; equal values a minute apart are two readings."""
-    temp = bytes.fromhex("00" + "6d0100ff")
-    topic = topics.up(LIUHE, "lh-hut-1", "temp-1", "sig.2a1c")
-    bench.feed(bench.up(temp, topic, delivery="s1/7"), bench.up(temp, topic, delivery="s1/7", dup=True))
+    bench.feed(bench.temp("s1/7"), bench.temp("s1/7", dup=True))
     assert bench.count(Reading) == 1
     bench.clock.advance(60)
-    bench.feed(bench.up(temp, topic, delivery="s1/7"))
+    bench.feed(bench.temp("s1/7"))
     assert bench.count(Reading) == 2
     rows = bench.store.read_now(lambda read: read.session.execute(select(Reading)).scalars().all())
     assert all(row.weak_key for row in rows)
+
+
+# What a door hands over: the delivery's name, whether it is said to be a repetition, whether a commit comes after it.
+DELIVERED = st.lists(st.tuples(st.integers(1, 4), st.booleans(), st.booleans()), max_size=40)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(plan=DELIVERED)
+def test_a_repetition_is_folded_before_and_after_its_puback_and_a_fresh_message_never(
+    tmp_path_factory: pytest.TempPathFactory, plan: list[tuple[int, bool, bool]]
+) -> None:
+    bench = Bench(tmp_path_factory.mktemp("again"))
+    known: set[int] = set()
+    fresh = 0
+    for name, dup, _ in plan:
+        fresh += not dup or name not in known
+        known.add(name)
+
+    async def go() -> Ingest:
+        ingest = Ingest(bench.store, bench.registry, bench.clock, SeededRng("ids"))
+        for name, dup, commit in plan:
+            await ingest.put(bench.temp(f"s1/{name}", dup=dup))
+            if commit:
+                await ingest.drain()
+        await ingest.drain()
+        return ingest
+
+    ingest = asyncio.run(go())
+    assert bench.count(Reading) == fresh
+    assert ingest.meter.duplicate == len(plan) - fresh
+    assert ingest.meter.balanced()
+
+
+def test_the_memory_for_repetitions_has_a_bound(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.ingest.DELIVERIES_KEPT_MAX", 3)
+
+    async def go() -> None:
+        ingest = Ingest(bench.store, bench.registry, bench.clock, SeededRng("ids"))
+        for name in (1, 2, 3, 1, 4):  # 1 is said again, so 2 is the oldest when 4 comes
+            await ingest.put(bench.temp(f"s1/{name}", dup=True))
+            await ingest.drain()
+        for name in (1, 3, 4, 2):
+            await ingest.put(bench.temp(f"s1/{name}", dup=True))
+        await ingest.drain()
+
+    asyncio.run(go())
+    assert bench.count(Reading) == 5, "four messages, and the one whose repetition came too late"
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
