@@ -96,7 +96,7 @@ def services(settings: Settings, *, demo: bool = False, ports: Ports = REAL, sto
 def config(settings: Settings) -> dict[str, str]:
     """What slices and channels may know of the settings, as text by dotted name."""
     return {
-        "site.url": settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
+        "public_url": settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
         "kiosk_idle_s": str(settings.kiosk_idle_s),
         "kiosk_warning_s": str(settings.kiosk_warning_s),
         "outbox.lease_s": str(settings.outbox_lease_s),
