@@ -17,29 +17,36 @@ from sqlalchemy.engine import make_url
 
 from hub import directory, migrations
 from hub.bus import Bus
+from hub.civic import activities, points
 from hub.civic.points import beneficiary, ledger
 from hub.clock import ManualClock
 from hub.db import Store, Tx
 from hub.directory import NewHousehold, NewResident
 from hub.rng import SeededRng
 from hub.seal import Seal
-from tests.world import KEY, LIUHE, START, make_store, people
+from tests.world import KEY, LIUHE, START, make_store, people, wire
 
 POSTGRES = os.environ.get("LINLI_TEST_POSTGRES", "")
 
 
 @contextmanager
 def a_store(folder: Path, *, clock: ManualClock | None = None, inline: bool = True) -> Iterator[Store]:
-    """An empty store with the small world of tests/world.py; no listeners."""
+    """An empty store with the small world of tests/world.py, and the two slices wired."""
     opened = _postgres(clock, inline) if POSTGRES else _sqlite(folder, clock, inline)
     with opened as store:
         store.write_now(people)
         yield store
 
 
+def _bus() -> Bus:
+    bus = Bus()
+    wire(bus, (points.MODULE, activities.MODULE))
+    return bus
+
+
 @contextmanager
 def _sqlite(folder: Path, clock: ManualClock | None, inline: bool) -> Iterator[Store]:
-    store = make_store(folder, clock=clock, bus=Bus(), inline=inline)
+    store = make_store(folder, clock=clock, bus=_bus(), inline=inline)
     try:
         yield store
     finally:
@@ -54,7 +61,7 @@ def _postgres(clock: ManualClock | None, inline: bool) -> Iterator[Store]:
         connection.execute(text(f"CREATE DATABASE {name}"))
     url = make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
     store = Store(
-        url, seal=Seal(KEY), clock=clock or ManualClock(START), rng=SeededRng("linli-test"), bus=Bus(), inline=inline
+        url, seal=Seal(KEY), clock=clock or ManualClock(START), rng=SeededRng("linli-test"), bus=_bus(), inline=inline
     )
     try:
         migrations.upgrade(store)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.activities import api, cards, pages, seed
+from hub.civic.activities import api, cards, jobs, pages, seed
 from hub.i18n import N_
 from hub.module import Module, Nav
 
@@ -26,6 +26,7 @@ MODULE = Module(
     name="activities",
     title=N_("Activities"),
     router=router,
+    jobs=jobs.JOBS,
     permissions=PERMISSIONS,
     topics=cards.TOPICS,
     cards=cards.CARDS,

@@ -110,6 +110,8 @@ def standing(read: Read, area: str, text: str, day: date) -> Standing:
     A child under 14 stands for the household.
     """
     wanted = text.strip()
+    if not wanted.isprintable():
+        raise NotFound(_("Nobody of this community has that name, card or account"))
     kind, _dash, rest = wanted.partition("-")
     tries = [(kind, rest)] if kind in KINDS and rest else [(each, wanted) for each in KINDS]
     for each, ident in tries:

@@ -105,6 +105,13 @@ def listed(
     return list(read.session.execute(query).scalars())
 
 
+def turned(read: Read, since: datetime, now: datetime) -> list[str]:
+    """The communities where something began or ended after `since`, up to now."""
+    begun = (col(Activity.starts) > since) & (col(Activity.starts) <= now)
+    over = (col(Activity.ends) > since) & (col(Activity.ends) <= now)
+    return list(read.session.execute(select(col(Activity.area)).where(begun | over).distinct()).scalars())
+
+
 def day_of(found: Activity, tz: str) -> date:
     """The day of the act, as the community's own calendar says it."""
     return found.starts.astimezone(ZoneInfo(tz)).date()

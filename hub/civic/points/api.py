@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,7 +33,7 @@ class TransferBody(BaseModel):
 
 
 @router.get("/accounts", dependencies=[signed_in("resident", "staff", "token")])
-async def accounts(request: Request, owner: Annotated[str, Query(max_length=64)]) -> dict[str, Any]:
+async def accounts(request: Request, owner: Annotated[str, Query(pattern="^[a-z0-9-]{1,64}$")]) -> dict[str, Any]:
     """The accounts of a resident, household or organisation; one not opened yet is told with its id, empty."""
     who = subject(request)
 
@@ -48,7 +48,7 @@ async def accounts(request: Request, owner: Annotated[str, Query(max_length=64)]
 @router.get("/accounts/{ident}/statement", dependencies=[signed_in("resident", "staff", "token")])
 async def statement(
     request: Request,
-    ident: str,
+    ident: Annotated[str, Path(pattern="^[a-z]+-[a-z0-9-]{1,64}$")],
     after: Annotated[str, Query(max_length=60)] = "",
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 30,
 ) -> dict[str, Any]:
