@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
+
 from hub import login
 from hub.access import Permissions, needs, public, signed_in, subject
 from hub.bus import Bus

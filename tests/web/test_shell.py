@@ -11,6 +11,7 @@ import httpx
 import pytest
 from fastapi import APIRouter
 from fastapi.routing import iter_route_contexts
+
 from hub import login
 from hub.access import declarations
 from tests.web.shell_world import PASSWORD, Shell, make_shell
@@ -240,7 +241,7 @@ async def test_signing_out_ends_the_session_at_once(shell: Shell) -> None:
         assert (await client.get("/me")).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["//evil.example", "https://evil.example/", "/\\evil.example", "evil", "/a\r\nSet-Cookie: x=1"])
+@pytest.mark.parametrize("path", ["//evil.example", "https://evil.example/", "/\\evil.example", "evil", "/a\r\nX: 1"])
 async def test_signing_in_sends_nobody_to_another_house(shell: Shell, client: Client, path: str) -> None:
     answer = await client.get("/login", params={"code": shell.code("resident", "resident", "r-wang"), "next": path})
     assert answer.headers["location"] == "/"
@@ -307,7 +308,8 @@ async def test_a_body_that_is_too_large_is_refused_with_and_without_a_stated_len
             yield b"x" * 50_000
 
     assert (await client.post("/look", content=b"x" * 1_100_000)).status_code == 413
-    unstated = await client.post("/login", content=pieces(), headers={"content-type": "application/x-www-form-urlencoded"})
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    unstated = await client.post("/login", content=pieces(), headers=form)
     assert unstated.status_code == 413
 
 
@@ -343,7 +345,8 @@ async def test_larger_type_is_a_form_that_works_without_script(client: Client) -
 
 
 @pytest.mark.parametrize(
-    "title", ['<img src=x onerror="alert(1)">', "</title><script>alert(1)</script>", '" onmouseover="alert(1)', "{{ 7*7 }}"]
+    "title",
+    ['<img src=x onerror="alert(1)">', "</title><script>alert(1)</script>", '" onmouseover="alert(1)', "{{ 7*7 }}"],
 )
 async def test_a_title_is_text_on_every_page_and_in_every_frame(shell: Shell, client: Client, title: str) -> None:
     shell.write(lambda tx: shell.tiny.note(tx, title, title))
@@ -360,9 +363,8 @@ async def test_a_title_is_text_on_every_page_and_in_every_frame(shell: Shell, cl
 async def test_a_form_inside_a_fragment_gets_the_reader_s_token_and_no_other(shell: Shell) -> None:
     async with client_of(shell, linli_resident=shell.token("resident", "resident", "r-wang")) as client:
         token = await csrf(client, "/me")
-        assert f'<form method="post" action="/tiny-say" class="form"><input type="hidden" name="csrf" value="{token}">' in (
-            await client.get("/me")
-        ).text
+        field = f'action="/tiny-say" class="form"><input type="hidden" name="csrf" value="{token}">'
+        assert field in (await client.get("/me")).text
         frame = await client.get("/live/poll", params={"t": f"tiny.form:{LIUHE}"})
     assert 'name="csrf" value=""' in frame.json()["html"]
 
