@@ -17,7 +17,7 @@ from sqlmodel import col, select
 from hub import directory, login, migrations, registry
 from hub.audit import verify
 from hub.db import Actor, Read, Store, Tx
-from hub.errors import LinliError
+from hub.errors import LinliError, NotFound
 from hub.i18n import _
 from hub.main.wiring import open_store
 from hub.settings import Settings
@@ -268,6 +268,26 @@ def user_create(
 
     _write(data, database, make)
     typer.echo(name)
+
+
+@user.command("invite")
+def user_invite(
+    kind: Annotated[str, typer.Argument(help="resident or staff")],
+    ident: Annotated[str, typer.Argument(help="The id of the resident or member of staff.")],
+    as_json: AsJson = False,
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """A one-time address that signs this person in, good for 15 minutes."""
+
+    def make(tx: Tx) -> str:
+        table = {"resident": directory.Resident, "staff": directory.Staff}.get(kind)
+        if table is None or tx.session.get(table, ident) is None:
+            raise NotFound(_("There is no such resident or member of staff"))
+        return login.issue_code(tx, kind, kind, ident)
+
+    code = _write(data, database, make)
+    _once({"who": ident, "path": f"/login?code={code}"}, as_json)
 
 
 @user.command("revoke")
