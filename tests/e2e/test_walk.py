@@ -215,7 +215,7 @@ def test_an_attendance_sheet_becomes_points_on_the_phone(demo: DemoUnderTest, gl
 
     before = balance()
     with demo.api("staff") as first, demo.api("second_staff") as second:
-        past = [each for each in first.get("/activities").json()["items"] if each["ends"] < _now()]
+        past = [each for each in first.get("/activities", params={"area": demo.home}).json()["items"] if each["ends"] < _now()]
         activity = past[0]["id"]
         accounts = first.get("/points/accounts", params={"owner": demo.said["resident"]}).json()["items"]
         account = next(each["id"] for each in accounts if each["kind"] == "person")
