@@ -194,7 +194,7 @@ def test_an_approval_changes_the_balance_on_the_phone_and_the_tv_without_reload(
         expect(roll).not_to_contain_text("30 分")
         credited(hall, *(f"r-c{each:04d}" for each in range(10)), "r-wang", hours="1")
         expect(figure).to_have_text("30", timeout=10_000)
-        expect(roll).to_contain_text("11 个账户,共 110 分", timeout=10_000)
+        expect(roll).to_contain_text("11 个账户，共 110 分", timeout=10_000)
         box = phone.evaluate(
             "() => { const n = document.querySelector('.card-brand .number').getBoundingClientRect();"
             " const p = document.querySelector('.card-brand > p').getBoundingClientRect(); return [n.bottom, p.top]; }"

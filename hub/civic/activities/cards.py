@@ -178,6 +178,6 @@ TOPICS = (
 )
 CARDS = (
     Card("home", "activities.home", "area", order=40, title=N_("Coming activities")),
-    Card("tv", "activities.tv", "area", order=50, title=N_("Coming activities")),
+    Card("tv", "activities.tv", "area", order=50, title=N_("What's on")),
     Card("desk", "activities.work", "area", order=30),
 )

@@ -221,7 +221,7 @@ def _look(read: Read, who: Subject, ident: str) -> dict[str, Any]:
 
 def _title(read: Read, staff: str | None) -> str:
     found = read.session.get(directory.Staff, staff) if staff else None
-    return pick(found.title_zh, found.title_en) if found is not None else ""
+    return f"{pick(found.title_zh, found.title_en)} {directory.masked(found.name)}" if found is not None else ""
 
 
 def _watchable(request: Request, topics: list[str]) -> list[str]:

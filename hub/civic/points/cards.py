@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,7 @@ from hub.i18n import N_, _, pick
 from hub.module import Card, Topic
 
 HONOURS_MAX = 20  # four pages of a television's five rows
+FIRST_ENTRIES = 10  # what a thumb scrolls through; the rest is one press away
 CROWD_MIN = 10  # domain.md 5: a public screen counts nobody in groups of fewer than ten
 HONOUR_VERSION = "1"  # of the text a resident agreed to before the name is shown
 BY_SHEET = {"A", "G", "S"}  # approvals that two signatures under an attendance sheet can give
@@ -47,7 +48,7 @@ class Line:
     amount: int
     balance: int
     what: str
-    act: str  # the day of the act, where there was one
+    act: date | None  # the day of the act, where there was one
     who: str  # whose signature let it in: a title
     reference: str
     undone: bool
@@ -91,8 +92,8 @@ def statement(read: Read, resident: str) -> dict[str, Any]:
     shown = figures(read, resident)
     if not shown["known"]:
         return shown
-    found = book.statement(read, ledger.account_id("person", resident))
-    return shown | lines_of(read, found)
+    found = book.statement(read, ledger.account_id("person", resident), limit=FIRST_ENTRIES)
+    return shown | lines_of(found, FIRST_ENTRIES)
 
 
 def household(read: Read, home: str) -> dict[str, Any]:
@@ -103,12 +104,17 @@ def household(read: Read, home: str) -> dict[str, Any]:
         return {"known": False}
     ident = ledger.account_id("household", home)
     held = ledger.held(read, [ident])
-    found = book.statement(read, ident)
-    return {"known": True, "tz": area, "balance": held[ident].balance if ident in held else 0, **lines_of(read, found)}
+    found = book.statement(read, ident, limit=FIRST_ENTRIES)
+    return {
+        "known": True,
+        "tz": area,
+        "balance": held[ident].balance if ident in held else 0,
+        **lines_of(found, FIRST_ENTRIES),
+    }
 
 
-def lines_of(read: Read, entries: list[Entry]) -> dict[str, Any]:
-    more = entries[-1].cursor if len(entries) == book.PAGE_ENTRIES else ""
+def lines_of(entries: list[Entry], limit: int = book.PAGE_ENTRIES) -> dict[str, Any]:
+    more = entries[-1].cursor if len(entries) == limit else ""
     return {"lines": [line(each) for each in entries], "more": more}
 
 
@@ -123,8 +129,8 @@ def line(entry: Entry) -> Line:
         what = _("To the household") if entry.other == "household" and entry.amount < 0 else what
         what = _("Shared by a member") if entry.other == "person" and entry.amount > 0 else what
         what = _("Drawn by a member") if entry.other == "person" and entry.amount < 0 else what
-    act = entry.act_date.isoformat() if entry.act_date else ""
-    return Line(entry.at, entry.amount, entry.balance, what, act, entry.approved_by, entry.reference, entry.reversed)
+    by, day = entry.approved_by, entry.act_date
+    return Line(entry.at, entry.amount, entry.balance, what, day, by, entry.reference, entry.reversed)
 
 
 def tv(read: Read, area: str) -> Mapping[str, Any]:

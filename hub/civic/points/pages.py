@@ -36,7 +36,7 @@ async def earlier(request: Request, after: str, whose: str = "person") -> HTMLRe
     account = ledger.account_id("household" if whose == "household" else "person", owner or "")
 
     def look(read: Read) -> dict[str, Any]:
-        return cards.lines_of(read, book.statement(read, account, after=after[:60]))
+        return cards.lines_of(book.statement(read, account, after=after[:60]))
 
     shown = await services(request).store.read(look)
     home = whose == "household"

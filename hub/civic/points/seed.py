@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -100,7 +101,9 @@ class _Neighbours:
             yield _Act("household", self._home[person], "C03", "", 1)
 
     def honoured(self) -> Sequence[str]:
-        return [*self._cast, *(each for each in self._active if each not in self._cast)][:HONOURED]
+        """Those who were there most often; they agreed to be named."""
+        often = Counter(act.owner for week in range(1, WEEKS + 1) for act in self.week(week) if act.kind == "person")
+        return [person for person, _times in sorted(often.items(), key=lambda each: (-each[1], each[0]))[:HONOURED]]
 
     def _draw(self, *name: object) -> int:
         text = "|".join(str(part) for part in (self._seed, self._code, "points", *name))
