@@ -227,7 +227,6 @@ def write_batch(tx: Tx, opened: Sequence[Opened]) -> Outcome:
     if fresh:
         presence.hear(tx, fresh)
         tx.emit(ReadingsStored, cause=fresh[0].frame, readings=tuple(_stored(arrival) for arrival in fresh))
-        tx.touch("operations.flow", "all")
     return outcome
 
 

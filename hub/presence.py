@@ -144,8 +144,6 @@ def hear(tx: Tx, arrivals: list[Arrival]) -> None:
             if offset is not None:
                 row.clock_offset_s = max(-(2**31), min(2**31 - 1, int(offset.total_seconds())))
         tx.session.add(row)
-    if newest:
-        tx.touch("operations.huts", "all")
 
 
 def gateways(read: Read) -> Mapping[str, GatewayPresence]:
@@ -166,5 +164,6 @@ def _object(payload: bytes) -> dict[str, object]:
 
 
 def _text(body: dict[str, object], name: str) -> str | None:
+    """A word of the gateway's that any store can keep: no NUL (PostgreSQL), no half of a surrogate pair (nobody)."""
     found = body.get(name)
-    return found[:64] if isinstance(found, str) else None
+    return found[:64] if isinstance(found, str) and found.isprintable() else None

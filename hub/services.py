@@ -38,4 +38,5 @@ class Services:
     config: Mapping[str, str] = field(default_factory=dict)  # channel and slice settings: wechat.appid, ...
     door: Door | None = None
     demo: bool = False
+    down: dict[str, str] = field(default_factory=dict)  # job -> why it is being restarted
     stage: Any = None  # demo only: the acts the stage's buttons call

@@ -44,6 +44,7 @@ class Running:
 
     async def start(self, settings: Settings, roles: tuple[str, ...] = ("all",)) -> None:
         """Bring everything up; returns when all doors are open."""
+        self.services.down = self.down
         await self.services.registry.load()
         if _carries(roles, "front") or _carries(roles, "ingest"):
             await self._open_door(settings, roles)

@@ -1,0 +1,203 @@
+"""What stands where and how it is: huts, gateways and devices in one look at the store, each with one word.
+
+Two plain queries and the two small presence tables; the city's 1,557 huts fit. Nothing here knows a person or a value.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from devices.profile import all_profiles
+from hub import presence
+from hub.civic.operations.words import DEVICE_WORDS, LIFE_WORDS, UPKEEP_WORDS, Word
+from hub.db import Read
+from hub.directory import Area
+from hub.i18n import pick
+from hub.presence import GatewayPresence, Heard, device_state
+from hub.registry import Device, Gateway, Hut
+
+TILES_MAX = 60  # more huts than this are drawn as small cells
+
+
+class Box(NamedTuple):
+    """A device as the registry knows it, plus what was heard of it."""
+
+    id: str
+    gateway: str
+    hut: str | None
+    kind: str
+    zh: str
+    en: str
+    serial: str | None
+    firmware: str | None
+    profile: str | None
+    life: str
+    upkeep: str | None
+    state: str
+    seen: datetime | None
+    offset_s: int | None
+
+    @property
+    def name(self) -> str:
+        return pick(self.zh, self.en)
+
+    @property
+    def live(self) -> Word:
+        return LIFE_WORDS.get(self.life) or DEVICE_WORDS[self.state]
+
+    @property
+    def care(self) -> Word | None:
+        return UPKEEP_WORDS.get(self.upkeep or "")
+
+    @property
+    def in_use(self) -> bool:
+        return self.life not in LIFE_WORDS
+
+    @property
+    def worst(self) -> Word:
+        words = [self.live, *([self.care] if self.care and self.in_use else [])]
+        return max(words, key=lambda word: word.rank)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A gateway and the state of its connection."""
+
+    id: str
+    state: str
+    since: datetime | None
+    firmware: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A hut, or a gateway that stands in none."""
+
+    id: str
+    area: str
+    zh: str
+    en: str
+    area_zh: str
+    area_en: str
+    lines: tuple[Line, ...]
+    boxes: tuple[Box, ...]
+
+    @property
+    def name(self) -> str:
+        return pick(self.zh, self.en)
+
+    @property
+    def where(self) -> str:
+        return pick(self.area_zh, self.area_en)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the hut as a whole is unreachable: it had a line, and none is up."""
+        states = {line.state for line in self.lines}
+        return "offline" in states and not states & {"online", "asleep"}
+
+    @property
+    def word(self) -> Word:
+        """The worst of what is in it. A line nobody has ever opened says nothing about the hut."""
+        if self.cut:
+            return DEVICE_WORDS["offline"]
+        if all(line.state == "never-seen" for line in self.lines):
+            return DEVICE_WORDS["never-seen"]
+        words = [box.worst for box in self.boxes if box.in_use]
+        worst = max(words, key=lambda word: word.rank, default=DEVICE_WORDS["online"])
+        return worst if worst.rank > DEVICE_WORDS["never-seen"].rank else DEVICE_WORDS["online"]
+
+
+def look(read: Read, only: str | None = None) -> list[Place]:
+    """Every place, or only the one of this id, in the order of the area tree."""
+    lines = _lines(read)
+    boxes = _boxes(read, lines, only)
+    gateways: dict[str, list[Line]] = defaultdict(list)
+    for line, hut in lines.values():
+        gateways[hut or line.id].append(line)
+    rule = (
+        select(Hut, col(Area.zh), col(Area.en))
+        .join(Area, col(Area.code) == col(Hut.area))
+        .order_by(col(Area.path), col(Hut.id))
+    )
+    if only is not None:
+        rule = rule.where(col(Hut.id) == only)
+    found = [
+        Place(hut.id, hut.area, hut.zh, hut.en, zh, en, tuple(gateways[hut.id]), tuple(boxes.get(hut.id, ())))
+        for hut, zh, en in read.session.execute(rule)
+    ]
+    return found + _hutless(read, gateways, boxes, only)
+
+
+def _hutless(
+    read: Read, gateways: Mapping[str, list[Line]], boxes: Mapping[str, list[Box]], only: str | None
+) -> list[Place]:
+    rule = (
+        select(col(Gateway.id), col(Gateway.area), col(Area.zh), col(Area.en))
+        .join(Area, col(Area.code) == col(Gateway.area))
+        .where(col(Gateway.hut).is_(None))
+        .order_by(col(Gateway.id))
+    )
+    if only is not None:
+        rule = rule.where(col(Gateway.id) == only)
+    return [
+        Place(row.id, row.area, row.id, row.id, row.zh, row.en, tuple(gateways[row.id]), tuple(boxes.get(row.id, ())))
+        for row in read.session.execute(rule)
+    ]
+
+
+def _lines(read: Read) -> dict[str, tuple[Line, str | None]]:
+    said: Mapping[str, GatewayPresence] = presence.gateways(read)
+    rows = read.session.execute(select(col(Gateway.id), col(Gateway.hut)).order_by(col(Gateway.id)))
+    lines = {}
+    for ident, hut in rows:
+        row = said.get(ident)
+        line = Line(ident, row.state, row.since, row.firmware) if row else Line(ident, "never-seen", None, None)
+        lines[ident] = (line, hut)
+    return lines
+
+
+def _boxes(read: Read, lines: Mapping[str, tuple[Line, str | None]], only: str | None) -> dict[str, list[Box]]:
+    heard, now, profiles = presence.heard(read), read.now(), all_profiles()
+    columns = (
+        *(col(Device.id), col(Device.gateway), col(Device.hut), col(Device.kind), col(Device.zh), col(Device.en)),
+        *(col(Device.serial), col(Device.firmware), col(Device.profile), col(Device.state), col(Device.upkeep)),
+        col(Device.calibration_due),
+    )
+    rule = select(*columns).where(col(Device.state) != "retired").order_by(col(Device.id))
+    if only is not None:
+        rule = rule.where((col(Device.hut) == only) | (col(Device.gateway) == only))
+    found: dict[str, list[Box]] = defaultdict(list)
+    for row in read.session.execute(rule):
+        line, known = lines[row.gateway][0], heard.get(row.id) or Heard(None)
+        profile = profiles.get(row.profile or "")
+        state = _state(line.state, known, profile.offline_after_s if profile else None, now)
+        due = row.calibration_due is not None and row.calibration_due <= now.date()
+        upkeep = row.upkeep or ("calibration_due" if due else None)
+        box = Box._make((*row[:10], upkeep, state, known.seen, known.clock_offset_s))
+        found[row.hut or row.gateway].append(box)
+    return found
+
+
+def _state(line: str, heard: Heard, offline_after_s: int | None, now: datetime) -> str:
+    """`device_state`; what has no profile sends nothing, so it is as its line is."""
+    if offline_after_s is not None:
+        return device_state(line, heard, offline_after_s, now)
+    if heard.gone:
+        return "offline"
+    return line if line in DEVICE_WORDS else "online"
+
+
+def counts(places: Sequence[Place]) -> list[tuple[Word, int]]:
+    """How many huts stand at each level, the worst first."""
+    tally: dict[Word, int] = defaultdict(int)
+    for place in places:
+        tally[place.word] += 1
+    return sorted(tally.items(), key=lambda each: -each[0].rank)

@@ -1,0 +1,76 @@
+"""/operate: the operator's board, a hut's own page, the readings as a table, and 已处理."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import Response
+
+from hub.access import Subject, needs
+from hub.civic.operations import board, cards, flow, recent, setaside, work
+from hub.civic.operations.words import QUALITY_WORDS
+from hub.errors import NotFound
+from hub.i18n import _, language
+from hub.page import actor, fragment, page, page_live, see_other, services
+
+ACT = "operate.act"
+Viewer = Annotated[Subject, needs(cards.PERMISSION)]
+
+
+def router() -> APIRouter:
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/operate")
+    async def operate(request: Request, who: Viewer, window: Annotated[str, Query(max_length=4)] = "24h") -> Response:
+        if window not in recent.WINDOWS:
+            raise NotFound(_("There is nothing here for you"))
+        topics = [f"{name}:all" for name in (cards.WORK, cards.HUTS, cards.DEVICES, cards.QUARANTINE)]
+        topics.append(f"{cards.RECENT}:{window}")
+        drawn = {topic: await fragment(request, topic) for topic in topics} | _memory(request)
+        return page(request, "operations/operate.html", fragments=drawn, window=window, may_act=who.may(ACT))
+
+    @routes.get("/operate/huts/{hut}")
+    async def hut(
+        request: Request, hut: str, who: Viewer, window: Annotated[str, Query(max_length=4)] = "24h"
+    ) -> Response:
+        if window not in recent.WINDOWS:
+            raise NotFound(_("There is nothing here for you"))
+        place = await services(request).store.read(lambda read: cards.one(read, hut))
+        topics = [f"{cards.HUT}:{hut}", f"{cards.RECENT}:{window}/{hut}"]
+        return await page_live(request, "operations/hut.html", topics, place=place, window=window, topics_here=topics)
+
+    @routes.get("/operate/readings")
+    async def listed(request: Request, who: Viewer, device: Annotated[str, Query(max_length=64)] = "") -> Response:
+        rows, places = await services(request).store.read(
+            lambda read: (recent.newest(read, device or None), board.look(read))
+        )
+        return page(
+            request,
+            "operations/readings.html",
+            rows=rows,
+            device=device,
+            names={box.id: (box.name, place.name) for place in places for box in place.boxes},
+            qualities=QUALITY_WORDS,
+            at=services(request).clock.now(),
+        )
+
+    @routes.post("/operate/quarantine/{ident}/seen", dependencies=[needs(ACT)])
+    async def seen(request: Request, ident: str, all_before: Annotated[str, Form(max_length=3)] = "") -> Response:
+        await services(request).store.write(
+            lambda tx: setaside.see(tx, ident, and_before=all_before == "yes"), actor(request)
+        )
+        return see_other("/operate#quarantine")
+
+    return routes
+
+
+def _memory(request: Request) -> dict[str, str]:
+    """The fragments that the store knows nothing of, drawn for this page; the job keeps them fresh."""
+    hub = services(request)
+    meter = {"flow": flow.measure(hub.ingest, hub.clock.now())}
+    alarms = {"tasks": work.alarms(hub.ingest.trouble, hub.down)}
+    return {
+        f"{cards.FLOW}:all": hub.render("operations/flow.html", meter, language()),
+        f"{cards.ALARM}:all": hub.render("operations/alarm.html", alarms, language()),
+    }
