@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
@@ -16,14 +16,14 @@ from hub.civic.health import kiosk
 from hub.civic.notices import desk
 from hub.civic.notices.wording import Words
 from hub.db import Actor, Read, Tx
-from hub.errors import NotFound
+from hub.errors import NotFound, Unavailable
 from hub.i18n import _
 from hub.main.seedstore import Credentials
 from hub.services import Services
 from simulators.baseline import URGENT
 from simulators.faults import Fault
 from simulators.frames import Vital
-from simulators.hut import DeviceDead, Hut
+from simulators.hut import Hut
 from simulators.plan import DemoPlan, PersonPlan
 
 SIT_DOWN_S = 1.2  # between the card and the cuff: what an onlooker needs to see that one follows the other
@@ -66,15 +66,21 @@ class Director:
             raise NotFound(_("There is no such act on the stage"))
         await play()
 
-    async def sign_in(self) -> Mapping[str, str]:
+    @property
+    def cast(self) -> Mapping[str, str]:
+        """Who plays on the screens of each surface family; a TV names nobody."""
+        operator = next(member for member in self._plan.city_staff if member.role == "operator")
+        return {"resident": self._plan.cast.elder, "kiosk": self.hut_id, "staff": operator.id}
+
+    async def sign_in(self, families: Sequence[str] = ("resident", "kiosk", "staff")) -> Mapping[str, str]:
         """A session for each surface family, so that the stage's screens stand side by side: family -> token."""
 
         def open_all(tx: Tx) -> dict[str, str]:
-            operator = next(member for member in self._plan.city_staff if member.role == "operator")
             return {
-                "resident": login.open_session(tx, "resident", "resident", self._plan.cast.elder),
-                "kiosk": login.open_session(tx, "kiosk", "kiosk", self.hut_id, area=self.area),
-                "staff": login.open_session(tx, "staff", "staff", operator.id),
+                family: login.open_session(
+                    tx, family, family, self.cast[family], area=self.area if family == "kiosk" else ""
+                )
+                for family in families
             }
 
         return await self._services.store.write(open_all)
@@ -151,7 +157,7 @@ class Director:
     async def device(self) -> None:
         """The oximeter falls silent; pressed again, it answers."""
         hut = self._huts[self.hut_id]
-        device = self._device(self.hut_id, "spo2")
+        device = next(each.id for each in hut.plan.devices if each.kind == "spo2" and each.codec)
         if device in hut.gateway.silent:
             await hut.revive(device)
         else:
@@ -212,7 +218,7 @@ class Director:
             raise NotFound(_("This hut cannot measure that"))
         alive = [device for device in working if device.id not in self._huts[hut].gateway.silent]
         if not alive:
-            raise DeviceDead(working[0].id)
+            raise Unavailable(_("This device has been switched off; bring it back first"))
         return alive[0].id
 
     def _visitor(self, hut: str) -> PersonPlan:
