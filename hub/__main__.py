@@ -10,7 +10,7 @@ ROOMS = ("devices", "channels", "hub", "web", "simulators")
 
 
 def strangers() -> list[str]:
-    """Rooms that an installed foreign package of the same name hides (PyPI has a `channels`, a `web` and a `hub`)."""
+    """Rooms that are not ours: PyPI has a `channels`, a `web` and a `hub`, and an installed one hides ours."""
     home = Path(__file__).resolve().parent.parent
     wrong = []
     for room in ROOMS:
@@ -23,7 +23,10 @@ def strangers() -> list[str]:
 
 def main() -> None:
     if wrong := strangers():
-        sys.exit(f"linli: another package hides ours: {', '.join(wrong)}. Give Linli an environment of its own.")
+        sys.exit(
+            f"linli: these are not Linli's own packages: {', '.join(wrong)}. "
+            "Start ./linli from a whole checkout, or give the installed one an environment of its own."
+        )
     from hub.cli import main as run
 
     run()

@@ -131,4 +131,4 @@ def _reach(what: str, host: str, port: int, knob: str) -> Finding:
 def _program(program: str, used_for: str, package: str) -> Finding:
     if path := shutil.which(program):
         return Finding(program, "ok", path)
-    return Finding(program, "note", f"not here; {used_for} need it", f"apt install {package}")
+    return Finding(program, "note", f"not here; needed for {used_for}", f"apt install {package}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -13,12 +14,13 @@ ROOMS = ("devices", "channels", "hub", "web", "simulators")
 
 @cache
 def tracked() -> tuple[Path, ...]:
-    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listing = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
-    if listing.returncode == 0:
+    git = shutil.which("git")
+    if git and (ROOT / ".git").exists():
+        words = [git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listing = subprocess.run(words, cwd=ROOT, capture_output=True, check=True)
         found = [ROOT / name for name in listing.stdout.decode().split("\0") if name]
-    else:  # a copy without git (an archive, tests/planting.py)
-        hidden = (".venv", ".linli", ".git", "__pycache__")
+    else:  # an archive, a machine without git, the copy of tests/planting.py
+        hidden = (".venv", ".linli", ".git", "__pycache__", ".hypothesis")
         found = [path for path in ROOT.rglob("*") if not any(part in hidden or "_cache" in part for part in path.parts)]
     return tuple(sorted(path for path in found if path.is_file()))
 

@@ -117,14 +117,32 @@ def test_an_interrupted_run_repairs_itself(checkout: Path) -> None:
     killed = start(checkout, "demo")
     assert killed.stderr is not None
     assert "setting up" in killed.stderr.readline()
+    assert "pebble" in killed.stderr.readline()
     killed.kill()
     killed.communicate()
-    # What is worst to find: an environment that looks whole, with a package half unpacked and no stamp.
+    # What is worst to find: an environment that looks whole, with a package half unpacked.
+    assert (checkout / ".venv/linli.making").exists()
     half = checkout / ".venv/lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     half.mkdir(parents=True, exist_ok=True)
     (half / "pebble.py").write_text("VERSION = 'half'\n", encoding="utf-8")
     code, out, err = run(checkout, "demo")
     assert (code, out) == (0, "hub 1.0 False ['demo']\n"), err
+
+
+def test_an_environment_somebody_else_made_is_added_to_not_thrown_away(checkout: Path) -> None:
+    subprocess.run([BASE, "-m", "venv", "--without-pip", str(checkout / ".venv")], check=True)
+    theirs = checkout / ".venv" / "theirs"
+    theirs.write_text("kept", encoding="utf-8")
+    assert run(checkout, "demo")[:2] == (0, "hub 1.0 False ['demo']\n")
+    assert theirs.exists()
+
+
+def test_a_moved_checkout_is_made_afresh(checkout: Path) -> None:
+    run(checkout, "demo")
+    moved = checkout.rename(checkout.parent / "moved")
+    (moved / ".venv" / "old").write_text("", encoding="utf-8")
+    assert run(moved, "demo")[:2] == (0, "hub 1.0 False ['demo']\n")
+    assert not (moved / ".venv" / "old").exists()
 
 
 def test_two_first_runs_at_once_make_one_environment(checkout: Path) -> None:

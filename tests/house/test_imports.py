@@ -93,7 +93,7 @@ def test_every_foreign_import_is_declared() -> None:
     missing = set()
     for path in files(".py", *ROOMS):
         for top in {what.split(".")[0] for what in imports(path)} - STANDARD - set(ROOMS):
-            names = {owner.lower() for owner in owners.get(top, [top])}
+            names = {owner.lower().replace("_", "-") for owner in owners.get(top, [top])}
             if not names & declared:
                 missing.add(f"{name(path)}: {top}")
     assert not missing, "declare it in pyproject.toml or do without: " + ", ".join(sorted(missing))
