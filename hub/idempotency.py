@@ -54,8 +54,9 @@ def once(
     mark, body_hash = _hash(f"{scope}\n{key}".encode()), _hash(body)
     row = {"mark": mark, "body_hash": body_hash, "status": 0, "answer": "", "at": tx.now(), "for_ever": for_ever}
     insert = postgresql.insert if tx.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    done: Any = tx.session.execute(insert(IdempotencyKey).values(row).on_conflict_do_nothing(index_elements=["mark"]))
-    if done.rowcount == 0:
+    fresh = insert(IdempotencyKey).values(row).on_conflict_do_nothing(index_elements=["mark"])
+    # Not rowcount: on PostgreSQL it is -1 here.
+    if tx.session.execute(fresh.returning(col(IdempotencyKey.mark))).scalar() is None:
         kept = tx.session.get_one(IdempotencyKey, mark)
         if kept.body_hash != body_hash:
             raise Refused(_("This Idempotency-Key was used for another request; make a new one"))

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
@@ -307,6 +307,28 @@ def test_ingested_equals_stored_duplicate_quarantined_and_refused(
     assert meter.stored == bench.count(Reading)
     assert meter.quarantined == bench.count(QuarantineRow)
     assert len(bench.verdicts) == len(plan)
+
+
+TREE = f"linli/1/{LIUHE}/lh-hut-1"
+TAILS = st.sampled_from(["birth", "state", "twin/bp-1/reported", "up/bp-1/pack", "up/bp-1/sig.2a35", "up/bp-1/done/x"])
+# Text as JSON can spell it, with NUL (PostgreSQL keeps none) and halves of surrogate pairs (nobody keeps them).
+WORDS = st.text(st.sampled_from("a1 \0\ud800\udfff\u20ac\U0001f600"), min_size=1, max_size=80)
+SAID = st.fixed_dictionaries({}, optional=dict.fromkeys(["boot", "firmware", "s", "seq", "records", "at", "x"], WORDS))
+PAYLOADS = SAID.map(lambda said: json.dumps(said).encode()) | st.binary(max_size=40)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=st.lists(st.tuples(TAILS, PAYLOADS), min_size=1, max_size=20))
+@example(said=[("birth", b'{"boot": "b\\ud800"}')])
+@example(said=[("birth", b'{"firmware": "b\\u0000"}')])
+def test_nothing_a_gateway_can_say_stops_the_batch(
+    tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, bytes]]
+) -> None:
+    bench = Bench(tmp_path_factory.mktemp("said"))
+    ingest = bench.feed(*(bench.up(payload, f"{TREE}/{tail}") for tail, payload in said), bench.up(GOOD))
+    assert len(bench.verdicts) == len(said) + 1
+    assert bench.verdicts[-1] in (Verdict.STORED, Verdict.DUPLICATE)
+    assert ingest.meter.balanced()
 
 
 def test_late_data_keeps_its_own_time(bench: Bench) -> None:

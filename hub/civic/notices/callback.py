@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from datetime import timedelta
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import delete, select
@@ -110,8 +109,9 @@ def inbound(tx: Tx, event: Inbound) -> None:
 def _remember(tx: Tx, key: Remember) -> bool:
     insert = postgresql.insert if tx.session.get_bind().dialect.name == "postgresql" else sqlite.insert
     row = {"key": key.key[:200], "until": key.until}
-    done: Any = tx.session.execute(insert(CallbackSeen).values(row).on_conflict_do_nothing(index_elements=["key"]))
-    return bool(done.rowcount)
+    fresh = insert(CallbackSeen).values(row).on_conflict_do_nothing(index_elements=["key"])
+    # Not rowcount: on PostgreSQL it is -1 here.
+    return tx.session.execute(fresh.returning(col(CallbackSeen.key))).scalar() is not None
 
 
 def _hash(token: str) -> str:

@@ -1,0 +1,73 @@
+"""A pytest plugin (`-p tests.postgres.elsewhere`): the stores of tests/world.py stand on PostgreSQL, not on a file.
+
+LINLI_TEST_POSTGRES names the server. Each folder a test asks a store for is one database, so that what is opened again
+in the same folder finds what it left there. So the tests of the core and the slices are the same on both engines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import URL, make_url
+
+import tests.world
+from hub import migrations
+from hub.bus import Bus
+from hub.clock import ManualClock
+from hub.db import Store
+from hub.module import discover
+from tests.postgres.cluster import a_database, open_store
+
+CLUSTER = make_url(os.environ["LINLI_TEST_POSTGRES"])
+# These speak of SQLite's file, or of its one writer.
+OF_SQLITE = {
+    "test_durability_is_really_switched_on",
+    "test_no_name_phone_or_card_stands_in_the_file",
+    "test_nothing_is_acknowledged_while_the_disk_refuses",
+    "test_no_name_is_in_the_outbox_and_none_in_the_log",
+}
+_run = contextlib.ExitStack()
+_test = contextlib.ExitStack()
+_databases: dict[Path, URL] = {}
+_template: list[str] = []
+
+
+def _make_store(
+    folder: Path, *, clock: ManualClock | None = None, bus: Bus | None = None, inline: bool = True
+) -> Store:
+    if not _template:
+        url = _run.enter_context(a_database(CLUSTER))
+        with contextlib.closing(open_store(url)) as empty:
+            migrations.upgrade(empty)
+        _template.append(str(url.database))
+    if folder not in _databases:
+        _databases[folder] = _test.enter_context(a_database(CLUSTER, _template[0]))
+    if bus is None:
+        tests.world.wire(bus := Bus(), discover())
+    store = open_store(_databases[folder], clock=clock, bus=bus, inline=inline)
+    _test.callback(store.close)
+    return store
+
+
+tests.world.make_store = _make_store
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    _test.close()
+    _databases.clear()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    spared = [item for item in items if getattr(item, "originalname", "") in OF_SQLITE]
+    config.hook.pytest_deselected(items=spared)
+    items[:] = [item for item in items if item not in spared]
+
+
+def pytest_unconfigure() -> None:
+    _run.close()
