@@ -185,7 +185,7 @@ def _said(properties: Mapping[str, str]) -> tuple[str | None, int | None, dateti
     if boot is None and seq is None:
         return None, None, taken
     if boot is None or not _BOOT.fullmatch(boot):
-        raise DecodeError("bad-id", field="boot", form="A-Z a-z 0-9 . _ -")
+        raise DecodeError("bad-id", field="boot")
     if seq is None or not seq.isascii() or not seq.isdigit() or not 0 < int(seq[:20]) <= pack.SEQ_MAX:
         raise DecodeError("not-an-integer", field="seq", least=1, most=pack.SEQ_MAX)
     return boot, int(seq), taken
