@@ -142,16 +142,17 @@ async def test_the_socket_takes_the_cookie_of_the_surface_its_page_names(shell: 
             assert (await hear(screen))["refused"] is True
 
 
-@pytest.mark.parametrize("how", ["session", "role"])
+@pytest.mark.parametrize("how", ["session", "role", "resident"])
 async def test_a_revoked_session_loses_its_screen_within_five_seconds(shell: Shell, how: str) -> None:
-    token = shell.token("staff", "staff", "s-staff")
-    async with Served(shell) as served, served.open("staff", token) as screen:
+    surface, ident = ("resident", "r-wang") if how == "resident" else ("staff", "s-staff")
+    token = shell.token(surface, surface, ident)
+    async with Served(shell) as served, served.open(surface, token) as screen:
         await say(screen, sub=[NOTES])
         await hear(screen)
-        if how == "session":
-            await shell.store.write(lambda tx: close_sessions_of(tx, "s-staff"))
-        else:
+        if how == "role":
             await shell.store.write(lambda tx: tx.session.execute(delete(StaffRole)))
+        else:
+            await shell.store.write(lambda tx: close_sessions_of(tx, ident))
         begun = time.monotonic()
         with pytest.raises(ConnectionClosed) as closed:
             async with asyncio.timeout(6):
