@@ -19,6 +19,7 @@ REFUSED_WORDS: Mapping[str, str] = {
     "too-large": N_("too large"),
     "bad-topic": N_("not a topic of ours"),
     "malformed": N_("not MQTT"),
+    "rate": N_("too many at once"),
 }
 
 

@@ -9,30 +9,30 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from hub.civic.operations import board, cards, flow, work
+from hub.civic.operations.recent import WINDOWS
 from hub.db import Read
 from hub.services import Services
 
 TICK_S = 1.0
 LOOK_TICKS = 2  # with the feed's own way a stall is on the screen well within 5 s
-HUT_TOPICS = (cards.WORK, cards.HUTS)
-MOVING_TOPICS = ((cards.DEVICES, "all"), (cards.RECENT, "24h"), (cards.RECENT, "60m"))
 
 
 async def keep(services: Services) -> None:
-    ticks, drawn, heard = 0, None, None
+    ticks = 0
+    drawn: Hashable = None
+    heard: Hashable = None
     while True:
         await services.clock.sleep(TICK_S)
         push(services)
         ticks += 1
-        if ticks % LOOK_TICKS or not _watched(services):
+        standing, moving = _watched(services)
+        if ticks % LOOK_TICKS or not standing | moving:
             continue
         stands, moves = await services.store.read(_digest)
-        due = {(name, "all") for name in HUT_TOPICS} if stands != drawn else set()
-        due |= set(MOVING_TOPICS) if moves != heard or stands != drawn else set()
+        due = (standing | moving) if stands != drawn else moving if moves != heard else frozenset()
         drawn, heard = stands, moves
-        watched = frozenset(each for each in due if services.feed.viewers(f"{each[0]}:{each[1]}"))
-        if watched:
-            services.feed.committed((), watched)
+        if due:
+            services.feed.committed((), due)
 
 
 def push(services: Services) -> None:
@@ -44,9 +44,18 @@ def push(services: Services) -> None:
         feed.push(cards.ALARM, "all", {"tasks": work.alarms(services.ingest.trouble, services.down)})
 
 
-def _watched(services: Services) -> bool:
-    topics = (*((name, "all") for name in HUT_TOPICS), *MOVING_TOPICS)
-    return any(services.feed.viewers(f"{name}:{key}") for name, key in topics)
+def _watched(services: Services) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
+    """The topics somebody looks at: those of states, and those that move with readings, also of single huts."""
+    places = {device.hut or device.gateway for device in services.registry.devices().values()}
+    standing = [(name, "all") for name in (cards.WORK, cards.HUTS)]
+    moving = [(cards.DEVICES, "all"), *((cards.RECENT, window) for window in WINDOWS)]
+    moving += [(cards.HUT, place) for place in places]
+    moving += [(cards.RECENT, f"{window}/{place}") for place in places for window in WINDOWS]
+    looked_at = [
+        frozenset((name, key) for name, key in topics if services.feed.viewers(f"{name}:{key}"))
+        for topics in (standing, moving)
+    ]
+    return looked_at[0], looked_at[1]
 
 
 def _digest(read: Read) -> tuple[Hashable, Hashable]:

@@ -27,6 +27,7 @@ def router() -> APIRouter:
             raise NotFound(_("There is nothing here for you"))
         topics = [f"{name}:all" for name in (cards.WORK, cards.HUTS, cards.DEVICES, cards.QUARANTINE)]
         topics.append(f"{cards.RECENT}:{window}")
+        _renew(request, topics)
         drawn = {topic: await fragment(request, topic) for topic in topics} | _memory(request)
         return page(request, "operations/operate.html", fragments=drawn, window=window, may_act=who.may(ACT))
 
@@ -38,6 +39,7 @@ def router() -> APIRouter:
             raise NotFound(_("There is nothing here for you"))
         place = await services(request).store.read(lambda read: cards.one(read, hut))
         topics = [f"{cards.HUT}:{hut}", f"{cards.RECENT}:{window}/{hut}"]
+        _renew(request, topics)
         return await page_live(request, "operations/hut.html", topics, place=place, window=window, topics_here=topics)
 
     @routes.get("/operate/readings")
@@ -63,6 +65,13 @@ def router() -> APIRouter:
         return see_other("/operate#quarantine")
 
     return routes
+
+
+def _renew(request: Request, topics: list[str]) -> None:
+    """Forget what was drawn while nobody looked: only for those who look does the job keep it fresh."""
+    feed = services(request).feed
+    unseen = [topic.partition(":") for topic in topics if not feed.viewers(topic)]
+    feed.committed((), frozenset((name, key) for name, _colon, key in unseen))
 
 
 def _memory(request: Request) -> dict[str, str]:

@@ -22,7 +22,8 @@ TICKS = {"24h": timedelta(hours=4), "60m": timedelta(minutes=10)}
 DEVICES_MAX = 16  # rows that fit the board; a hut's own page shows all of its devices
 MARKS_MAX = 200  # per device, the newest; more on one line is a bar
 LIST_MAX = 200
-WIDTH, LEFT, RIGHT, ROW, TOP, BOTTOM = 900, 190, 46, 22, 6, 24
+WIDTH, LEFT, RIGHT, ROW, TOP, BOTTOM = 1200, 330, 40, 22, 6, 24
+NAME_CHARS_MAX = 24  # what fits beside the hut's name; the whole name stands in the table and the tooltip
 ZONE = ZoneInfo("Asia/Shanghai")
 
 
@@ -30,6 +31,8 @@ ZONE = ZoneInfo("Asia/Shanghai")
 class Row:
     box: Box
     place: Place
+    label: str
+    first: bool  # of its hut: only there the hut's name stands
     y: float
     marks: tuple[tuple[float, str], ...]  # x, quality
     counts: tuple[int, int, int]  # ok, suspect, bad
@@ -82,6 +85,8 @@ def draw(read: Read, places: Sequence[Place], window: str, devices_max: int = DE
             Row(
                 box=box,
                 place=place,
+                label=box.name if len(box.name) <= NAME_CHARS_MAX else box.name[: NAME_CHARS_MAX - 1] + "…",
+                first=number == 0 or chosen[number - 1][1].id != place.id,
                 y=TOP + ROW * number + ROW / 2,
                 marks=tuple((x(at), quality) for at, quality in found),
                 counts=(tally[0], tally[1], tally[2]),
