@@ -30,6 +30,7 @@ OF_SQLITE = {
     "test_nothing_is_acknowledged_while_the_disk_refuses",
     "test_no_name_is_in_the_outbox_and_none_in_the_log",
 }
+OPERATIONS_MAX = 2_000  # of the ledger's property: a commit there is a round trip to a server
 _run = contextlib.ExitStack()
 _test = contextlib.ExitStack()
 _databases: dict[Path, URL] = {}
@@ -67,6 +68,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     spared = [item for item in items if getattr(item, "originalname", "") in OF_SQLITE]
     config.hook.pytest_deselected(items=spared)
     items[:] = [item for item in items if item not in spared]
+    for module in {item.module for item in items if isinstance(item, pytest.Function)}:
+        if hasattr(module, "OPERATIONS"):
+            module.OPERATIONS = min(module.OPERATIONS, OPERATIONS_MAX)
 
 
 def pytest_unconfigure() -> None:
