@@ -109,11 +109,11 @@ class Director:
     async def notice(self) -> None:
         now = self._services.clock.now()
         words = Words(
-            kind="water",
-            title="停水通知",
-            text="因管道抢修,今日14时至16时停水,请提前储水。范围:5至7栋。联系电话:0724-1000001。",
-            title_en="Water off",
-            text_en="Urgent pipe repair: no water today 14:00-16:00 in buildings 5 to 7. Please store water.",
+            kind="power",
+            title="停电通知",
+            text="因线路抢修,今日14时至16时停电,请提前准备。范围:5至7栋。联系电话:0724-1000001。",
+            title_en="Power off",
+            text_en="Urgent line repair: no power today 14:00-16:00 in buildings 5 to 7. Please be prepared.",
             audience=Audience(areas=(self.area,)),
             priority="important",
             expires=now + timedelta(hours=4),
@@ -169,8 +169,11 @@ class Director:
 
     async def flood(self) -> None:
         """The line is cut, neighbours measure, and what gathered comes at once."""
+        hut = self.hut_id
+        # Nobody's visit may be open: what others measured would become this visitor's.
+        await self._services.store.write(lambda tx: kiosk.end(tx, hut), Actor(f"kiosk:{hut}"))
         neighbours = [person for person in self._home.people if person.tags][:FLOOD]
-        await self._huts[self.hut_id].flood(self._device(self.hut_id, "bp"), neighbours)
+        await self._huts[hut].flood(self._device(hut, "bp"), neighbours)
 
     # -- how they are done -------------------------------------------------------------------------------------------
     async def _sit_down(self, person: PersonPlan) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from hub.civic.stage.trail import KEY, TOPIC, Place, Trail
-from hub.civic.stage.walk import STATIONS
+from hub.civic.stage.walk import STATIONS, folded
 from hub.clock import Clock
 from hub.db import Read
 from hub.errors import LinliError, NotFound, TooMany, Unavailable
@@ -72,7 +72,7 @@ class Playing:
     def context(self) -> dict[str, Any]:
         """Of `trail.html`."""
         way = self.trail.way()
-        stations = [(name, [step for step in way.steps if step.fact.station == name]) for name in STATIONS]
+        stations = [(name, [fold for fold in folded(way.steps) if fold.step.fact.station == name]) for name in STATIONS]
         return {"act": self.title, "trouble": self.trouble, "way": way, "stations": stations}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hub.civic.stage.walk import Fact, Steps, facts, folded, walk
+from hub.civic.stage.walk import Fact, Steps, facts, walk
 from hub.clock import Clock
 from hub.events import (
     DeviceChanged,
@@ -107,7 +107,7 @@ class Trail:
             for topic, each in self._drawn.get(step.fact.told, {}).items():
                 after_ms = round((each.at - began).total_seconds() * 1000)
                 drawn[topic] = Drawn(topic, each.screens, each.at, after_ms)
-        return Way(folded(steps), tuple(sorted(drawn.values(), key=lambda each: (each.at, each.topic))))
+        return Way(steps, tuple(sorted(drawn.values(), key=lambda each: (each.at, each.topic))))
 
     def _ours(self, event: ReadingsStored, fact: Fact) -> bool:
         if self.place is None:

@@ -22,6 +22,7 @@ from hub.events import (
 from hub.i18n import N_
 
 # The stations of architecture.md 3 as a visitor sees them; `screens` comes from the feed, after all of these.
+DETAILS_MAX = 3
 STATIONS = ("frame", "reading", "rule", "outbox")
 
 
@@ -48,7 +49,15 @@ class Step:
     fact: Fact
     after_cause_ms: int
     after_start_ms: int
-    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Steps alike, drawn as one: the slowest of them speaks for the time."""
+
+    step: Step
+    count: int
+    details: tuple[str, ...]
 
 
 Steps = tuple[Step, ...]
@@ -172,18 +181,19 @@ def walk(told: Sequence[Fact], focus: str) -> Steps:
     return tuple(sorted(steps, key=lambda step: step.fact.at))
 
 
-def folded(steps: Steps) -> Steps:
+def folded(steps: Steps) -> tuple[Fold, ...]:
     """Steps alike as one that counts them, with the time of the slowest: a sheet's postings, a notice's deliveries."""
-    found: dict[tuple[str, str], Step] = {}
+    found: dict[str, list[Step]] = defaultdict(list)
     for step in steps:
-        alike = (step.fact.what, step.fact.detail)
-        before = found.get(alike)
-        if before is None:
-            found[alike] = replace(step, count=step.fact.n)
-        else:
-            slowest = max(before, step, key=lambda each: each.after_cause_ms)
-            found[alike] = replace(slowest, count=before.count + step.fact.n)
-    return tuple(found.values())
+        found[step.fact.what].append(step)
+    return tuple(
+        Fold(
+            max(alike, key=lambda step: step.after_cause_ms),
+            sum(step.fact.n for step in alike),
+            tuple(dict.fromkeys(step.fact.detail for step in alike if step.fact.detail))[:DETAILS_MAX],
+        )
+        for alike in found.values()
+    )
 
 
 def _ms(earlier: Fact, later: Fact) -> int:
