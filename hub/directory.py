@@ -272,7 +272,7 @@ def greeting(name: str, sex: str, years: int) -> str:
     surname = name[:1]
     if language() != "zh":
         return _("Mr {surname}").format(surname=surname) if sex == "m" else _("Ms {surname}").format(surname=surname)
-    if years >= 65:
+    if years >= ELDER:
         return surname + ("爷爷" if sex == "m" else "奶奶")
     if years >= 45:
         return surname + ("叔叔" if sex == "m" else "阿姨")

@@ -29,7 +29,9 @@ def actor(request: Request, *, on_behalf_of: str | None = None, cause: str | Non
 def page(request: Request, template: str, /, status: int = 200, **context: Any) -> HTMLResponse:
     """Render a template with what every page knows: the request, the subject, the language."""
     html = services(request).render(
-        template, {"request": request, "subject": subject(request), "fragments": {}, **context}, language()
+        template,
+        {"request": request, "subject": subject(request), "fragments": {}, "demo": services(request).demo, **context},
+        language(),
     )
     return HTMLResponse(html, status_code=status)
 

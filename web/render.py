@@ -55,6 +55,7 @@ class Renderer:
             csrf=_csrf,
             csrf_token=_csrf_token,
             icon=icon,
+            here=here,
             look=pass_context(lambda context: self.look(context.get("request"))),
             asset=shelf.address,
             has_font=shelf.has("font/linli-sc.woff2"),
@@ -87,6 +88,15 @@ class Renderer:
         links = [*own, *(link for module in self._modules for link in module.nav if link.surface == surface)]
         allowed = [link for link in links if not link.permission or subject.may(link.permission)]
         return sorted(allowed, key=lambda link: link.order)
+
+
+def here(links: Sequence[Nav], path: str) -> str:
+    """The one link of a bar that this page belongs to: the longest address the page's own begins with."""
+    page = path.split("?")[0]
+    inside = [
+        each.href for each in links if page == each.href or (each.href != "/" and page.startswith(each.href + "/"))
+    ]
+    return max(inside, key=len, default="")
 
 
 def make_render(modules: Sequence[Module], state_folder: Path | None, *, folders: Sequence[Path] = ()) -> Renderer:

@@ -281,8 +281,9 @@ def user_invite(
     """A one-time address that signs this person in, good for 15 minutes."""
 
     def make(tx: Tx) -> str:
-        table = {"resident": directory.Resident, "staff": directory.Staff}.get(kind)
-        if table is None or tx.session.get(table, ident) is None:
+        staff = kind == "staff" and tx.session.get(directory.Staff, ident) is not None
+        resident = kind == "resident" and tx.session.get(directory.Resident, ident) is not None
+        if not (staff or resident):
             raise NotFound(_("There is no such resident or member of staff"))
         return login.issue_code(tx, kind, kind, ident)
 

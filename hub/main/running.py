@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from hub import reach
 from hub.access import Subject
+from hub.broker.limits import Limits
 from hub.broker.server import Broker
 from hub.mqtt import PahoDoor
 from hub.services import Services
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 RESTART_PAUSE_S = 1.0
+TOPIC_ROOM_BYTES = 8 * 1024  # what a packet needs beside its payload: topic and properties
 STOP_GRACE_S = 1.5  # of the 3 s within which Ctrl-C ends everything
 
 
@@ -84,7 +86,11 @@ class Running:
             self.door = PahoDoor(str(settings.mqtt_url), services.ingest, services.clock, services.rng)
             await self.door.start()
         else:
-            self.door = Broker(services.registry, services.ingest, services.clock, services.rng)
+            limits = Limits(
+                payload_bytes_max=settings.payload_bytes_max,
+                packet_bytes_max=settings.payload_bytes_max + TOPIC_ROOM_BYTES,
+            )
+            self.door = Broker(services.registry, services.ingest, services.clock, services.rng, limits=limits)
             self.mqtt_address = await self.door.listen(settings.mqtt_host, settings.mqtt_port)
         services.door = services.ingest.door = self.door
 

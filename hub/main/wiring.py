@@ -96,6 +96,8 @@ def services(settings: Settings, *, demo: bool = False, ports: Ports = REAL, sto
 def config(settings: Settings) -> dict[str, str]:
     """What slices and channels may know of the settings, as text by dotted name."""
     return {
+        "web.public_url": settings.public_url,
+        "web.hosts": settings.http_host,
         "public_url": settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
         "kiosk_idle_s": str(settings.kiosk_idle_s),
         "kiosk_warning_s": str(settings.kiosk_warning_s),
