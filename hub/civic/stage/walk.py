@@ -64,7 +64,7 @@ Steps = tuple[Step, ...]
 
 _PLAIN: Mapping[str, tuple[str, str]] = {
     "ReadingBound": ("rule", N_("Tied to the visit")),
-    "AlertRaised": ("rule", N_("Needs care: someone is called")),
+    "AlertRaised": ("rule", N_("A person should look")),
     "NoticeReleased": ("rule", N_("Notice released by a second person")),
     "NoticeEnded": ("rule", N_("Notice ended")),
     "SheetApproved": ("rule", N_("Sheet approved by a second person")),
