@@ -12,7 +12,7 @@ from sqlmodel import col
 from hub.civic.operations.board import Place
 from hub.civic.operations.words import ADVICE, DEVICE_WORDS, Word
 from hub.db import Read
-from hub.i18n import N_
+from hub.i18n import N_, _
 from hub.quarantine import QuarantineRow
 
 CALLING = ("offline", "faulty", "clock-wrong")  # of the device states, those that somebody must do something about
@@ -46,7 +46,7 @@ def queue(places: Sequence[Place], unread: int, oldest_unread: datetime | None) 
     found = [task for place in places for task in _of(place)]
     if unread:
         advice = N_("Open the list below, mend the cause, then press Dealt with")
-        found.append(Task(UNREAD, str(unread), "", advice, oldest_unread, "#quarantine"))
+        found.append(Task(UNREAD, _("{count} frames").format(count=unread), "", advice, oldest_unread, "#quarantine"))
     found.sort(key=lambda task: (-task.word.rank, task.since is None, task.since, task.where, task.what))
     return Queue(tuple(found[:SHOWN_MAX]), len(found))
 
