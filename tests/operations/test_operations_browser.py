@@ -40,7 +40,7 @@ def open_board(
     )
     page = context.new_page()
     page.goto(f"{url}/operate")
-    page.wait_for_function("window.linliLive && window.linliLive.messages > 0")
+    page.wait_for_selector("html[data-line=on]")
     return page
 
 
@@ -89,7 +89,7 @@ def test_a_reading_moves_the_counters_and_the_plot_of_an_open_page(browser: Brow
         for _tick in range(4):
             loop.call_soon_threadsafe(ops.clock.advance, 1)
             page.wait_for_timeout(100)  # the job's own steps run in the server's thread
-        page.wait_for_function(f"document.querySelectorAll('.ops-plot .chart .ops-mark-ok').length === {before + 1}")
+        page.locator(".ops-plot .chart .ops-mark-ok").nth(before).wait_for(state="attached")
         page.wait_for_selector(".ops-law b:has-text('7')")
         page.context.close()
 
