@@ -67,7 +67,6 @@ class Settings:
     mqtt_host: str = knob("127.0.0.1", "only this machine until an operator opens it on purpose")
     mqtt_port: int = knob(1883, "the registered MQTT port; 0 takes any free port", low=0, high=65535)
     mqtt_url: Secret = knob(UNSET, "an operator's own MQTT broker; empty: the embedded front door")
-    mqtt_handshake_s: float = knob(10.0, "a line that says no CONNECT by then is no device of ours", low=1)
 
     # Store
     database_url: Secret = knob(UNSET, "empty: SQLite in data_dir; or postgresql+psycopg://user:word@host/name")
@@ -84,13 +83,8 @@ class Settings:
     kiosk_idle_s: int = knob(60, "a neighbour who walks away leaves nothing on the screen", low=5)
     kiosk_warning_s: int = knob(20, "time for an elder to press 'I am still here'", low=5)
 
-    # Sessions
-    session_resident_hours: int = knob(720, "a month on one's own phone", low=1)
-    session_staff_hours: int = knob(12, "a working day; tomorrow one signs in again", low=1)
-
     # Delivery
     outbox_lease_s: int = knob(60, "twice the longest send; then another worker may take the row", low=5)
-    delivery_attempts_max: int = knob(8, "5 s x 3^n: about nine hours, and never past the notice's expiry", low=1)
     channel_timeout_s: float = knob(10.0, "a provider that is slower is counted as a time-out and tried again", low=0.5)
     wechat_url: str = knob("", "base address of the official-account API; empty: the channel is off")
     wechat_app_id: str = knob("", "the official account's app id")
@@ -105,7 +99,6 @@ class Settings:
     speed: float = knob(1.0, "1 is a real day; 60 makes an hour of the community a minute", low=0.1, high=3600)
 
     # The process
-    stop_grace_s: float = knob(2.0, "flush and say goodbye; Ctrl-C ends everything within 3 s", low=0.1)
     log_level: str = knob("INFO", "one line an event, for the operator at 3 a.m.")
 
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

@@ -33,7 +33,7 @@ def test_every_knob_has_a_reason_and_is_read_somewhere() -> None:
     own = text(next(path for path in files("settings.py", "hub") if name(path) == "hub/settings.py"))
     for knob in KNOBS:
         assert len(knob.metadata["reason"]) > 5, knob.name
-        used = re.search(rf"\.{knob.name}\b", code) or re.search(rf"self\.{knob.name}\b", own)
+        used = re.search(rf"settings\.{knob.name}\b", code) or re.search(rf"self\.{knob.name}\b", own)
         assert used, f"nothing reads {knob.name}: a knob that does nothing is a lie"
 
 
