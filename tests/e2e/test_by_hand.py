@@ -26,8 +26,22 @@ def publish(demo: DemoUnderTest, payload: bytes, *, device: str, codec: str = "s
     given = {"user": "free-hand", "password": gateway["password"], "area": gateway["area"], "gateway": "free-hand"}
     given.update(change)
     topic = f"linli/1/{given['area']}/{given['gateway']}/up/{device}/{codec}"
-    command = ["mosquitto_pub", "-h", demo.said["mqtt"]["host"], "-p", str(demo.said["mqtt"]["port"]), "-V", "mqttv5"]
-    command += ["-i", f"hand-{id(payload)}", "-u", given["user"], "-P", given["password"], "-q", "1", "-t", topic, "-s"]
+    command = ["mosquitto_pub", "-h", demo.said["mqtt"]["host"], "-p", str(demo.said["mqtt"]["port"])]
+    command += [
+        "-V",
+        change.get("version", "mqttv5"),
+        "-i",
+        f"hand-{id(payload)}",
+        "-u",
+        given["user"],
+        "-P",
+        given["password"],
+        "-q",
+        "1",
+        "-t",
+        topic,
+        "-s",
+    ]
     done = subprocess.run(command, input=payload, capture_output=True, timeout=20, check=False)
     return f"{done.returncode} {done.stderr.decode()}"
 
@@ -89,7 +103,7 @@ def test_poison_waits_in_quarantine_and_stops_nothing(demo: DemoUnderTest) -> No
 
 def test_a_wrong_password_and_a_foreign_topic_are_refused(demo: DemoUnderTest) -> None:
     device, good = hand_cuff(demo), cuff(120, 80, datetime.now(LOCAL))
-    assert "not authorised" in publish(demo, good, device=device, password="wrong").lower().replace("z", "s")
+    assert "Bad User Name or Password" in publish(demo, good, device=device, password="wrong")
     before = len(readings(demo, "lh1-bp-1"))
     refused = publish(demo, good, device="lh1-bp-1", gateway="lh-hut-1")
     assert not refused.startswith("0 ") or "not authori" in refused.lower() or "135" in refused
@@ -102,7 +116,8 @@ def test_a_payload_past_the_limit_is_refused_and_counted(demo: DemoUnderTest) ->
             return dict(api.get("/ingest").json()["refused"])
 
     before = refused().get("too-large", 0)
-    publish(demo, b"\x00" * 300_000, device=hand_cuff(demo))
+    # An MQTT 5 client is told the limit and keeps the packet to itself; an old one has to be refused.
+    publish(demo, b"\x00" * 300_000, device=hand_cuff(demo), version="mqttv311")
     eventually(lambda: refused().get("too-large", 0) == before + 1, 5, "the refusal is counted")
 
 

@@ -61,7 +61,7 @@ def invitation(demo: DemoUnderTest, kind: str, ident: str) -> str:
 
 def live(page: Page) -> None:
     """The page's socket is open and has delivered: pages look right without it, so this is asserted everywhere."""
-    page.wait_for_function("window.linliLive && window.linliLive.messages > 0", timeout=10_000)
+    page.wait_for_function("() => window.linliLive && window.linliLive.messages > 0", timeout=10_000)
 
 
 def enter(page: Page, label: str) -> None:
@@ -215,7 +215,11 @@ def test_an_attendance_sheet_becomes_points_on_the_phone(demo: DemoUnderTest, gl
 
     before = balance()
     with demo.api("staff") as first, demo.api("second_staff") as second:
-        past = [each for each in first.get("/activities", params={"area": demo.home}).json()["items"] if each["ends"] < _now()]
+        past = [
+            each
+            for each in first.get("/activities", params={"area": demo.home}).json()["items"]
+            if each["ends"] < _now()
+        ]
         activity = past[0]["id"]
         accounts = first.get("/points/accounts", params={"owner": demo.said["resident"]}).json()["items"]
         account = next(each["id"] for each in accounts if each["kind"] == "person")
