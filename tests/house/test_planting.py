@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import needs
 from tests.planting import plant
+
+pytestmark = needs("git")
 
 CODE = "def double(n):\n    return n * 2\n"
 TESTS = """
