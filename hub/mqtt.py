@@ -50,6 +50,7 @@ WAITING_MAX = 2 * RECEIVE_MAXIMUM
 SESSION_EXPIRY_S = 7 * 86_400
 DELIVERIES_MAX = 2 * RECEIVE_MAXIMUM  # those whose acknowledgement the broker may not have got
 PUBLISHES_QUEUED_MAX = 10_000
+FAREWELL_S = 0.5  # a broker under load answers late, and the whole stop has 3 s
 BACKOFF_S = (0.5, 30.0)  # doubles between the two, with full jitter
 
 
@@ -145,11 +146,13 @@ class PahoDoor:
 
     async def stop(self) -> None:
         """Says that the hub goes, and goes. What is not settled is not acknowledged; the broker keeps it for us."""
+        told = True
         if self._announce and self._ready.is_set():
             farewell = self.publish(HUB_STATE_TOPIC, hub_state("offline", self._clock.now()), retain=True)
             try:
-                await asyncio.wait_for(farewell, 1.0)
+                await asyncio.wait_for(farewell, FAREWELL_S)
             except (TimeoutError, DoorClosed):
+                told = False
                 log.warning("hub state not announced")
         self._stopping = True
         self._ready.set()  # whoever waits to publish is told that the door is closed
@@ -159,8 +162,9 @@ class PahoDoor:
         for waiting in self._published.values():
             if not waiting.done():
                 waiting.set_exception(DoorClosed("The MQTT door was closed before the broker acknowledged."))
-        if self._line.open:
+        if self._line.open and told:
             self._line.goodbye()
+        self._line.drop()  # without a DISCONNECT our will says it for us
 
     # Staying connected.
 

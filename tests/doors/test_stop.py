@@ -56,7 +56,7 @@ async def _flowing(oracle: Path) -> None:
     """Until a few hundred more readings have been acknowledged: the next moment finds some on their way."""
     before = _size(oracle)
     async with asyncio.timeout(30):
-        while _size(oracle) < before + 50_000:
+        while _size(oracle) < before + 50_000:  # noqa: ASYNC110
             await asyncio.sleep(0.01)  # another process writes it
 
 

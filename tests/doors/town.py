@@ -11,6 +11,7 @@ what was counted is what stands on disk.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import hashlib
 import shutil
@@ -68,7 +69,9 @@ class Furnished:
 
 @cache
 def furnished() -> Furnished:
-    data = Path(tempfile.mkdtemp(prefix="linli-doors-")) / "data"
+    folder = Path(tempfile.mkdtemp(prefix="linli-doors-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    data = folder / "data"
     store = wiring.open_store(settings(data))
     secrets = store.write_now(_furnish)
     book = Registry(store, SystemClock())
