@@ -32,6 +32,7 @@ HUB_SENTENCES = {
     "other-gateway": N_("The device {device} is registered behind another gateway"),
     "other-area": N_("The gateway is registered in another area than the topic names"),
     "not-active": N_("The device {device} is not in use (state: {state})"),
+    "unworkable": N_("The hub failed on this record ({error}) and kept it; tell whoever maintains Linli"),
     "conflict": N_("A reading of this device with this identity but other content is stored already"),
     "no-profile": N_("The device {device} has no profile, so its frames cannot be read; give it one"),
 }

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from devices import topics
-from hub import directory, ingest, login, readings, registry
+from hub import directory, login, readings, registry
 from hub.arrival import open_uplink
+from hub.batch import write_batch
 from hub.clock import ManualClock
 from hub.db import Store, Tx
 from hub.directory import NewHousehold, NewResident
@@ -170,7 +171,7 @@ def _history(store: Store, world: SeedWorld) -> None:
         opened = [open_uplink(uplink, book, new_id, new_id()) for uplink in uplinks]
 
         def live(tx: Tx, opened: list = opened, owners: list = owners) -> None:  # type: ignore[type-arg]
-            ingest.write_batch(tx, opened)
+            write_batch(tx, opened)
             for each, owner in zip(opened, owners, strict=True):
                 for arrival in each.arrivals if owner else ():
                     readings.bind(tx, arrival.id, owner, "card", None)

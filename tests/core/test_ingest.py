@@ -14,8 +14,10 @@ from sqlalchemy import func, select
 
 from devices import topics
 from hub import quarantine, readings, receipts, registry
+from hub.bus import Bus
 from hub.clock import ManualClock
 from hub.db import Store, Tx
+from hub.events import ReadingsStored
 from hub.ingest import Ingest
 from hub.quarantine import QuarantineRow
 from hub.readings import Reading
@@ -337,3 +339,24 @@ def test_late_data_keeps_its_own_time(bench: Bench) -> None:
     row = bench.store.read_now(lambda read: read.session.execute(select(Reading)).scalar_one())
     assert readings.from_ms(row.t_effective_ms) == START
     assert readings.from_ms(row.t_received_ms) == START + timedelta(hours=2)
+
+
+def test_a_rule_that_breaks_on_one_record_costs_that_record_only(tmp_path: Path) -> None:
+    """A listener with a bug must neither lose the batch nor stop the readings behind it."""
+    bus = Bus()
+
+    def broken(_tx: Tx, event: ReadingsStored) -> None:
+        if any(value.code == "sys" and value.value == 131 for each in event.readings for value in each.values):
+            raise ZeroDivisionError("a bug in a rule")
+
+    bus.on(ReadingsStored, broken)
+    bench = Bench(tmp_path)
+    bench.store = make_store(tmp_path, clock=bench.clock, bus=bus)
+    frames = [GOOD[:12] + bytes([minute]) + GOOD[13:] for minute in range(7)]
+    frames[4] = GOOD[:1] + bytes([131]) + GOOD[2:12] + bytes([4]) + GOOD[13:]
+    ingest = bench.feed(*(bench.up(frame) for frame in frames))
+    assert bench.count(Reading) == 6
+    assert [verdict.value for verdict in bench.verdicts] == ["stored"] * 4 + ["quarantined"] + ["stored"] * 2
+    row = bench.store.read_now(lambda read: quarantine.newest(read)[0])
+    assert row.reason == "unworkable"
+    assert ingest.meter.balanced()

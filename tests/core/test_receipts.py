@@ -10,7 +10,8 @@ from hub.receipts import advance
 
 @given(st.permutations(range(1, 30)), st.integers(0, 28), st.integers(1, 5))
 def test_any_order_of_commits_ends_at_the_same_receipt(order: list[int], missing: int, size: int) -> None:
-    contiguous, ahead = 0, []
+    contiguous = 0
+    ahead: list[int] = []
     lost = missing + 1
     settled: set[int] = set()
     for start in range(0, len(order), size):

@@ -21,9 +21,10 @@ from devices import topics
 from devices.base import Measurement, Value
 from devices.codecs import codec
 from devices.profile import all_profiles
-from hub import ingest, registry
+from hub import registry
 from hub.access import Permissions, Subject
 from hub.arrival import open_uplink
+from hub.batch import write_batch
 from hub.bus import Bus
 from hub.civic.health import MODULE, kiosk, stage
 from hub.civic.health.models import HealthAlert, KioskSession
@@ -137,7 +138,7 @@ class Hut:
         def write(tx: Tx) -> str:
             opened = open_uplink(uplink, self.book, tx.new_id, f"rig-{self.number}")
             assert not opened.poisons, opened.poisons
-            ingest.write_batch(tx, [opened])
+            write_batch(tx, [opened])
             return opened.arrivals[0].id
 
         return str(self.write(write))

@@ -83,6 +83,7 @@ async def test_a_provider_that_fails_is_tried_again_and_nobody_gets_it_twice(tmp
         await far_end.post("/sim/mode", json={"mode": "5xx"})
         made = office.draft()
         await asyncio.to_thread(shell.write, lambda tx: desk.release(tx, office.staff, made.id))
+
         def tried() -> bool:
             rows = office.store.read_now(lambda read: list(read.session.execute(select(Outbox)).scalars()))
             return len(rows) == 2 and all(row.attempts == 1 and row.state == "planned" for row in rows)
