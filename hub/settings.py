@@ -18,7 +18,7 @@ from typing import Any, get_type_hints
 PREFIX = "LINLI_"
 FILE_NAME = "linli.toml"
 # Variables of the test command and the font step; not knobs of a running hub.
-FOREIGN = frozenset({"LINLI_CHROMIUM", "LINLI_TEST_ALL"})
+FOREIGN = frozenset({"LINLI_CHROMIUM", "LINLI_TEST_ALL", "LINLI_TEST_LONG", "LINLI_TEST_POSTGRES"})
 
 
 class SettingsError(Exception):

@@ -19,14 +19,16 @@ from tests.conftest import needs
 pytestmark = needs("postgresql")
 ROOT = Path(__file__).resolve().parents[2]
 SUITE_S = 300
-# Suite, and the tests that must be among those that ran: an empty run proves nothing.
-SUITES = [
-    ("tests/core/test_ingest.py", 15),
-    ("tests/core/test_audit.py tests/core/test_presence.py tests/core/test_store.py", 10),
+# Suite, and the tests that must be among those that ran: an empty run proves nothing. Here the short form; all of them
+# take some minutes and run with LINLI_TEST_LONG=1.
+SHORT = [("tests/core/test_ingest.py tests/core/test_audit.py", 20)]
+LONG = [
+    ("tests/core/test_presence.py tests/core/test_store.py", 8),
     ("tests/notices/test_notice_life.py", 15),
     ("tests/notices/test_outbox.py", 12),
     ("tests/points/test_points_ledger.py", 30),
 ]
+SUITES = [*SHORT, *(LONG if os.environ.get("LINLI_TEST_LONG") == "1" else [])]
 
 
 @pytest.mark.parametrize(("suite", "at_least"), SUITES)
