@@ -102,7 +102,7 @@ class Demo:
         account = _wechat_account(plan, origin)
         wechat = await stack.enter_async_context(wechat_running(account, settings.http_host, 0))
         settings = replace(settings, **_wechat_settings(account, wechat), public_url=settings.public_url or origin)
-        services = wiring.services(settings, demo=True)
+        services = wiring.services(settings, demo=True, stage=self.stage)
         hub = Running(services)
         await hub.start(settings)
         stack.push_async_callback(hub.finish)

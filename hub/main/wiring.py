@@ -56,9 +56,11 @@ def wired_bus(modules: tuple[Module, ...]) -> Bus:
     return bus
 
 
-def services(settings: Settings, *, demo: bool = False, ports: Ports = REAL, store: Store | None = None) -> Services:
+def services(
+    settings: Settings, *, demo: bool = False, stage: bool = True, ports: Ports = REAL, store: Store | None = None
+) -> Services:
     """Everything a page, a listener or a job is handed, wired and ready; nothing runs yet."""
-    modules = modules_for(demo=demo)
+    modules = modules_for(demo=demo and stage)
     if store is None:
         store = open_store(settings, ports, wired_bus(modules))
     render = make_render(modules, settings.state_dir)
