@@ -55,7 +55,7 @@ class Renderer:
             csrf=_csrf,
             csrf_token=_csrf_token,
             icon=icon,
-            here=here,
+            current=current,
             look=pass_context(lambda context: self.look(context.get("request"))),
             asset=shelf.address,
             has_font=shelf.has("font/linli-sc.woff2"),
@@ -90,7 +90,7 @@ class Renderer:
         return sorted(allowed, key=lambda link: link.order)
 
 
-def here(links: Sequence[Nav], path: str) -> str:
+def current(links: Sequence[Nav], path: str) -> str:
     """The one link of a bar that this page belongs to: the longest address the page's own begins with."""
     page = path.split("?")[0]
     inside = [
