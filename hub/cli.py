@@ -174,7 +174,9 @@ def bench(context: typer.Context) -> None:
 
 
 def _pytest(words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "pytest", "-q", "--durations=10", *words]
+    # The whole suite on two workers, a file never torn apart: much of it waits for a browser or another process.
+    whole = [] if words else ["-n", "2", "--dist", "loadgroup"]
+    return [sys.executable, "-m", "pytest", "-q", "--durations=10", *whole, *words]
 
 
 def _make_font(settings: Settings) -> None:
@@ -221,9 +223,8 @@ def _stop(sentence: str) -> NoReturn:
 
 def attach_rest() -> None:
     """The commands that need the whole hub, or the whole outside world, behind them."""
-    from simulators.cli import app as simulate
-
     from hub.main.admin import register
+    from simulators.cli import app as simulate
 
     register(app)
     app.add_typer(simulate, name="simulate", help="Any part of the outside world, seeded, against any hub.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -149,7 +150,8 @@ def _read(path: Path) -> tuple[list[dict[str, object]], int]:
         return [], 0
     lines: list[dict[str, object]] = []
     whole_bytes = 0
-    raw = path.read_bytes().splitlines(keepends=True)
+    # Not splitlines: a torn tail may hold a carriage return, and that is no end of a line here.
+    raw = [line for line in re.split(rb"(?<=\n)", path.read_bytes()) if line]
     for number, line in enumerate(raw, start=1):
         text = line[9:-1]
         if not line.endswith(b"\n") or line[:8] != b"%08x" % zlib.crc32(text):

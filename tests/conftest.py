@@ -8,6 +8,7 @@ failure, so that a run cannot be green by absence.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -25,7 +26,6 @@ TEST_ALL = os.environ.get("LINLI_TEST_ALL") == "1"
 _SBIN = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 _CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "microsoft-edge")
 _PACKAGES = {"chromium": "chromium fonts-noto-cjk", "mosquitto": "mosquitto mosquitto-clients"}
-_absent: Counter[str] = Counter()
 
 # A deadline measures the machine's other work; what must be quick has a test of its own.
 hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
@@ -49,7 +49,15 @@ def needs(*names: str) -> pytest.MarkDecorator:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests last: Playwright keeps a loop running in the main thread, and asyncio tests want their own."""
-    items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
+    items.sort(key=_in_browser)
+    for item in items:
+        if item.config.pluginmanager.hasplugin("xdist"):
+            # One worker takes a file's tests together; those with a browser are a group of their own and come last.
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.name}-{_in_browser(item)}"))
+
+
+def _in_browser(item: pytest.Item) -> bool:
+    return "browser" in getattr(item, "fixturenames", ())
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -61,12 +69,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                     pytest.fail(
                         f"LINLI_TEST_ALL is set and {name} is not installed: apt install {package}", pytrace=False
                     )
-                _absent[package] += 1
                 pytest.skip(f"no {name}: apt install {package}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for package, count in sorted(_absent.items()):
+    # Counted from the reports, not where the skip happened: that may have been in another process.
+    said = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    absent = Counter(found[1] for text in said if (found := re.search(r"no [\w_]+: apt install ([\w -]+)", text)))
+    for package, count in sorted(absent.items()):
         terminalreporter.write_line(f"{count} tests skipped for want of a system package: apt install {package}")
 
 

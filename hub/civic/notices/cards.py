@@ -19,7 +19,7 @@ from hub.directory import Area, Staff
 from hub.i18n import N_, _, language, pick
 from hub.module import Card, Topic
 
-HOME_MAX = 2  # what is new, at one look; the rest is one press away
+HOME_MAX = 3  # what is new, at one look; the rest is one press away
 TV_MAX = 20  # four lists of five rows; nobody pages further with a thumb
 _PRIORITY = {
     "routine": N_("Routine"), "important": N_("Important"), "urgent": N_("Urgent"), "emergency": N_("Emergency"),
