@@ -19,7 +19,7 @@ from tests.notices.office_app import make_shell
 from tests.web.shell_world import running
 from tests.world import LIUHE, TAYING
 
-HOSTILE = '"><script>alert(1)</script>{{ 7*7 }}<img src=x onerror=alert(2)>'
+HOSTILE = '"><script>alert(1)</script>{{ 7*7777 }}<img src=x onerror=alert(2)>'
 
 
 @dataclass
@@ -123,7 +123,7 @@ def test_hostile_text_is_inert_on_every_page_and_fragment(place: Place) -> None:
         assert "&lt;script&gt;" in html
         assert "<script>alert" not in html
         assert "<img src=x" not in html
-        assert "49" not in re.sub(r"[\w-]*49[\w-]+|[\w-]+49", "", html)
+        assert "54439" not in html  # a small product stands in every clock once an hour
 
 
 BODY = {"kind": "water", "title": "停水通知", "text": "明天停水。", "audience": {"areas": [LIUHE]}}
