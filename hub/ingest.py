@@ -80,11 +80,9 @@ class Ingest:
     async def run(self) -> None:
         """Commit batches for ever."""
         while True:
-            batch = [await self._queue.get()]
+            first = await self._queue.get()
             self._busy = True
-            while len(batch) < self._batch_max and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            await self._settle(batch)
+            await self._settle([first, *self._waiting_now(self._batch_max - 1)])
             self._busy = False
 
     async def idle(self) -> None:
@@ -93,12 +91,12 @@ class Ingest:
             await self._clock.sleep(IDLE_LOOK_S)
 
     async def drain(self) -> None:
-        """Commit what is queued and return: the last step before the store closes."""
+        """Commit what is queued and return: for whoever feeds by hand, without `run`."""
         while not self._queue.empty():
-            batch: list[Uplink] = []
-            while len(batch) < self._batch_max and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            await self._settle(batch)
+            await self._settle(self._waiting_now(self._batch_max))
+
+    def _waiting_now(self, most: int) -> list[Uplink]:
+        return [self._queue.get_nowait() for _ in range(min(most, self._queue.qsize()))]
 
     async def _settle(self, batch: Sequence[Uplink]) -> None:
         opened = [self._open(uplink) for uplink in batch]

@@ -56,10 +56,6 @@ class Director:
     def area(self) -> str:
         return self._home.code
 
-    @property
-    def acts(self) -> tuple[str, ...]:
-        return tuple(self._acts)
-
     async def act(self, name: str) -> None:
         play = self._acts.get(name)
         if play is None:
