@@ -36,7 +36,7 @@ def open_kiosk(browser: Browser, hut: Hut, url: str) -> Page:
     context.add_cookies([{"name": "linli_kiosk", "value": token, "url": url}])
     page = context.new_page()
     page.goto(f"{url}/kiosk/{HUT}")
-    page.wait_for_function("window.linliLive && window.linliLive.messages > 0")
+    page.wait_for_function("() => window.linliLive && window.linliLive.messages > 0")
     return page
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 
-from tests.sources import files, name, text
+from tests.sources import files, name, text, tree
 
 STATIC = [path for ending in (".js", ".css", ".svg", ".json", ".webmanifest") for path in files(ending, "web", "hub")]
 TEMPLATES = [path for path in files(".html", "web", "hub")]
@@ -186,3 +187,18 @@ def test_a_colour_of_its_own_would_be_seen(tmp_path: Path) -> None:
 def test_drawings_are_well_formed() -> None:
     for path in files(".svg"):
         assert ElementTree.fromstring(text(path)).tag.endswith("svg"), name(path)  # noqa: S314 - our own files
+
+
+def waits(path: Path) -> list[str]:
+    """The first argument of each `wait_for_function` of one test file, where it stands there as text."""
+    calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and node.args]
+    named = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "wait_for_function"]
+    first = [call.args[0] for call in named]
+    return [str(word.value) for word in first if isinstance(word, ast.Constant)]
+
+
+def test_every_browser_test_waits_by_a_function_because_our_policy_forbids_eval() -> None:
+    """An expression is polled with `eval`; it passes by luck when true at once and fails on a slower machine."""
+    said = [(name(path), word) for path in files(".py", "tests") for word in waits(path)]
+    assert len(said) >= 5
+    assert [where for where in said if "=>" not in where[1]] == []

@@ -167,7 +167,7 @@ def glass(browser: Browser, home: House) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.goto(f"{home.url}/stage")
-    page.wait_for_function("window.linliLive && window.linliLive.connected")
+    page.wait_for_function("() => window.linliLive && window.linliLive.connected")
     yield page
     context.close()
     assert complaints == []
