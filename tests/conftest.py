@@ -49,15 +49,21 @@ def needs(*names: str) -> pytest.MarkDecorator:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests last: Playwright keeps a loop running in the main thread, and asyncio tests want their own."""
-    items.sort(key=_in_browser)
+    items.sort(key=_turn)
     for item in items:
         if item.config.pluginmanager.hasplugin("xdist"):
-            # One worker takes a file's tests together; those with a browser are a group of their own and come last.
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.name}-{_in_browser(item)}"))
+            # One worker takes a file's tests together; those with a browser are a group of their own. What walks
+            # through the demo is one group, so that only one worker builds a demo.
+            turn = _turn(item)
+            item.add_marker(pytest.mark.xdist_group("demo" if turn == DEMO else f"{item.path.name}-{turn}"))
 
 
-def _in_browser(item: pytest.Item) -> bool:
-    return "browser" in getattr(item, "fixturenames", ())
+PLAIN, BROWSER, DEMO = range(3)
+
+
+def _turn(item: pytest.Item) -> int:
+    names = getattr(item, "fixturenames", ())
+    return DEMO if "demo" in names else BROWSER if "browser" in names else PLAIN
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
