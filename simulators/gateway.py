@@ -8,7 +8,8 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from devices import pack, topics
 from devices.pack import Record
@@ -27,6 +28,32 @@ FIRMWARE = "linli-sim-1"
 log = logging.getLogger(__name__)
 
 
+class Wire(Protocol):
+    """What a gateway needs of its line; `Line` is the real one, a simulated night brings its own."""
+
+    @property
+    def lost(self) -> asyncio.Event: ...
+    async def open(self) -> None: ...
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None: ...
+    def send(self, topic: str, payload: bytes, *, retain: bool = False) -> asyncio.Future[None]: ...
+    async def subscribe(self, filters: Sequence[str]) -> None: ...
+    async def close(self) -> None: ...
+    async def drop(self) -> None: ...
+
+
+class Dial(Protocol):
+    def __call__(
+        self,
+        address: Address,
+        user: str,
+        password: str,
+        *,
+        client_id: str,
+        will: Will | None = None,
+        on_message: Callable[[str, bytes], None] | None = None,
+    ) -> Wire: ...
+
+
 class Gateway:
     def __init__(
         self,
@@ -40,14 +67,15 @@ class Gateway:
         now: Now = utc_now,
         heartbeat_s: float = HEARTBEAT_S,
         receipt_wait_s: float = RECEIPT_WAIT_S,
+        dial: Dial = Line,
     ) -> None:
         self.id, self.area, self.journal = id, area, journal
         self.silent: set[str] = set()  # devices that no longer answer the gateway
         self.counts: Counter[str] = Counter()
         self.trouble = ""  # why the last line ended, for a person to read
         self._password, self._devices, self._address, self._now = password, devices, address, now
-        self._heartbeat_s, self._receipt_wait_s = heartbeat_s, receipt_wait_s
-        self._line: Line | None = None
+        self._heartbeat_s, self._receipt_wait_s, self._dial = heartbeat_s, receipt_wait_s, dial
+        self._line: Wire | None = None
         self._task: asyncio.Task[None] | None = None
         self._resend: asyncio.TimerHandle | None = None
         self._online, self._offline, self._line_wanted = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -157,7 +185,7 @@ class Gateway:
 
     async def _session(self) -> None:
         state, offline = topics.state(self.area, self.id), self._state("offline")
-        line = Line(
+        line = self._dial(
             self._address,
             self.id,
             self._password,
@@ -190,14 +218,14 @@ class Gateway:
             self._line = None
         self._offline.set()
 
-    async def _heartbeat(self, line: Line) -> None:
+    async def _heartbeat(self, line: Wire) -> None:
         while True:
             await asyncio.sleep(self._heartbeat_s)
             said = line.send(topics.state(self.area, self.id), self._state("online"), retain=True)
             taken = await _taken(said)
             self.counts["heartbeats"] += taken
 
-    async def _pump(self, line: Line) -> None:
+    async def _pump(self, line: Wire) -> None:
         """Send what the outbox holds, oldest first, at most WINDOW unacknowledged."""
         room = asyncio.Semaphore(WINDOW)
 
