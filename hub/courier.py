@@ -86,10 +86,14 @@ async def fan_out(services: Services) -> None:
 
 async def carry(services: Services, name: str) -> None:
     channel = open_channel(services, name)
-    if not isinstance(channel, Addressed):
-        return
+    if isinstance(channel, Addressed):
+        await keep_carrying(services, channel)
+
+
+async def keep_carrying(services: Services, channel: Addressed) -> None:
+    """One channel's worker, for ever."""
     breaker = Breaker()
-    is_due = partial(delivery.due, channel=name)
+    is_due = partial(delivery.due, channel=channel.name)
     while True:
         if breaker.waits(services.clock.monotonic()) or not await services.store.read(is_due):
             await services.clock.sleep(POLL_S)
