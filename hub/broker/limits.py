@@ -13,6 +13,7 @@ class Limits:
     payload_bytes_max: int = 128 * KIB  # a reading is 20 bytes; an ECG strip or a full `pack` is the largest thing
     packet_bytes_max: int = 136 * KIB  # the payload with its topic and properties
     connect_bytes_max: int = 16 * KIB  # a login and a will of one line; whoever sends it is still a stranger
+    frame_bytes_max: int = 256 * KIB  # of WebSocket, which is held whole: the largest packet and some small ones
     connect_timeout_s: float = 10.0  # a stranger may not hold a socket longer
     keep_alive_s_max: int = 300  # MQTT 5 clients that ask for more (or 0) are told this; a dead hut shows in 7.5 min
     receive_maximum: int = 500  # unacknowledged messages a client may have on their way to the disk

@@ -1,4 +1,4 @@
-"""One TCP or TLS connection: bytes, back-pressure and closing. What is said on it is the conversation's business.
+"""One connection over TCP, TLS or WebSocket: bytes, back-pressure, closing. What is said on it is the conversation's.
 
 Packets are taken one after the other by a task that lives only while there is something to take. When it waits (the
 hub's queue is full, or a login is being looked up) and more arrives, reading stops: TCP holds the client back, and
@@ -58,11 +58,15 @@ class Line(asyncio.BufferedProtocol):
         return self._broker.inbox
 
     def buffer_updated(self, nbytes: int) -> None:
+        self.arrived(bytes(self._broker.inbox[:nbytes]))
+
+    def arrived(self, data: bytes) -> None:
+        """Bytes of the stream, as they came out of the socket or out of WebSocket frames."""
         if self._deaf or self._closing:
             return
         arrived: list[Packet | MalformedPacket] = []
         try:
-            arrived.extend(self._parser.feed(bytes(self._broker.inbox[:nbytes])))
+            arrived.extend(self._parser.feed(data))
         except MalformedPacket as error:
             arrived.append(error)
         else:
@@ -95,7 +99,12 @@ class Line(asyncio.BufferedProtocol):
         self.talk.go_on()
         self._balance()
 
-    # What the conversation and the broker call.
+    # What the conversation, the broker and WebSocket frames call.
+
+    @property
+    def introduced(self) -> bool:
+        """Whether a whole CONNECT has been read."""
+        return self._parser.version != 0
 
     def send(self, frame: bytes) -> None:
         """Frames of one turn of the loop leave in one write: a commit acknowledges hundreds of messages at once."""

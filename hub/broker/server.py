@@ -32,6 +32,7 @@ from hub.broker.retained import Retained
 from hub.broker.session import Entry, Offer, Session
 from hub.broker.subscribing import Owed
 from hub.broker.topics import FilterTree
+from hub.broker.websocket import Framed
 from hub.clock import Clock
 from hub.rng import Rng
 from hub.uplink import Account, Accounts, Uplink, UplinkSink, Verdict
@@ -89,11 +90,13 @@ class Broker:
         *,
         sock: socket.socket | None = None,
         tls: ssl.SSLContext | None = None,
+        websocket: bool = False,
     ) -> tuple[str, int]:
         """Opens one listener (call it again for another) and says where it stands."""
         loop = asyncio.get_running_loop()
         where = {"sock": sock} if sock is not None else {"host": host, "port": port}
-        server = await loop.create_server(self._line, ssl=tls, backlog=LISTEN_BACKLOG, **where)
+        kind = self._framed if websocket else self._line
+        server = await loop.create_server(kind, ssl=tls, backlog=LISTEN_BACKLOG, **where)
         self._servers.append(server)
         if self._sweeper is None:
             self._sweeper = loop.create_task(self._sweep(), name="broker-sweep")
@@ -168,6 +171,9 @@ class Broker:
     def _line(self) -> Line:
         self._numbers += 1
         return Line(self, f"{self._boot}-{self._numbers}")
+
+    def _framed(self) -> Framed:
+        return Framed(self._line(), self.limits)
 
     def opened(self, line: Line) -> None:
         self._lines.add(line)
