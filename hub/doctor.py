@@ -13,7 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hub import font
-from hub.settings import Settings
+from hub.broker import listening
+from hub.settings import Settings, SettingsError
 
 FREE_BYTES_MIN = 500_000_000  # the demo community, its copy and a day of write-ahead log
 SQLITE_MIN = (3, 35, 0)  # RETURNING, which the ledger's idempotent insert needs
@@ -80,7 +81,14 @@ def _http(settings: Settings) -> Finding:
 
 def _mqtt(settings: Settings) -> Finding:
     if not settings.mqtt_url:
-        return _port("mqtt port", settings.mqtt_host, settings.mqtt_port, "--mqtt-port or LINLI_MQTT_PORT")
+        try:
+            listening.context(settings)
+            wanted = listening.listeners(settings)
+        except SettingsError as error:
+            return Finding("mqtt port", "bad", str(error), "linli settings")
+        found = [_port("mqtt port", each.host, each.port, f"LINLI_{each.knob.upper()}") for each in wanted]
+        taken = [each for each in found if each.level != "ok"]
+        return taken[0] if taken else Finding("mqtt port", "ok", "; ".join(each.says for each in found) or "none")
     where = urlsplit(settings.mqtt_url)
     port = where.port or (8883 if where.scheme in ("mqtts", "ssl") else 1883)
     return _reach("mqtt broker", where.hostname or "", port, "LINLI_MQTT_URL")

@@ -65,7 +65,15 @@ class Settings:
     http_port: int = knob(8080, "free for an ordinary user; 0 takes any free port", low=0, high=65535)
     public_url: str = knob("", "what people type, for links in messages; empty: http://http_host:http_port")
     mqtt_host: str = knob("127.0.0.1", "only this machine until an operator opens it on purpose")
-    mqtt_port: int = knob(1883, "the registered MQTT port; 0 takes any free port", low=0, high=65535)
+    mqtt_port: int = knob(1883, "the registered MQTT port; 0 takes any free port, -1 opens none", low=-1, high=65535)
+    mqtt_plaintext: str = knob("loopback", "passwords cross in clear without TLS; 'anywhere' trusts the network")
+    mqtt_ws_host: str = knob("127.0.0.1", "only this machine until an operator opens it on purpose")
+    mqtt_ws_port: int = knob(-1, "MQTT over WebSocket; -1 opens none, most brokers use 8083", low=-1, high=65535)
+    mqtt_tls_cert: str = knob("", "PEM file of the certificate chain; empty: no listener with TLS")
+    mqtt_tls_key: str = knob("", "PEM file of its key; empty: it stands in mqtt_tls_cert")
+    mqtt_tls_host: str = knob("127.0.0.1", "only this machine until an operator opens it on purpose")
+    mqtt_tls_port: int = knob(8883, "the registered port of MQTT over TLS; -1 opens none", low=-1, high=65535)
+    mqtt_tls_ws_port: int = knob(-1, "MQTT over WebSocket and TLS; -1 opens none", low=-1, high=65535)
     mqtt_url: Secret = knob(UNSET, "an operator's own MQTT broker; empty: the embedded front door")
 
     # Store

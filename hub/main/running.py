@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from hub import reach
 from hub.access import Subject
+from hub.broker import listening
 from hub.broker.limits import Limits
 from hub.broker.server import Broker
 from hub.mqtt import PahoDoor
@@ -39,10 +40,14 @@ class Running:
     services: Services
     http: HttpServer | None = None
     door: Broker | PahoDoor | None = None
-    mqtt_address: tuple[str, int] | None = None
+    mqtt_listeners: dict[str, tuple[str, int]] = field(default_factory=dict)  # mqtt | ws | mqtts | wss -> where
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     down: dict[str, str] = field(default_factory=dict)  # job -> why it is being restarted
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def mqtt_address(self) -> tuple[str, int] | None:
+        return self.mqtt_listeners.get("mqtt")
 
     async def start(self, settings: Settings, roles: tuple[str, ...] = ("all",)) -> None:
         """Bring everything up; returns when all doors are open."""
@@ -91,7 +96,11 @@ class Running:
                 packet_bytes_max=settings.payload_bytes_max + TOPIC_ROOM_BYTES,
             )
             self.door = Broker(services.registry, services.ingest, services.clock, services.rng, limits=limits)
-            self.mqtt_address = await self.door.listen(settings.mqtt_host, settings.mqtt_port)
+            tls = listening.context(settings)
+            for each in listening.listeners(settings):
+                self.mqtt_listeners[each.name] = await self.door.listen(
+                    each.host, each.port, tls=tls if each.tls else None, websocket=each.websocket
+                )
         services.door = services.ingest.door = self.door
 
     def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:

@@ -28,8 +28,8 @@ async def _serve(settings: Settings, roles: tuple[str, ...], console: Console) -
     await hub.start(settings, roles)
     if hub.http is not None:
         console.print(f"web {hub.http.url}")
-    if hub.mqtt_address is not None:
-        console.print(f"mqtt {hub.mqtt_address[0]}:{hub.mqtt_address[1]}")
+    for name, (host, port) in hub.mqtt_listeners.items():
+        console.print(f"{name} {host}:{port}")
     try:
         await stop.wait()
     finally:

@@ -104,3 +104,14 @@ async def dial(
         yield client, pipe
     finally:
         await client.vanish()
+
+
+@contextlib.asynccontextmanager
+async def call(port: int, tls: ssl.SSLContext | None = None, version: int = 5) -> AsyncIterator[Client]:
+    """The same without frames: a rig client on a bare or a TLS socket."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+    client = Client(reader, writer, version)
+    try:
+        yield client
+    finally:
+        await client.vanish()
