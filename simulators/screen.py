@@ -23,6 +23,7 @@ from websockets.typing import Origin
 
 from simulators.chance import unit
 from simulators.clock import Now, utc_now
+from simulators.trust import trust
 
 POLL_EVERY_S = 5.0
 SOCKET_RETRY_S = 15.0  # how long a screen polls before it tries the socket again
@@ -123,7 +124,12 @@ class Screen:
         self.name, self.path = name, path
         self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(base))
         self.habits = habits or Habits()
-        self.client = httpx.AsyncClient(base_url=self.origin, follow_redirects=True, headers={"Accept-Language": "zh"})
+        self.client = httpx.AsyncClient(
+            base_url=self.origin,
+            follow_redirects=True,
+            headers={"Accept-Language": "zh"},
+            verify=trust(self.origin),
+        )
         self.html: dict[str, str] = {}  # topic -> the fragment as it stands
         self.history: list[Moment] = []
         self.counts: Counter[str] = Counter()

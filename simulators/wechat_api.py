@@ -25,6 +25,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from simulators import wechat_phone
+from simulators.trust import trust
 from simulators.wechat_platform import Arrival, Platform, Rejected
 from simulators.wechat_wire import TRY_S, Attempt, Line
 
@@ -136,7 +137,7 @@ class _World:
 def create_app(config: WechatSim) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with httpx.AsyncClient(trust_env=False) as net:
+        async with httpx.AsyncClient(trust_env=False, verify=trust(config.callback_url)) as net:
             app.state.world = world = _World(config, net)
             yield
             for task in tuple(world.under_way):

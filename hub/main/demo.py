@@ -40,7 +40,6 @@ from simulators.clock import utc_now
 from simulators.hut import Hut, new_boot
 from simulators.journal import Journal
 from simulators.line import Address
-from simulators.people import plan as plan_of
 from simulators.phone import Phone
 from simulators.plan import DemoPlan, HutPlan
 from simulators.screen import Screen
@@ -97,7 +96,7 @@ class Demo:
                 await self._live(stack, settings, credentials)
 
     async def _live(self, stack: AsyncExitStack, settings: Settings, credentials: Credentials) -> None:
-        plan = plan_of(credentials.seed, credentials.made.date())
+        plan = seedstore.plan_of(settings.data_dir, credentials)
         origin = f"http://{settings.http_host}:{settings.http_port}"
         account = _wechat_account(plan, origin)
         wechat = await stack.enter_async_context(wechat_running(account, settings.http_host, 0))

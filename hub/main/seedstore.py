@@ -2,6 +2,8 @@
 
 It lies in `.linli/seed/`, mode 700, with keys and passwords of its own made on this machine: no two installs share a
 secret. It is built anew when the code that fills it changes, or when its ninety days of history are a week old.
+
+The plan is kept beside it: reading 10,000 people back takes 0.04 s of CPU time, drawing them again 0.5 s.
 """
 
 from __future__ import annotations
@@ -15,17 +17,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
+
 from hub import migrations
 from hub.clock import ManualClock
 from hub.db import Store
-from hub.main.seed import SeedWorld, give_logins, seed
 from hub.main.wiring import modules_for, wired_bus
 from hub.rng import SystemRng
 from hub.seal import Seal
-from simulators.people import plan
+from simulators import people
+from simulators.plan import DemoPlan
 
 FRESH_DAYS = 7  # an older history would end in a gap that every chart shows
-CREDENTIALS = "demo.json"
+CREDENTIALS, PLAN = "demo.json", "plan.json"
 Progress = Callable[[str], None]
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _MAKES_IT = (
@@ -51,6 +55,14 @@ class Credentials:
     def read(cls, folder: Path) -> Credentials:
         body = json.loads((folder / CREDENTIALS).read_text(encoding="utf-8"))
         return cls(body["gateways"], body["passwords"], body["seed"], datetime.fromisoformat(body["made"]))
+
+
+def plan_of(folder: Path, credentials: Credentials) -> DemoPlan:
+    """The people this store was filled with; drawn again where they were not kept, or by another shape of plan."""
+    try:
+        return msgspec.json.decode((folder / PLAN).read_bytes(), type=DemoPlan)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return people.plan(credentials.seed, credentials.made.date())
 
 
 def fingerprint(seed_text: str) -> str:
@@ -83,10 +95,13 @@ def copy(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     shutil.copy2(source / "linli.db", target / "linli.db")
     shutil.copytree(source / "keys", target / "keys", dirs_exist_ok=True)
+    shutil.copy2(source / PLAN, target / PLAN)
     shutil.copy2(source / CREDENTIALS, target / CREDENTIALS)
 
 
 def _build(folder: Path, seed_text: str, now: datetime, say: Progress) -> None:
+    from hub.main.seed import SeedWorld, give_logins, seed  # once a week; the other starts need none of it
+
     modules = modules_for(demo=True)
     clock = ManualClock(now)
     store = Store(
@@ -98,10 +113,11 @@ def _build(folder: Path, seed_text: str, now: datetime, say: Progress) -> None:
         inline=True,
     )
     migrations.upgrade(store)
-    world = SeedWorld(plan(seed_text, now.date()), clock, now, SystemRng())
+    world = SeedWorld(people.plan(seed_text, now.date()), clock, now, SystemRng())
     seed(store, world, modules, say)
     store.write_now(lambda tx: give_logins(tx, world))
     store.close()
+    (folder / PLAN).write_bytes(msgspec.json.encode(world.plan))
     body = {"gateways": world.gateways, "passwords": world.passwords, "seed": seed_text, "made": now.isoformat()}
     path = folder / CREDENTIALS
     path.touch(mode=0o600)
