@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Text, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col
 
 from hub.access import Subject, covers
@@ -180,11 +181,16 @@ def _shelf(viewer: str, channel: str) -> str:
 
 
 def _count(tx: Tx, notice: str, counts: Mapping[tuple[str, int], int]) -> None:
-    for (shelf, level), change in sorted(counts.items()):
-        place = (col(ReachCount.notice) == notice, col(ReachCount.channel) == shelf, col(ReachCount.level) == level)
-        done: Any = tx.session.execute(update(ReachCount).where(*place).values(n=col(ReachCount.n) + change))
-        if done.rowcount == 0:
-            tx.session.execute(insert(ReachCount).values(notice=notice, channel=shelf, level=level, n=change))
+    """One statement for first and later: two first writers would both find nothing to update, and one would fail."""
+    dialect = postgresql if tx.session.get_bind().dialect.name == "postgresql" else sqlite
+    rows = [
+        {"notice": notice, "channel": shelf, "level": level, "n": change}
+        for (shelf, level), change in sorted(counts.items())
+    ]
+    fresh = dialect.insert(ReachCount)
+    place = [ReachCount.notice, ReachCount.channel, ReachCount.level]
+    raised = {"n": col(ReachCount.n) + fresh.excluded.n}
+    tx.session.execute(fresh.on_conflict_do_update(index_elements=place, set_=raised), rows)
 
 
 def sums(read: Read, notice: str) -> Sums:

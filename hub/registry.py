@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from types import MappingProxyType
 
-from sqlalchemy import Column, Text, select, update
+from sqlalchemy import Column, Text, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col
 
 from devices import topics
@@ -222,9 +223,11 @@ def _account(row: Credential) -> Account:
 
 
 def _moved(tx: Tx) -> None:
-    changed = tx.change(update(Stamp).where(col(Stamp.name) == "registry").values(version=col(Stamp.version) + 1))
-    if changed == 0:
-        tx.session.add(Stamp(name="registry", version=1))
+    # One statement for first and later: two first writers would both find nothing to update, and one would fail.
+    dialect = postgresql if tx.session.get_bind().dialect.name == "postgresql" else sqlite
+    first = dialect.insert(Stamp).values(name="registry", version=1)
+    later = {"version": col(Stamp.version) + 1}
+    tx.session.execute(first.on_conflict_do_update(index_elements=["name"], set_=later))
     tx.touch("operations.huts", "all")
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -15,11 +16,11 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, text
 
 from channels.base import Accepted, Message
 from devices import topics
-from hub import audience, audit, delivery, idempotency, outbox, quarantine, receipts, registry
+from hub import audience, audit, delivery, idempotency, outbox, quarantine, reach, receipts, registry
 from hub.audience import Audience
 from hub.clock import ManualClock
 from hub.db import Actor, Store, Tx
@@ -29,7 +30,7 @@ from hub.ingest import Ingest
 from hub.outbox import Outbox
 from hub.quarantine import QuarantineRow
 from hub.readings import Reading
-from hub.registry import Registry
+from hub.registry import Registry, Stamp
 from hub.rng import SeededRng
 from hub.uplink import Uplink, Verdict
 from tests.conftest import needs
@@ -245,6 +246,59 @@ def test_what_a_gateway_says_of_itself_cannot_stop_the_batch(make_store: MakeSto
     asyncio.run(go())
     hub.feed([frame(1)])
     assert hub.verdicts == [Verdict.NOTED, Verdict.STORED]
+
+
+def first_writers(one: Store, two: Store, work: Callable[[Tx], object]) -> None:
+    """Both do `work` as the first ever: the second begins before the first commits, and is seen to wait for it."""
+    begun, waits = threading.Event(), "SELECT count(*) FROM pg_locks WHERE NOT granted"
+
+    def ahead(tx: Tx) -> None:
+        work(tx)
+        tx.session.flush()
+        begun.set()
+        until = time.monotonic() + WAIT_S
+        with one.engine.connect() as onlooker:
+            while not onlooker.execute(text(waits)).scalar_one():
+                assert time.monotonic() < until, "the second writer never met the first"
+
+    def behind() -> None:
+        assert begun.wait(WAIT_S)
+        two.write_now(work)
+
+    with ThreadPoolExecutor(2) as pool:
+        for ended in [pool.submit(one.write_now, ahead), pool.submit(behind)]:
+            ended.result(2 * WAIT_S)
+
+
+def test_two_first_changes_of_the_registry_are_both_counted(make_store: MakeStore) -> None:
+    one, two = make_store(seed="one"), make_store(seed="two")
+    one.write_now(lambda tx: tx.change(delete(Stamp)))  # as in a store that no migration of ours has filled
+    numbers = iter(range(2))
+
+    def enter(tx: Tx) -> None:
+        registry.grant_credential(tx, f"screen-{next(numbers)}", "screen", LIUHE)
+
+    first_writers(one, two, enter)
+    stamp = one.read_now(lambda read: read.session.get_one(Stamp, "registry"))
+    assert stamp.version == 2
+
+
+def test_two_first_proofs_of_a_notice_are_both_counted(make_store: MakeStore) -> None:
+    one, two = make_store(seed="one"), make_store(seed="two")
+    one.write_now(lambda tx: reach.open_notice(tx, "n-1", 1, ["/"], 2))
+    viewers = iter(("r:1", "r:2"))
+    first_writers(one, two, lambda tx: reach.record(tx, reach.Proof("n-1", 1, next(viewers), "web", "seen", tx.now())))
+    sums = one.read_now(lambda read: reach.sums(read, "n-1"))
+    assert (sums.best, sums.channels) == ({"seen": 2}, {"web": {"seen": 2}})
+
+
+def test_the_count_of_a_level_needs_no_lock_of_its_callers(make_store: MakeStore) -> None:
+    one, two = make_store(seed="one"), make_store(seed="two")
+    first_writers(one, two, lambda tx: reach._count(tx, "n-1", {("web", 3): 1, ("web", 4): 2}))
+    rows = one.read_now(
+        lambda read: read.session.execute(select(reach.ReachCount).order_by(text("level"))).scalars().all()
+    )
+    assert [(row.level, row.n) for row in rows] == [(3, 2), (4, 4)]
 
 
 def test_the_registry_is_followed_across_hubs(make_store: MakeStore) -> None:
