@@ -14,6 +14,7 @@ class Unacknowledged:
     qos: int
     reason: int = 0
     settled: bool = False
+    taken: bool = False  # the hub has it; what it means for others may still be on its way to the disk
 
 
 class AckQueue:

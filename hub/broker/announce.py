@@ -11,3 +11,8 @@ HUB_STATE_TOPIC = "linli/1/hub/state"
 def hub_state(state: str, at: datetime) -> bytes:
     """`state` is online or offline."""
     return json.dumps({"s": state, "at": at.isoformat(timespec="seconds")}).encode()
+
+
+def said_again(topic: str) -> bool:
+    """Receipts, which the hub repeats at every birth: they need not survive a crash, and each would cost a commit."""
+    return topic.startswith("linli/1/") and topic.endswith("/receipt")

@@ -7,7 +7,7 @@ only then do subscribers see it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ from hub.broker import message as messages
 from hub.broker.acks import AckQueue, Unacknowledged
 from hub.broker.acl import Acl
 from hub.broker.codec import MalformedPacket, encode
-from hub.broker.message import Message
 from hub.broker.packets import (
     Connack,
     Connect,
@@ -36,7 +35,8 @@ from hub.broker.packets import (
 from hub.broker.properties import NONE
 from hub.broker.properties import PUBLISH as PUBLISH_TYPE
 from hub.broker.session import Session
-from hub.broker.subscribing import subscribe, unsubscribe
+from hub.broker.subscribing import Owed, subscribe, unsubscribe
+from hub.broker.wills import LastWill
 from hub.uplink import Account, Uplink, Verdict
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ class Conversation:
         self.keep_alive_s = 0
         self.welcome = False  # CONNACK 0 has been sent
         self.over = False  # nothing more is taken
-        self.will: Message | None = None
-        self.will_delay_s = 0.0
+        self.will: LastWill | None = None
         self.finished = asyncio.Event()
         self.receive = Acl(())
         self._publish_acl = Acl(())
@@ -91,14 +90,16 @@ class Conversation:
             case Pubrec():
                 self._recorded(packet, session)
             case Pubrel():
-                known = packet.packet_id in session.received
-                session.received.discard(packet.packet_id)
-                self._send(Pubcomp(packet.packet_id, reasons.SUCCESS if known else reasons.ID_NOT_FOUND))
+                known = session.release_received(packet.packet_id)
+                # After the disk: else a restart would take the next message of this identifier for a repetition.
+                done = Pubcomp(packet.packet_id, reasons.SUCCESS if known else reasons.ID_NOT_FOUND)
+                self._after_disk(session, partial(self._send, done))
             case Subscribe():
                 self._subscribe(packet, session)
             case Unsubscribe():
                 codes = tuple(unsubscribe(self._broker, session, name) for name in packet.filters)
-                self._send(Unsuback(packet.packet_id, codes))
+                answer = Unsuback(packet.packet_id, codes)
+                self._after_disk(session, partial(self._send, answer), patient=False)
             case Disconnect():
                 self._disconnect(packet, session)
             case _:  # a second CONNECT [MQTT-3.1.0-2], AUTH without a method (4.12), or a packet only servers send
@@ -123,6 +124,8 @@ class Conversation:
         client_id = connect.client_id or f"auto-{broker.rng.token(8).hex()}"
         self.account = account  # from here on `cut` finds this connection
         await broker.free_name((account.id, client_id))
+        if (will := broker.wills.back((account.id, client_id), connect.clean_start)) is not None:
+            await broker.last_will(will)
         if not self.over and (why := broker.no_room(account.id, client_id)) is not None:
             self._turn_away(why)
         if self.over:
@@ -132,17 +135,27 @@ class Conversation:
         session.expiry_s = login.session_expiry_s(connect, limits)
         session.peer_receive_maximum = connect.properties.receive_maximum or 65_535
         session.peer_packet_bytes_max = connect.properties.maximum_packet_bytes
-        self.session, self.welcome = session, True
+        self.session = session
+        session.write_down(None)
         self.keep_alive_s = login.keep_alive_s(connect, limits)
         if connect.will is not None:
-            self.will = messages.of_packet(connect.will, broker.clock.monotonic(), session.id)
-            self.will_delay_s = float(connect.will.properties.will_delay_s or 0)
+            message = messages.of_packet(connect.will, broker.clock.monotonic(), session.id)
+            delay_s = float(connect.will.properties.will_delay_s or 0)
+            self.will = LastWill((account.id, client_id), account, message, self.line.id, delay_s)
+            broker.wills.made(self.will)
+        if session.journal is not None:
+            await session.journal.settled()
+        if self.over:
+            return None
+        self.welcome = True
         greeting = login.greeting(connect, client_id, limits) if connect.version == 5 else NONE
         self._send(Connack(present, reasons.SUCCESS, greeting))
         if account.kind == "gateway":
             self._linked = True
             broker.sink.linked(account.id, self.line.id, True)
         session.resume(broker.clock.monotonic())
+        for entry in session.forgotten_retained():
+            broker.offer_retained(session, Owed(entry, list(broker.retained.matching(entry.subscription.filter))))
         self.flush()
         return None
 
@@ -171,7 +184,8 @@ class Conversation:
         if not self._lawful(packet, topic):
             return
         waiting = self._acks.add(packet.packet_id, packet.qos) if packet.qos else Unacknowledged(0, 0)
-        settle = partial(self._settle, packet, topic, waiting)
+        delivery = session.delivery(packet, topic) if packet.qos else None
+        settle = partial(self._settle, packet, topic, waiting, delivery)
         if account.kind not in UPLINK_KINDS:  # only the hub's own tools: their word is not a reading
             return settle(Verdict.NOTED)
         user = packet.properties.user
@@ -186,7 +200,7 @@ class Conversation:
                 packet.dup,
                 packet.retain,
                 self.line.id,
-                session.delivery(packet, topic) if packet.qos else None,
+                delivery,
             )
         )
 
@@ -201,7 +215,7 @@ class Conversation:
                 self.end(reasons.PROTOCOL_ERROR)
             return False
         if packet.qos == 2 and packet.packet_id in session.received:  # [MQTT-4.3.3-10]
-            self._send(Pubrec(packet.packet_id))
+            self._after_disk(session, partial(self._send, Pubrec(packet.packet_id)))
             return False
         maximum = self._broker.limits.receive_maximum
         if self.version == 5 and len(self._acks) + len(session.received) >= maximum:  # [MQTT-3.3.4-9]
@@ -238,29 +252,35 @@ class Conversation:
             waiting = self._acks.add(packet.packet_id, packet.qos)
             self._acknowledge(self._acks.settle(waiting, reason))
 
-    def _settle(self, packet: Publish, topic: str, waiting: Unacknowledged, verdict: Verdict) -> None:
+    def _settle(
+        self, packet: Publish, topic: str, waiting: Unacknowledged, delivery: str | None, verdict: Verdict
+    ) -> None:
         """The hub has the message on disk. It may come late (the connection is gone) or twice (nothing happens)."""
-        if waiting.settled:
+        if waiting.taken:
             return
-        session = self.session
+        waiting.taken = True
+        session, journal = self.session, self._broker.journal
+        mark = 0 if journal is None else journal.mark
+        if session is not None:
+            # QoS 2 on two lines of one session comes twice from the hub; subscribers must see it once.
+            if packet.qos < 2 or session.first_settled(packet.packet_id, delivery or ""):
+                self._broker.forward(packet, topic, session)
+            if packet.qos == 2:
+                session.record_received(packet.packet_id)
         if packet.qos == 0:
             waiting.settled = True
-        else:
+        elif journal is None or journal.mark == mark:
             self._acknowledge(self._acks.settle(waiting))
-        if session is not None and not (packet.qos == 2 and verdict is Verdict.DUPLICATE):
-            self._broker.forward(packet, topic, session)
+        else:  # somebody who is away, or a topic, is to have it after a crash as well
+            journal.then(lambda: self._acknowledge(self._acks.settle(waiting)))
 
     def _acknowledge(self, ready: list[Unacknowledged]) -> None:
-        session = self.session
         for done in ready:
             if done.qos == 1 and not done.reason:
                 self.line.send(b"\x40\x02" + done.packet_id.to_bytes(2, "big"))  # the same bytes in both versions
             elif done.qos == 1:
                 self._send(Puback(done.packet_id, done.reason))
             else:
-                # Also when the line is gone: the client will repeat it and must get PUBREC, not a second reading.
-                if session is not None and done.reason < reasons.UNSPECIFIED:
-                    session.received.add(done.packet_id)
                 self._send(Pubrec(done.packet_id, done.reason))
         self._broker.counters.acknowledged += len(ready)
         if ready:
@@ -282,7 +302,9 @@ class Conversation:
             subscribe(self._broker, self, session, wanted, identifiers[0] if identifiers else None)
             for wanted in packet.subscriptions
         ]
-        self._send(Suback(packet.packet_id, tuple(reasons.suback_code(code, self.version) for code, _ in answers)))
+        suback = Suback(packet.packet_id, tuple(reasons.suback_code(code, self.version) for code, _ in answers))
+        # A client that was told so may leave at once and count on its queue.
+        self._after_disk(session, partial(self._send, suback), patient=False)
         for _, retained in answers:
             if retained is not None:
                 self._broker.offer_retained(session, retained)
@@ -292,17 +314,39 @@ class Conversation:
         if packet.reason >= reasons.UNSPECIFIED:
             session.acknowledged(packet.packet_id, self._broker.clock.monotonic())
             self.flush()
-        elif session.recorded(packet.packet_id):
-            self._send(Pubrel(packet.packet_id))
         else:
-            self._send(Pubrel(packet.packet_id, reasons.ID_NOT_FOUND))
+            known = session.recorded(packet.packet_id)
+            release = Pubrel(packet.packet_id, reasons.SUCCESS if known else reasons.ID_NOT_FOUND)
+            self._after_disk(session, partial(self._send, release))
 
     def flush(self) -> None:
-        """Send what the session has ready."""
-        if self.session is not None:
-            for packet in self.session.take():
-                self._broker.counters.publishes_out += isinstance(packet, Publish)
-                self._send(packet)
+        """Send what the session has ready: once it is written down, that a restart may repeat it under its name."""
+        session = self.session
+        if session is None or not (ready := session.take()):
+            return
+        if session.journal is None:
+            return self._send_all(ready)
+        once: list[Publish | Pubrel] = []  # a QoS 2 message that was sent and forgotten would come twice
+        rest: list[Publish | Pubrel] = []
+        for packet in ready:
+            (once if isinstance(packet, Pubrel) or packet.qos == 2 else rest).append(packet)
+        if once:
+            self._after_disk(session, partial(self._send_all, once))
+        if rest:
+            self._after_disk(session, partial(self._send_all, rest), patient=False)
+        return None
+
+    def _send_all(self, packets: list[Publish | Pubrel]) -> None:
+        for packet in packets:
+            self._broker.counters.publishes_out += isinstance(packet, Publish)
+            self._send(packet)
+
+    def _after_disk(self, session: Session, call: Callable[[], None], *, patient: bool = True) -> None:
+        """An impatient call does not wait while the disk refuses."""
+        if session.journal is None:
+            call()
+        else:
+            session.journal.then(call, patient=patient)
 
     def pause(self) -> None:
         if self.session is not None:
@@ -318,7 +362,7 @@ class Conversation:
 
     def _disconnect(self, packet: Disconnect, session: Session) -> None:
         if packet.reason != reasons.DISCONNECT_WITH_WILL:  # [MQTT-3.1.2-10], [MQTT-3.14.4-3]
-            self.will = None
+            self._forget_will()
         expiry = packet.properties.session_expiry_s
         if expiry is not None:
             if expiry and not session.expiry_s:  # 3.14.2.2.2
@@ -326,6 +370,11 @@ class Conversation:
             session.expiry_s = min(expiry, self._broker.limits.session_expiry_s_max)
         self.over = True
         self.line.close(linger=False)
+
+    def _forget_will(self) -> None:
+        if self.will is not None:
+            self._broker.wills.undone(self.will)
+            self.will = None
 
     def _refuse_bytes(self, error: MalformedPacket) -> None:
         counters = self._broker.counters

@@ -25,6 +25,8 @@ class Counters:
     subscribes_refused: int = 0
     retained_refused: int = 0
     dropped: int = 0  # QoS 0 to a slow subscriber, or anything to an absent one whose queue is full
+    dropped_too_large: int = 0  # beyond the Maximum Packet Size of its receiver
+    expired: int = 0  # their interval passed before they could be sent
     slow_cut: int = 0
     wills: int = 0
     faults: int = 0  # an exception of our own; the log says where

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 class _Delivery:
     name: str
     fingerprint: int
+    settled: bool = False
 
 
 class Deliveries:
@@ -33,6 +34,14 @@ class Deliveries:
         if len(self._known) > self._kept_max:
             self._known.popitem(last=False)
         return known.name
+
+    def first_settled(self, packet_id: int, name: str) -> bool:
+        """Whether this delivery has not been settled before."""
+        known = self._known.get(packet_id)
+        if known is None or known.name != name:
+            return True
+        first, known.settled = not known.settled, True
+        return first
 
     def fresh(self, packet_id: int) -> str:
         self._count += 1

@@ -15,7 +15,7 @@ class Limits:
     connect_bytes_max: int = 16 * KIB  # a login and a will of one line; whoever sends it is still a stranger
     frame_bytes_max: int = 256 * KIB  # of WebSocket, which is held whole: the largest packet and some small ones
     connect_timeout_s: float = 10.0  # a stranger may not hold a socket longer
-    keep_alive_s_max: int = 300  # MQTT 5 clients that ask for more (or 0) are told this; a dead hut shows in 7.5 min
+    keep_alive_s_max: int = 300  # MQTT 5 clients that ask for more are told this; a dead hut shows in 7.5 min
     receive_maximum: int = 500  # unacknowledged messages a client may have on their way to the disk
     topic_alias_max: int = 32
     topic_levels_max: int = 8  # the deepest name of contracts.md 1 has eight
@@ -33,6 +33,7 @@ class Limits:
     retained_bytes_max: int = 64 * MIB
     retained_per_account: int = 200  # one gateway must not fill the store for all
     session_expiry_s_max: int = 7 * 86_400  # a gateway away for a week starts afresh; its own outbox keeps the readings
+    will_grace_s: float = 30.0  # after a restart: the reconnect jitter, before which nobody is called dead
     linger_s: float = 1.0  # after a refusal we still read and drop, or the client's TCP would lose our last words
     sweep_s: float = 1.0  # how often deadlines are looked at
 

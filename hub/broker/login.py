@@ -37,8 +37,9 @@ def topic_fits(topic: str, limits: Limits) -> bool:
 
 
 def keep_alive_s(connect: Connect, limits: Limits) -> int:
-    """3.1.1 has no way to tell a client another figure, so its own one holds there; 0 is watched by TCP alone."""
-    if connect.version == 5 and not 0 < connect.keep_alive_s <= limits.keep_alive_s_max:
+    """3.1.1 has no way to tell a client another figure, so its own one holds there; 0 is lawful in both versions, and
+    watched by TCP alone."""
+    if connect.version == 5 and connect.keep_alive_s > limits.keep_alive_s_max:
         return limits.keep_alive_s_max
     return connect.keep_alive_s
 
@@ -60,5 +61,4 @@ def greeting(connect: Connect, client_id: str, limits: Limits) -> Properties:
         assigned_client_id=None if connect.client_id else client_id,
         server_keep_alive_s=keep_alive if keep_alive != connect.keep_alive_s else None,
         session_expiry_s=expiry if expiry != (connect.properties.session_expiry_s or 0) else None,
-        shared_available=0,
     )

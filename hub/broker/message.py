@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from hub.broker.packets import Publish, Will
 from hub.broker.properties import NONE, Properties
+
+if TYPE_CHECKING:
+    from hub.broker.journal import Journal
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -16,6 +22,31 @@ class Message(msgspec.Struct, frozen=True):
     properties: Properties = NONE  # only those that travel on: 3.3.2.3 forbids alias and subscription identifier
     expires: float | None = None  # on the broker's monotonic clock
     origin: str = ""  # the session that published it, for No Local
+
+
+@dataclass(slots=True, eq=False)
+class Parcel:
+    """One message on its way to any number of subscribers: on disk it lies once, until the last of them has it."""
+
+    message: Message
+    fleeting: bool = False  # its sender says it again when the receiver comes back; it need not survive a crash
+    number: int = 0  # its row on disk, while anybody holds it
+    holders: int = 0
+
+    def expired(self, now: float) -> bool:
+        return self.message.expires is not None and self.message.expires <= now
+
+    def hold(self, journal: Journal) -> None:
+        if not self.holders:
+            self.number = journal.next_number()
+            journal.keep_message(self.number, self.message)
+        self.holders += 1
+
+    def let_go(self, journal: Journal) -> None:
+        self.holders -= 1
+        if not self.holders:
+            journal.drop_message(self.number)
+            self.number = 0
 
 
 def of_packet(packet: Publish | Will, now: float, origin: str, topic: str = "") -> Message:

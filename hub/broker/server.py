@@ -16,45 +16,46 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from functools import partial
 
 from hub.broker import message as messages
 from hub.broker import reasons
-from hub.broker.announce import HUB_STATE_TOPIC, hub_state
+from hub.broker.announce import HUB_STATE_TOPIC, hub_state, said_again
 from hub.broker.conversation import UPLINK_KINDS, Conversation
 from hub.broker.counters import Counters
+from hub.broker.journal import Journal
 from hub.broker.limits import DEFAULT, Limits
 from hub.broker.line import READ_BYTES_MAX, Line
 from hub.broker.message import Message
 from hub.broker.packets import Publish
+from hub.broker.restoring import restore_retained, restore_sessions, restore_wills
 from hub.broker.retained import Retained
-from hub.broker.session import Entry, Offer, Session
+from hub.broker.routing import Router
+from hub.broker.session import Offer, Session
 from hub.broker.subscribing import Owed
-from hub.broker.topics import FilterTree
+from hub.broker.topics import shared_filter
 from hub.broker.websocket import Framed
+from hub.broker.wills import LastWill, Name, Wills
 from hub.clock import Clock
 from hub.rng import Rng
 from hub.uplink import Account, Accounts, Uplink, UplinkSink, Verdict
 
 log = logging.getLogger(__name__)
 
-Name = tuple[str, str]  # (username, client id): take-over happens only inside one username
 LISTEN_BACKLOG = 1_024  # ten thousand gateways come back together after a power cut
 STOP_S = 0.5
 
 
-@dataclass(slots=True)
-class _LateWill:
-    due_s: float
-    account: Account
-    will: Message
-    connection: str
-
-
 class Broker:
     def __init__(
-        self, accounts: Accounts, sink: UplinkSink, clock: Clock, rng: Rng, *, limits: Limits = DEFAULT
+        self,
+        accounts: Accounts,
+        sink: UplinkSink,
+        clock: Clock,
+        rng: Rng,
+        *,
+        limits: Limits = DEFAULT,
+        journal: Journal | None = None,
     ) -> None:
         self.accounts = accounts
         self.sink = sink
@@ -62,8 +63,9 @@ class Broker:
         self.rng = rng
         self.limits = limits
         self.counters = Counters()
-        self.subscriptions: FilterTree[Session, Entry] = FilterTree()
-        self.retained = Retained(limits)
+        self.journal = journal  # None: sessions, queues and retained messages end with the process
+        self.router = Router(limits, clock, self.counters, journal, self._judge)
+        self.wills = Wills(clock, journal)
         self.inbox = memoryview(bytearray(READ_BYTES_MAX))
         self.hushed = False
         self._boot = rng.token(4).hex()
@@ -75,7 +77,6 @@ class Broker:
         self._connected: Counter[str] = Counter()  # live connections by account
         self._owned: Counter[str] = Counter()  # sessions by account
         self._deadlines: dict[Name, float] = {}  # of sessions nobody is connected to
-        self._late_wills: dict[Name, _LateWill] = {}
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
@@ -94,13 +95,16 @@ class Broker:
     ) -> tuple[str, int]:
         """Opens one listener (call it again for another) and says where it stands."""
         loop = asyncio.get_running_loop()
+        if self._sweeper is None:
+            await self._restore()
         where = {"sock": sock} if sock is not None else {"host": host, "port": port}
         kind = self._framed if websocket else self._line
         server = await loop.create_server(kind, ssl=tls, backlog=LISTEN_BACKLOG, **where)
         self._servers.append(server)
         if self._sweeper is None:
             self._sweeper = loop.create_task(self._sweep(), name="broker-sweep")
-            await self.publish(HUB_STATE_TOPIC, hub_state("online", self.clock.now()), retain=True)
+            online = Message(HUB_STATE_TOPIC, hub_state("online", self.clock.now()), 1, True)
+            self.router.route(online, "", fleeting=True)
         address = server.sockets[0].getsockname()
         return str(address[0]), int(address[1])
 
@@ -136,10 +140,17 @@ class Broker:
             await asyncio.wait({asyncio.create_task(self._empty.wait())}, timeout=STOP_S)
         self._servers.clear()
         self._sweeper = None
+        if self.journal is not None:
+            await self.journal.close()
 
     def _farewell(self) -> None:
         if not self.hushed and not self._stopping:
-            self._route(Message(HUB_STATE_TOPIC, hub_state("offline", self.clock.now()), 1, True), "")
+            offline = Message(HUB_STATE_TOPIC, hub_state("offline", self.clock.now()), 1, True)
+            self.router.route(offline, "", fleeting=True)
+
+    @property
+    def retained(self) -> Retained:
+        return self.router.retained
 
     @property
     def connections(self) -> int:
@@ -152,7 +163,11 @@ class Broker:
     # The door, as the hub uses it.
 
     async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
-        self._route(Message(topic, payload, qos, retain), "")
+        """Returns when it is on disk for whom it is kept, or while the disk refuses at once: a board must still go out,
+        and the hub says boards again after a restart."""
+        self.router.route(Message(topic, payload, qos, retain), "", fleeting=said_again(topic))
+        if self.journal is not None:
+            await self.journal.settled()
 
     async def cut(self, account: str) -> None:
         """Ends every connection of the account now and forgets its sessions; what waits unread on them is dropped."""
@@ -220,19 +235,17 @@ class Broker:
     def attach(self, talk: Conversation, account: Account, client_id: str, clean: bool) -> tuple[Session, bool]:
         """The session for this login, and whether it was there before (the Session Present flag)."""
         name = (account.id, client_id)
-        self._late_wills.pop(name, None)  # [MQTT-3.1.3-9]
         if clean:
             self._forget(name)  # [MQTT-3.1.2-4]
         session = self._sessions.get(name)
         present = session is not None
         if session is None:
-            session = Session(self.rng.token(8).hex(), account.id, client_id, self.limits, self.retained.holds)
-            self._sessions[name] = session
-            self._owned[account.id] += 1
+            session = self._new_session(name)
         # Rights may have shrunk since the subscriptions were granted.
-        for wanted in [wanted for wanted in session.subscriptions if not talk.receive.granted(wanted)]:
-            del session.subscriptions[wanted]
-            self.subscriptions.remove(wanted, session)
+        for wanted in tuple(session.subscriptions):
+            if not talk.receive.granted(shared_filter(wanted) or wanted):
+                session.strike(wanted)
+                self.router.unsubscribe(wanted, session)
         self._deadlines.pop(name, None)
         self._live[session] = talk
         self._connected[account.id] += 1
@@ -243,18 +256,36 @@ class Broker:
         session.pause()
         try:
             if talk.will is not None and not self._stopping:
-                if talk.will_delay_s and session.expiry_s:
-                    due_s = self.clock.monotonic() + min(talk.will_delay_s, session.expiry_s)
-                    self._late_wills[name] = _LateWill(due_s, account, talk.will, talk.line.id)
+                if talk.will.delay_s and session.expiry_s:
+                    self.wills.delay(talk.will, min(talk.will.delay_s, session.expiry_s))
                 else:
-                    await self._last_will(account, talk.will, talk.line.id)
+                    await self.last_will(talk.will)
+            elif talk.will is not None:
+                self.wills.undone(talk.will)
         finally:
             del self._live[session]
             _less(self._connected, account.id)
             if session.expiry_s:
                 self._deadlines[name] = self.clock.monotonic() + session.expiry_s
+                session.write_down(self.clock.now().timestamp() + session.expiry_s)
+                if not self._stopping:
+                    left = session.surrender(partial(self.router.others_connected, session))
+                    self.router.hand_over(session, left)
             else:
                 self._forget(name)
+
+    def _new_session(self, name: Name) -> Session:
+        session = Session(
+            self.rng.token(8).hex(),
+            *name,
+            self.limits,
+            self.router.retained.holds,
+            journal=self.journal,
+            counters=self.counters,
+        )
+        self._sessions[name] = session
+        self._owned[name[0]] += 1
+        return session
 
     def _forget(self, name: Name) -> None:
         session = self._sessions.pop(name, None)
@@ -262,46 +293,52 @@ class Broker:
         if session is not None:
             _less(self._owned, name[0])
             for wanted in session.subscriptions:
-                self.subscriptions.remove(wanted, session)
+                self.router.unsubscribe(wanted, session)
+            self.router.hand_over(session, session.surrender(lambda share: True, sent=True))
+            session.end()
 
-    async def _last_will(self, account: Account, will: Message, connection: str) -> None:
+    async def last_will(self, will: LastWill) -> None:
         self.counters.wills += 1
-        if account.kind not in UPLINK_KINDS:
-            return self._route(will, account.id)
+        account, message = will.account, will.message
 
         def settle(_: Verdict) -> None:
-            self._route(will, account.id)
+            self.router.route(message, account.id)
+            self.wills.undone(will)
 
-        user = dict(will.properties.user)
-        uplink = Uplink(account.id, will.topic, will.payload, self.clock.now(), settle, user, False, will.retain)
-        uplink.connection = connection
+        if account.kind not in UPLINK_KINDS:
+            return settle(Verdict.NOTED)
+        user = dict(message.properties.user)
+        uplink = Uplink(account.id, message.topic, message.payload, self.clock.now(), settle, user)
+        uplink.retain, uplink.connection = message.retain, will.connection
         await self.sink.put(uplink)
+
+    # After a restart.
+
+    async def _restore(self) -> None:
+        journal = self.journal
+        if journal is None:
+            return
+        journal.fault = self.fault
+        rows = await journal.open()
+        now_s = self.clock.now().timestamp()
+        closed_s = min(now_s, journal.last_alive_s() + 2 * self.limits.sweep_s)
+        for name, session, ends_s in restore_sessions(rows, self._new_session, self.router, journal, self.clock):
+            left_s = (closed_s + session.expiry_s if ends_s is None else ends_s) - now_s
+            # A wall clock that was set back must not keep a session for years.
+            left_s = min(left_s, session.expiry_s)
+            self._deadlines[name] = self.clock.monotonic() + left_s
+            session.write_down(now_s + left_s)
+        restore_retained(rows, self.router, self.clock)
+        restore_wills(rows, self.wills, closed_s, self.limits.will_grace_s)
+        self._sweep_once(self.clock.monotonic())
 
     # Who gets what.
 
     def forward(self, packet: Publish, topic: str, session: Session) -> None:
         """A client's message that has been settled."""
-        if packet.retain or self.subscriptions.matching(topic):
+        if packet.retain or self.router.wanted(topic):
             message = messages.of_packet(packet, self.clock.monotonic(), session.id, topic)
-            self._route(message, session.username)
-
-    def _route(self, message: Message, owner: str) -> None:
-        if message.retain and not self.retained.keep(message, owner):
-            self.counters.retained_refused += 1
-        found = self.subscriptions.matching(message.topic)
-        if not found:
-            return
-        wanted: dict[Session, list[Entry]] = {}
-        for session, entry in found:
-            if not (entry.subscription.no_local and session.id == message.origin):  # [MQTT-3.8.3-3]
-                wanted.setdefault(session, []).append(entry)
-        now = self.clock.monotonic()
-        for session, entries in wanted.items():
-            # [MQTT-3.3.4-2]: overlapping subscriptions get one copy at the highest QoS, with all identifiers.
-            qos = min(message.qos, max(entry.subscription.qos for entry in entries))
-            identifiers = tuple(entry.identifier for entry in entries if entry.identifier is not None)
-            retain = message.retain and any(entry.subscription.retain_as_published for entry in entries)
-            self._judge(session, session.offer(message, qos, retain, identifiers, now))
+            self.router.route(message, session.username)
 
     def offer_retained(self, session: Session, owed: Owed) -> None:
         self._judge(session, session.offer_retained(owed.messages, owed.entry, self.clock.monotonic()))
@@ -331,10 +368,12 @@ class Broker:
             line.check(now)
         for name in [name for name, deadline_s in self._deadlines.items() if deadline_s <= now]:
             self._forget(name)
-        for name in [name for name, late in self._late_wills.items() if late.due_s <= now]:
-            late = self._late_wills.pop(name)
+        self.router.expire(now)
+        for will in self.wills.due(now):
             # A task of its own: while the hub's queue is full the sweep must go on.
-            self._start(self._last_will(late.account, late.will, late.connection), late.connection)
+            self._start(self.last_will(will), will.connection)
+        if self.journal is not None:
+            self.journal.alive()
 
     def _start(self, work: Coroutine[None, None, None], line_id: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=f"broker-will-{line_id}")

@@ -10,6 +10,7 @@ from hub.broker import login, reasons
 from hub.broker.message import Message
 from hub.broker.packets import Subscription
 from hub.broker.session import Entry, Session
+from hub.broker.topics import shared_filter
 
 if TYPE_CHECKING:
     from hub.broker.conversation import Conversation
@@ -32,21 +33,20 @@ def subscribe(
         return refused, None
     entry = Entry(wanted, identifier)
     fresh = wanted.filter not in session.subscriptions
-    session.subscriptions[wanted.filter] = entry  # [MQTT-3.8.4-3]: a second one replaces the first
-    broker.subscriptions.add(wanted.filter, session, entry)
-    # 3.8.3.1: 0 always, 1 only when the subscription is new, 2 never.
-    if wanted.retain_handling == 2 or (wanted.retain_handling == 1 and not fresh):
-        return wanted.qos, None
-    return wanted.qos, Owed(entry, list(broker.retained.matching(wanted.filter)))
+    # 3.8.3.1: 0 always, 1 only when the subscription is new, 2 never; 4.8.2: never to those who share.
+    silent = wanted.retain_handling == 2 or (wanted.retain_handling == 1 and not fresh)
+    found = [] if silent or shared_filter(wanted.filter) else list(broker.retained.matching(wanted.filter))
+    session.enter(wanted.filter, entry, owing=bool(found))  # [MQTT-3.8.4-3]: a second one replaces the first
+    broker.router.subscribe(wanted.filter, session, entry)
+    return wanted.qos, Owed(entry, found) if found else None
 
 
 def _refusal(broker: Broker, talk: Conversation, session: Session, wanted: Subscription) -> int | None:
     limits = broker.limits
-    if wanted.filter == "$share" or wanted.filter.startswith("$share/"):
-        return reasons.SHARED_UNSUPPORTED
-    if not login.topic_fits(wanted.filter, limits):
+    inner = shared_filter(wanted.filter) or wanted.filter
+    if not login.topic_fits(inner, limits):
         return reasons.FILTER_INVALID
-    if not talk.receive.granted(wanted.filter):
+    if not talk.receive.granted(inner):
         return reasons.NOT_AUTHORIZED
     wide = talk.account is not None and talk.account.kind in ("integrator", "hub")
     allowed = limits.subscriptions_integrator if wide else limits.subscriptions_device
@@ -56,7 +56,7 @@ def _refusal(broker: Broker, talk: Conversation, session: Session, wanted: Subsc
 
 
 def unsubscribe(broker: Broker, session: Session, name: str) -> int:
-    if session.subscriptions.pop(name, None) is None:
+    if not session.strike(name):
         return reasons.NO_SUBSCRIPTION_EXISTED
-    broker.subscriptions.remove(name, session)
+    broker.router.unsubscribe(name, session)
     return reasons.SUCCESS

@@ -26,12 +26,27 @@ def bad_filter(name: str) -> str | None:
     if not name:  # [MQTT-4.7.3-1]
         return "The filter is empty."
     levels = name.split("/")
+    if levels[0] == "$share" and len(levels) > 1 and (why := _bad_share(levels)):
+        return why
     for place, level in enumerate(levels):
         if "#" in level and (level != "#" or place != len(levels) - 1):  # [MQTT-4.7.1-1]
             return "The wildcard # stands elsewhere than alone at the end."
         if "+" in level and level != "+":  # [MQTT-4.7.1-2]
             return "The wildcard + shares its level with other characters."
     return None
+
+
+def _bad_share(levels: list[str]) -> str | None:
+    if not levels[1] or "+" in levels[1] or "#" in levels[1]:  # [MQTT-4.8.2-1]
+        return "A shared subscription has no name, or one with a wildcard."
+    if len(levels) < 3 or levels[2:] == [""]:  # [MQTT-4.8.2-2]
+        return "A shared subscription has no filter."
+    return None
+
+
+def shared_filter(name: str) -> str | None:
+    """The filter inside `$share/{group}/{filter}`; None for an ordinary one."""
+    return name.split("/", 2)[2] if name.startswith("$share/") else None
 
 
 def matches(name: str, topic: str) -> bool:
