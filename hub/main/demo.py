@@ -110,6 +110,7 @@ class Demo:
         address = Address(*hub.mqtt_address)
         await self._open_huts(plan, credentials, address, settings)
         services.stage = Director(services, plan, self.huts, credentials)
+        stack.push_async_callback(services.stage.unplug.stop)
         ways = await services.store.write(lambda tx: self._ways(tx, plan, origin, wechat))
         phone_code = await services.store.write(lambda tx: _code(tx, "resident", "resident", plan.cast.volunteer, ""))
         await self._open_screens(plan, origin, f"{origin}/login?code={phone_code}")

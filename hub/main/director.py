@@ -19,6 +19,7 @@ from hub.db import Actor, Read, Tx
 from hub.errors import NotFound, Unavailable
 from hub.i18n import _
 from hub.main.seedstore import Credentials
+from hub.main.unplug import Unplug
 from hub.services import Services
 from simulators.baseline import URGENT
 from simulators.faults import Fault
@@ -35,6 +36,7 @@ class Director:
 
     def __init__(self, services: Services, plan: DemoPlan, huts: Mapping[str, Hut], credentials: Credentials) -> None:
         self._services, self._plan, self._huts, self._credentials = services, plan, huts, credentials
+        self.unplug = Unplug(services)
         self._home = plan.communities[0]
         self._people = {person.id: person for person in self._home.people}
         self._acts: Mapping[str, Callable[[], Awaitable[None]]] = {

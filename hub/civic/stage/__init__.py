@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.civic.stage import pages, playing, trail
+from hub.civic.stage import outage, pages, playing, trail
 from hub.i18n import N_
 from hub.module import Job, Module, Topic
 
@@ -11,6 +11,15 @@ MODULE = Module(
     title=N_("Stage"),
     router=pages.router,
     jobs=(Job("playing", playing.run, role="web"),),
-    topics=(Topic(trail.TOPIC, "stage/trail.html", playing.view, lambda _subject, key: key == trail.KEY, "event"),),
+    topics=(
+        Topic(trail.TOPIC, "stage/trail.html", playing.view, lambda _subject, key: key == trail.KEY, "event"),
+        Topic(
+            outage.TOPIC,
+            "stage/outage.html",
+            lambda _read, _key: outage.context(outage.Outage()),
+            lambda _subject, key: key == outage.KEY,
+            "event",
+        ),
+    ),
     demo_only=True,
 )

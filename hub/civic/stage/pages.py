@@ -9,10 +9,11 @@ from fastapi.responses import Response
 
 from hub import login
 from hub.access import public
+from hub.civic.stage import outage
 from hub.civic.stage.playing import ACTS, director, playing
 from hub.civic.stage.trail import KEY, TOPIC
 from hub.db import Read
-from hub.errors import Refused
+from hub.errors import Conflict, Refused
 from hub.i18n import _, language
 from hub.page import page, see_other, services
 
@@ -52,6 +53,27 @@ def router() -> APIRouter:
         director(hub)
         playing(hub).ask(name)
         return Response(status_code=204) if "x-csrf" in request.headers else see_other("/stage")
+
+    @routes.get("/stage/unplug")
+    async def unplug(request: Request) -> Response:
+        hub = services(request)
+        chief = director(hub)
+        if await hub.store.read(lambda read: _missing(read, request, chief.cast)):
+            return see_other("/stage")
+        topic = f"{outage.TOPIC}:{outage.KEY}"
+        drawn = hub.render("stage/outage.html", outage.context(chief.unplug.now), language())
+        return page(request, "stage/unplug.html", fragments={topic: drawn}, topic=topic)
+
+    @routes.post("/stage/unplug")
+    async def pull(request: Request) -> Response:
+        """Start a run, or pull the plug of the one that flows. Without script the page itself says why it did not."""
+        scripted = "x-csrf" in request.headers
+        try:
+            director(services(request)).unplug.press()
+        except Conflict:
+            if scripted:
+                raise
+        return Response(status_code=204) if scripted else see_other("/stage/unplug")
 
     return routes
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
+from hub.civic.stage.outage import Unplug
 from hub.civic.stage.trail import KEY, TOPIC, Place, Trail
 from hub.civic.stage.walk import STATIONS, folded
 from hub.clock import Clock
@@ -45,6 +46,8 @@ class Director(Protocol):
     def area(self) -> str: ...
     @property
     def cast(self) -> Mapping[str, str]: ...
+    @property
+    def unplug(self) -> Unplug: ...
     async def act(self, name: str) -> None: ...
     async def sign_in(self, families: Sequence[str]) -> Mapping[str, str]: ...
 
