@@ -13,15 +13,19 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import CursorResult, Engine, Executable, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, SQLModel
 
 from hub.bus import Bus
 from hub.clock import Clock
+from hub.disk import FULL, REAL, Disk, DiskFull, doubtful, why
 from hub.events import Event
+from hub.reserve import Reserve
 from hub.rng import Rng, uuid7
 from hub.seal import Seal
 
@@ -139,14 +143,24 @@ class InlineRunner:
 
 class Store:
     def __init__(
-        self, url: str, *, seal: Seal, clock: Clock, rng: Rng, bus: Bus | None = None, inline: bool = False
+        self,
+        url: str,
+        *,
+        seal: Seal,
+        clock: Clock,
+        rng: Rng,
+        bus: Bus | None = None,
+        inline: bool = False,
+        disk: Disk = REAL,
     ) -> None:
         self.url, self.seal, self.clock, self.rng = make_url(url), seal, clock, rng
         self.bus = bus or Bus()
+        self.reserve: Reserve | None = None  # given by who runs a hub; a command or a test needs none
         self.dialect = self.url.get_backend_name()
         if self.dialect == "sqlite":
-            self.engine = _sqlite_engine(self.url.render_as_string(hide_password=False), seal, writer=True)
-            self._readers = _sqlite_engine(self.url.render_as_string(hide_password=False), seal, writer=False)
+            self.engine = _sqlite_engine(self.url, seal, disk, writer=True)
+            # A disk of the tests lets one connection in; then the writer's serves for reading as well.
+            self._readers = _sqlite_engine(self.url, seal, disk, writer=False) if disk is REAL else self.engine
         else:
             self.engine = create_engine(self.url, hide_parameters=True, pool_size=2 * READERS_MAX, pool_pre_ping=True)
             self.engine.dialect.linli_seal = seal  # type: ignore[attr-defined]
@@ -155,9 +169,14 @@ class Store:
         self._write_runner: Runner = InlineRunner() if inline else ThreadRunner("linli-write", writers_max)
         self._read_runner: Runner = InlineRunner() if inline else ThreadRunner("linli-read", READERS_MAX)
 
-    async def write(self, work: Callable[[Tx], T], actor: Actor = HUB) -> T:
-        """Run `work` in one transaction and commit it; then tell the observers. An exception rolls all of it back."""
-        result, tx = await self._write_runner.run(lambda: self._transact(work, actor))
+    async def write(self, work: Callable[[Tx], T], actor: Actor = HUB, *, can_wait: bool = False) -> T:
+        """Run `work` in one transaction and commit it; then tell the observers. An exception rolls all of it back.
+
+        While the disk is full, what `can_wait` is refused and leaves the reserve to what cannot.
+        """
+        if can_wait and self.reserve is not None and not self.reserve.held():
+            raise DiskFull
+        result, tx = await self._write_runner.run(lambda: self._transact(work, actor, can_wait))
         self.bus.committed(tx.events, frozenset(tx.touched))
         return result
 
@@ -174,7 +193,24 @@ class Store:
         with Session(self._readers, expire_on_commit=False) as session:
             return work(Read(session, self.clock, self.seal))
 
-    def _transact(self, work: Callable[[Tx], T], actor: Actor) -> tuple[T, Tx]:
+    def _transact(self, work: Callable[[Tx], T], actor: Actor, can_wait: bool = False) -> tuple[T, Tx]:
+        try:
+            return self._attempt(work, actor)
+        except DBAPIError as error:
+            if doubtful(error):
+                self._reread()
+            full = why(error) is FULL and self.reserve is not None and self.reserve.give_up()
+            if not full or can_wait:
+                raise
+        return self._attempt(work, actor)  # in the room that the reserve has left
+
+    def _reread(self) -> None:
+        """The disk refused: whatever an open connection believes of the file is read again from the file itself."""
+        self.engine.dispose()
+        if self._readers is not self.engine:
+            self._readers.dispose()
+
+    def _attempt(self, work: Callable[[Tx], T], actor: Actor) -> tuple[T, Tx]:
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             tx = Tx(session, self.clock, self.seal, self.rng, self.bus, actor)
             result = work(tx)
@@ -197,9 +233,10 @@ class Store:
         self.engine.dispose()
 
 
-def _sqlite_engine(url: str, seal: Seal, *, writer: bool) -> Engine:
+def _sqlite_engine(url: URL, seal: Seal, disk: Disk, *, writer: bool) -> Engine:
     engine = create_engine(
         url,
+        module=disk.driver,
         hide_parameters=True,
         pool_size=1 if writer else READERS_MAX,
         max_overflow=0,
@@ -217,7 +254,9 @@ def _sqlite_engine(url: str, seal: Seal, *, writer: bool) -> Engine:
         cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.execute("PRAGMA cache_size=-65536")
         cursor.execute("PRAGMA mmap_size=268435456")
-        if not writer:
+        if writer:
+            _believe_log(cursor, url, disk)
+        else:
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
 
@@ -226,6 +265,18 @@ def _sqlite_engine(url: str, seal: Seal, *, writer: bool) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
     return engine
+
+
+def _believe_log(cursor: Any, url: URL, disk: Disk) -> None:
+    """Before the first read: what stands in the log is on the disk (disk.py says why)."""
+    log = Path(f"{url.database}-wal")
+    if not url.database or not log.exists() or log.stat().st_size == 0:
+        return
+    cursor.execute("BEGIN IMMEDIATE")  # nobody else may write a frame meanwhile, or we would write it away
+    try:
+        disk.firm(log)
+    finally:
+        cursor.execute("ROLLBACK")
 
 
 def ready(store: Store) -> None:
