@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Column, insert, or_, select
 from sqlmodel import Field, SQLModel, col
 
+from hub import surnames
 from hub.access import Grant
 from hub.db import Read, Tx
 from hub.errors import Conflict, NotFound, Refused
@@ -269,9 +270,10 @@ def age(born: date, today: date) -> int:
 
 def greeting(name: str, sex: str, years: int) -> str:
     """How a screen addresses a person: surname and title, never the full name (王奶奶; Granny Wang is no English)."""
-    surname = name[:1]
+    surname = surnames.of(name)
     if language() != "zh":
-        return _("Mr {surname}").format(surname=surname) if sex == "m" else _("Ms {surname}").format(surname=surname)
+        roman = surnames.romanised(surname)
+        return _("Mr {surname}").format(surname=roman) if sex == "m" else _("Ms {surname}").format(surname=roman)
     if years >= ELDER:
         return surname + ("爷爷" if sex == "m" else "奶奶")
     if years >= 45:

@@ -63,7 +63,7 @@ def test_a_visit_from_card_to_cleared_page(browser: Browser, hut: Hut) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 1080
         hut.clock.advance(60)
         hut.act(idle.sweep, Patience())
-        page.wait_for_selector("text=还在使用吗?")
+        page.wait_for_selector("text=还在使用吗？")
         hut.clock.advance(20)
         hut.act(idle.sweep, Patience())
         page.wait_for_selector("[data-stage=idle]")
@@ -81,7 +81,7 @@ def test_a_card_reader_that_types_opens_the_visit(browser: Browser, hut: Hut) ->
         page.keyboard.type(WANG)
         page.keyboard.press("Enter")
         page.wait_for_selector("[data-stage=ready]")
-        assert page.locator("text=王奶奶,您好").count() == 1
+        assert page.locator("text=王奶奶，您好").count() == 1
         page.context.close()
 
 

@@ -40,9 +40,9 @@ def test_the_idle_page_has_two_buttons(hut: Hut) -> None:
 def test_a_known_neighbour_is_greeted_by_title_and_never_by_name(hut: Hut) -> None:
     hut.visit(WANG)
     page = hut.page()
-    assert "王奶奶,您好" in page
+    assert "王奶奶，您好" in page
     assert "桂兰" not in page
-    assert "Ms 王" in hut.page(lang="en")
+    assert "Ms Wang" in hut.page(lang="en")
 
 
 def test_the_first_visit_asks_before_it_keeps_a_name_and_the_second_does_not(hut: Hut) -> None:
@@ -102,7 +102,7 @@ def test_the_number_stands_with_its_word_its_shape_and_the_disclaimer(hut: Hut) 
         "心率",
         "76",
         "偏高",
-        "仅供健康自测参考,不作为诊断依据",
+        "仅供健康自测参考，不作为诊断依据",
         "已保存",
     ):
         assert words in page, words
@@ -178,7 +178,7 @@ def test_after_sixty_quiet_seconds_it_asks_and_after_twenty_more_it_is_clear(hut
     assert sweep(hut) == 0
     hut.clock.advance(1)
     assert sweep(hut) == 1
-    assert "还在使用吗?" in hut.page()
+    assert "还在使用吗？" in hut.page()
     hut.clock.advance(19)
     assert sweep(hut) == 0
     hut.clock.advance(1)
@@ -286,8 +286,8 @@ def test_an_urgent_value_asks_for_rest_and_the_second_one_confirms_it(hut: Hut) 
     hut.visit(WANG)
     first = hut.measure(values=URGENT)
     page = hut.page()
-    assert "数值明显偏高。请坐下休息5分钟,我们再测一次。" in page
-    assert "如有胸痛、剧烈头痛、说话不清、手脚无力,请马上拨打120" in page
+    assert "数值明显偏高。请坐下休息5分钟，我们再测一次。" in page
+    assert "如有胸痛、剧烈头痛、说话不清、手脚无力，请马上拨打120" in page
     assert "叫工作人员" in page
     assert [(alert.level, alert.reading) for alert in hut.alerts()] == [("first", first)]
     hut.act(kiosk.rest, HUT)

@@ -105,7 +105,7 @@ def test_from_card_to_number_it_takes_few_touches_without_script(hut: Hut) -> No
     stages = [re.search(r'data-stage="(\w+)"', page) for page in pages]
     assert [found[1] if found else "" for found in stages] == ["card", "consent", "ready", "measuring", "result"]
     assert "152" in pages[-1]
-    assert "王奶奶,您好" in pages[-1]
+    assert "王奶奶，您好" in pages[-1]
     assert "演示" not in pages[-1]
 
 
