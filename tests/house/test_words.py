@@ -94,6 +94,23 @@ def test_a_translation_keeps_its_places_and_speaks_chinese() -> None:
     assert not wrong, "\n" + "\n".join(wrong)
 
 
+# Words that the contracts quote to the letter.
+QUOTED = ("演示数据,均为虚构", "测量未成功,请再测一次", "演示:刷卡", "演示:量血压")
+
+
+def test_chinese_is_set_with_chinese_punctuation() -> None:
+    latin = re.compile(r"[\u4e00-\u9fff][,;?!:]|[,;?!][\u4e00-\u9fff]|[\u4e00-\u9fff]\(|\)[\u4e00-\u9fff]")
+    wrong = []
+    for path in CATALOGUES:
+        for words in read_po(text(path)).values():
+            plain = words.replace("时:分", "")
+            for quoted in QUOTED:
+                plain = plain.replace(quoted, "")
+            if latin.search(plain):
+                wrong.append(f"{name(path)}: {words!r}")
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
 def test_the_words_of_a_page_are_found(tmp_path: Path) -> None:
     page = tmp_path / "a.html"
     page.write_text("""{{ _("Points") }} {# _("no") #} {{ _('It\\'s "here"') }} {{ my_("x") }}""", encoding="utf-8")

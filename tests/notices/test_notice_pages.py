@@ -76,7 +76,7 @@ def test_a_notice_is_written_previewed_published_and_withdrawn_without_script(pl
     desk = Desk(place, "s-staff")
     assert "停水通知" in desk.get("/desk/notices/new?kind=water")
     shown, _path = desk.post("/desk/notices/preview", "/desk/notices/new", **FORM)
-    for word in ("Reaches 3 residents in 2 households", "TV", "Kiosk", "WeChat", "A4 poster", "thing1"):
+    for word in ("Reaches 3 residents in 2 households", "TV", "Kiosk", "WeChat", "A4 poster", "<dt>Issuer</dt>"):
         assert word in shown
     page, path = desk.post("/desk/notices", "/desk/notices/new", do="release", **FORM)
     assert "Shown on 0 TVs, seen by 0 people" in page

@@ -337,6 +337,14 @@ def check(page: Page, what: str, size: tuple[int, int], tap_px: float) -> None:
         tap_px,
     )
     assert low == [], what
+    covered = page.evaluate(
+        """() => {
+          var bar = document.querySelector(".bar"), last = document.querySelector(".foot button");
+          window.scrollTo(0, document.documentElement.scrollHeight);
+          return bar && last ? last.getBoundingClientRect().bottom - bar.getBoundingClientRect().top : -1;
+        }"""
+    )
+    assert covered <= 0, f"{what}: the language switch lies under the bar"
 
 
 def test_the_kiosk_and_the_tv_have_no_axe_finding(browser: Browser, shell: Shell) -> None:

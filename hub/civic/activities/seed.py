@@ -41,14 +41,14 @@ EVENTS = (
     _Event(-78, 9, 2, "周六清洁日", "Saturday clean-up", "C01", *SQUARE, 34),
     _Event(-64, 14, 2, "手工花课", "Paper flower class", "B13", *ROOM, 24),
     _Event(-50, 9, 2, "反诈讲座", "Talk against fraud", "B13", *HALL, 46),
-    _Event(-43, 15, 2, "智能手机课(长辈)", "Smartphone class for elders", "C12", *ROOM, 16),
+    _Event(-43, 15, 2, "智能手机课（长辈）", "Smartphone class for elders", "C12", *ROOM, 16),
     _Event(-31, 10, 1, "消防演练", "Fire drill", "A07", *SQUARE, 58),
     _Event(-22, 9, 2, "义诊咨询", "Free clinic", "B01", *HALL, 18),
-    _Event(-15, 19, 2, "议事会:加装电梯", "Deliberation: adding a lift", "C05", *HALL, 31),
+    _Event(-15, 19, 2, "议事会：加装电梯", "Deliberation: adding a lift", "C05", *HALL, 31),
     _Event(-8, 9, 2, "周六清洁日", "Saturday clean-up", "C01", *SQUARE, 38),
     _Event(2, 14, 2, "手工花课", "Paper flower class", "B13", *ROOM, 0),
     _Event(4, 9, 2, "周六清洁日", "Saturday clean-up", "C01", *SQUARE, 0),
-    _Event(9, 15, 2, "智能手机课(长辈)", "Smartphone class for elders", "C12", *ROOM, 0),
+    _Event(9, 15, 2, "智能手机课（长辈）", "Smartphone class for elders", "C12", *ROOM, 0),
     _Event(16, 9, 4, "邻里节", "Neighbours' day", "B01", *SQUARE, 0),
 )
 

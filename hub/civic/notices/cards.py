@@ -11,7 +11,7 @@ from channels.base import Page, Rendered
 from channels.tv import Television
 from hub import approval, outbox, reach
 from hub.access import Subject
-from hub.civic.notices import active, desk, kinds, rules
+from hub.civic.notices import active, allclear, desk, kinds, rules
 from hub.civic.notices.message import DEFAULT_ZONE, message_of
 from hub.civic.notices.models import Notice
 from hub.db import Read
@@ -30,12 +30,14 @@ _STATE = {
     "draft": N_("Draft"), "scheduled": N_("Scheduled"), "released": N_("Published"), "retracted": N_("Withdrawn"),
     "expired": N_("Ended"), "archived": N_("Archived"),
 }  # fmt: skip
+# Kinds that nobody chooses in the composer.
+_OWN_KINDS = {allclear.KIND: N_("All clear"), "warning": N_("Warning of another office")}
+_COVER_WORD = {"alarm": N_("Emergency"), "drill": N_("DRILL: this is an exercise"), "clear": N_("All clear")}
 # What the reach table calls its channels, levels and delivery states.
 WORDS = (
     N_("web"), N_("tv"), N_("kiosk"), N_("wechat"), N_("accepted"), N_("delivered"), N_("shown"), N_("seen"),
     N_("acknowledged"), N_("planned"), N_("claimed"), N_("expired"), N_("cancelled"), N_("dead"), N_("unreachable"),
 )  # fmt: skip
-_OVER_ALL = ("emergency", "drill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Shown:
     tz: str
     reason: str = ""
     pages: tuple[Page, ...] = ()
+    form: str = ""  # how a cover looks: alarm, drill, clear
+    cover_word: str = ""
 
     @property
     def url(self) -> str:
@@ -67,7 +71,7 @@ class Shown:
     @property
     def lines(self) -> list[str]:
         """The whole text for screens that turn their own pages, in the order of a poster."""
-        phone = [f"{_('Phone')}: {self.contact}"] if self.contact else []
+        phone = [_("Phone: {number}").format(number=self.contact)] if self.contact else []
         return [line for line in self.text.splitlines() if line] + phone + [self.issuer]
 
 
@@ -78,6 +82,7 @@ def shown(read: Read, notice: Notice, *, pages: bool = False) -> Shown:
     issuer = notice.issuer
     if place is not None and language() == "en" and issuer == kinds.issuer(place):
         issuer = kinds.issuer_en(place)
+    form = "clear" if notice.kind == allclear.KIND else "drill" if notice.priority == "drill" else "alarm"
     made: tuple[Page, ...] = ()
     if pages:
         rendered = Television().render(message_of(notice, [place] if place else [], language()))
@@ -85,10 +90,10 @@ def shown(read: Read, notice: Notice, *, pages: bool = False) -> Shown:
     return Shown(
         id=notice.id, rev=notice.revision, priority=notice.priority, priority_word=_(_PRIORITY[notice.priority]),
         tag=_TAG[notice.priority], state=notice.state, state_word=_(_STATE[notice.state]),
-        kind=kind.name if kind else notice.kind, title=notice.title_en if english else notice.title,
+        kind=kind.name if kind else _(_OWN_KINDS.get(notice.kind, notice.kind)), title=notice.title_en if english else notice.title,
         text=notice.text_en if english else notice.text, issuer=issuer, contact=notice.contact,
         at=notice.released_at or notice.drafted_at, expires=notice.expires, tz=place.tz if place else DEFAULT_ZONE,
-        reason=_(notice.reason) if notice.reason else "", pages=made,
+        reason=_(notice.reason) if notice.reason else "", pages=made, form=form, cover_word=_(_COVER_WORD[form]),
     )  # fmt: skip
 
 
@@ -112,8 +117,15 @@ def tv(read: Read, area: str) -> Mapping[str, Any]:
 
 
 def overlay(read: Read, area: str) -> Mapping[str, Any]:
-    """The one notice that covers everything: an emergency, or else a drill. Several never stack; the newest stands."""
-    over = [each for each in active.notices_of(read, area) if each.priority in _OVER_ALL]
+    """The one notice that covers everything: an emergency, else a drill, else the all-clear of either for a while.
+
+    Several never stack; the newest stands."""
+    now = read.now()
+    over = [
+        each
+        for each in active.notices_of(read, area)
+        if each.priority in rules.COVERING or (each.cover_until is not None and each.cover_until > now)
+    ]
     return {"item": shown(read, over[0]) if over else None}
 
 
@@ -197,14 +209,16 @@ TOPICS = (
     Topic("notices.page", "notices/list.html", whole, _anyone),
     Topic("notices.tv", "notices/tv.html", tv, _anyone),
     Topic("notices.overlay", "notices/overlay.html", overlay, _anyone),
+    Topic("notices.cover", "notices/cover.html", overlay, _anyone),
     Topic("notices.kiosk", "notices/kiosk.html", kiosk, _anyone),
     Topic("notices.desk", "notices/desk_list.html", desk_list, _own_desk),
     Topic("notices.reach", "notices/reach.html", reach_line, _staff),
 )
 CARDS = (
+    Card("home", "notices.cover", "area", order=0),
     Card("home", "notices.home", "area", order=10, title=N_("Notices")),
     Card("tv", "notices.tv", "area", order=10, title=N_("Notices")),
     Card("tv_overlay", "notices.overlay", "area", order=10),
-    Card("kiosk_overlay", "notices.overlay", "area", order=10),
+    Card("kiosk_overlay", "notices.cover", "area", order=10),
     Card("kiosk_idle", "notices.kiosk", "area", order=10),
 )

@@ -29,7 +29,7 @@ def message_of(notice: Notice, areas: Sequence[Area], lang: str = "zh") -> Messa
     spoken = "en" if english else "zh"
     text = notice.text_en if english else notice.text
     if notice.contact:
-        text = f"{text}\n{translate('Phone', spoken)}: {notice.contact}"
+        text = f"{text}\n{translate('Phone: {number}', spoken).format(number=notice.contact)}"
     place = areas[0] if areas else None
     return Message(
         notice_id=notice.id, revision=notice.revision, priority=cast(Priority, notice.priority), kind=notice.kind,
