@@ -65,6 +65,10 @@ class Ingest:
     async def put(self, uplink: Uplink) -> None:
         await self._queue.put(uplink)
 
+    @property
+    def pressure(self) -> float:
+        return self._queue.qsize() / self._queue.maxsize
+
     def refused(self, reason: str) -> None:
         self.meter.refuse(reason)
 

@@ -46,6 +46,10 @@ class UplinkSink(Protocol):
 
     async def put(self, uplink: Uplink) -> None: ...
 
+    @property
+    def pressure(self) -> float:
+        """How full the queue is, from 0 to 1; a door slows its clients down by it (hub/broker/credits.py)."""
+
     def refused(self, reason: str) -> None:
         """Count one message that never entered: `acl`, `too-large`, `malformed`, `bad-topic`, `rate`."""
 

@@ -123,6 +123,7 @@ class Conversation:
             return self._turn_away(why)
         client_id = connect.client_id or f"auto-{broker.rng.token(8).hex()}"
         self.account = account  # from here on `cut` finds this connection
+        await broker.credits.login(self.line, account.id)
         await broker.free_name((account.id, client_id))
         if (will := broker.wills.back((account.id, client_id), connect.clean_start)) is not None:
             await broker.last_will(will)

@@ -18,6 +18,11 @@ class Counters:
     repeats_ignored: int = 0  # a DUP of something that is already on its way to the disk
     acknowledged: int = 0
     publishes_out: int = 0
+    paused_messages: int = 0  # a line was not read, for its account had sent too many messages
+    paused_bytes: int = 0  # the same for too many bytes
+    paused_logins: int = 0  # a login had to wait for its turn
+    shed_rate: int = 0  # QoS 0 beyond an account's credit while the queue was more than half full
+    shed_full: int = 0  # QoS 0 while the queue was full
     refused_acl: int = 0
     refused_too_large: int = 0
     refused_bad_topic: int = 0

@@ -16,6 +16,19 @@ class Limits:
     frame_bytes_max: int = 256 * KIB  # of WebSocket, which is held whole: the largest packet and some small ones
     connect_timeout_s: float = 10.0  # a stranger may not hold a socket longer
     keep_alive_s_max: int = 300  # MQTT 5 clients that ask for more are told this; a dead hut shows in 7.5 min
+    # Credits (credits.py). Those for messages count only while the hub's queue is more than half full.
+    messages_per_s: float = 10.0  # an account, sustained; a hut with ten devices sends one in ten seconds
+    messages_burst: float = 100.0  # what an outbox may bring at once before it is asked to go on slowly
+    payload_bytes_per_s: float = 160.0 * KIB  # ten messages of 16 KiB, the longest an ordinary reading gets
+    payload_bytes_burst: float = 1_600.0 * KIB
+    logins_per_s: float = 1.0  # an account that comes back more often is in a loop
+    logins_burst: float = 60.0
+    listener_logins_per_s: float = 1_000.0  # ten thousand gateways are back in 10 s after a power cut
+    listener_logins_burst: float = 2_000.0
+    listener_logins_pressed_per_s: float = 100.0  # those who are in come first
+    pressure_shed: float = 0.5  # of the hub's queue: above it QoS 0 without credit is shed,
+    pressure_cut: float = 0.6  # from here on accounts without credit are not read,
+    pressure_slow: float = 0.75  # and new connections slow down
     receive_maximum: int = 500  # unacknowledged messages a client may have on their way to the disk
     topic_alias_max: int = 32
     topic_levels_max: int = 8  # the deepest name of contracts.md 1 has eight

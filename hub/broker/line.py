@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, cast
 
 from hub.broker import reasons
 from hub.broker.codec import MalformedPacket, Parser
-from hub.broker.conversation import Conversation
-from hub.broker.packets import Packet
+from hub.broker.conversation import UPLINK_KINDS, Conversation
+from hub.broker.credits import Gate, Turn
+from hub.broker.packets import Connect, Packet, Publish
 
 if TYPE_CHECKING:
     from hub.broker.server import Broker
@@ -27,8 +28,10 @@ READ_BYTES_MAX = 65_536  # one read; it bounds how many packets can wait behind 
 
 
 class Line(asyncio.BufferedProtocol):
-    def __init__(self, broker: Broker, line_id: str) -> None:
+    def __init__(self, broker: Broker, line_id: str, gate: Gate) -> None:
         self.id = line_id
+        self._gate = gate
+        self._turn: Turn | None = None  # what this line waits for before it goes on
         self.received: datetime = broker.clock.now()  # when the packet being taken arrived
         self._broker = broker
         self._loop = asyncio.get_running_loop()
@@ -86,6 +89,7 @@ class Line(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._gone = self._closing = True
+        self._end_hold()
         self._broker.closed(self)
         self._wake()
 
@@ -121,6 +125,7 @@ class Line(asyncio.BufferedProtocol):
             return
         self._flush()
         self._closing = True
+        self._end_hold()
         transport = self._transport
         if transport is not None and not transport.is_closing():
             if last:
@@ -140,6 +145,25 @@ class Line(asyncio.BufferedProtocol):
         else:
             transport.close()
 
+    @property
+    def ending(self) -> bool:
+        return self._closing
+
+    async def hold(self, turn: Turn) -> None:
+        if self._closing:
+            turn.cancel()
+            return
+        # Reading stops when more arrives, not before: a line that is not read cannot be seen to break.
+        self._turn = turn
+        try:
+            await turn
+        finally:
+            self._turn = None
+
+    def _end_hold(self) -> None:
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(None)
+
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
@@ -150,7 +174,7 @@ class Line(asyncio.BufferedProtocol):
         if self._closing:
             return
         if not self.talk.welcome:
-            if now - self._opened_s > limits.connect_timeout_s:
+            if self._pump is None and now - self._opened_s > limits.connect_timeout_s:
                 self._broker.counters.connect_timeouts += 1
                 self.talk.end(None)
         elif self.talk.keep_alive_s and self._pump is None and now - self._heard_s > 1.5 * self.talk.keep_alive_s:
@@ -207,15 +231,30 @@ class Line(asyncio.BufferedProtocol):
             self._balance()
 
     async def _take_all(self) -> None:
+        credits = self._broker.credits
         while self._pending:
             self.received, packets = self._pending[0]
             for packet in packets:
                 if self.talk.over:
                     self._pending.clear()
                     return
-                await self.talk.take(packet)
+                if (type(packet) is Publish and not credits.pressed) or await self._credit(packet):
+                    await self.talk.take(packet)
             if self._pending:
                 self._pending.popleft()
+
+    async def _credit(self, packet: Packet | MalformedPacket) -> bool:
+        """Waits until the packet may be taken; false for one that is shed."""
+        credits, account = self._broker.credits, self.talk.account
+        if type(packet) is Publish:
+            if account is not None and account.kind in UPLINK_KINDS:
+                if packet.qos or packet.retain:
+                    await credits.afford(self, account.id, packet)
+                elif credits.sheds(account.id, packet):
+                    return False
+        elif type(packet) is Connect and account is None:
+            await credits.enter(self, self._gate)
+        return not self.talk.over
 
 
 def _watch_for_death(sock: socket.socket | None) -> None:

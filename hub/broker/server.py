@@ -23,6 +23,7 @@ from hub.broker import reasons
 from hub.broker.announce import HUB_STATE_TOPIC, hub_state, said_again
 from hub.broker.conversation import UPLINK_KINDS, Conversation
 from hub.broker.counters import Counters
+from hub.broker.credits import Credits, Gate
 from hub.broker.journal import Journal
 from hub.broker.limits import DEFAULT, Limits
 from hub.broker.line import READ_BYTES_MAX, Line
@@ -63,6 +64,7 @@ class Broker:
         self.rng = rng
         self.limits = limits
         self.counters = Counters()
+        self.credits = Credits(limits, sink, clock, self.counters)
         self.journal = journal  # None: sessions, queues and retained messages end with the process
         self.router = Router(limits, clock, self.counters, journal, self._judge)
         self.wills = Wills(clock, journal)
@@ -98,7 +100,7 @@ class Broker:
         if self._sweeper is None:
             await self._restore()
         where = {"sock": sock} if sock is not None else {"host": host, "port": port}
-        kind = self._framed if websocket else self._line
+        kind = partial(self._framed if websocket else self._line, self.credits.gate())
         server = await loop.create_server(kind, ssl=tls, backlog=LISTEN_BACKLOG, **where)
         self._servers.append(server)
         if self._sweeper is None:
@@ -128,6 +130,7 @@ class Broker:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self.credits.stop()
         for task in tuple(self._tasks):
             task.cancel()
         lines = tuple(self._lines)
@@ -183,12 +186,12 @@ class Broker:
 
     # What a line reports.
 
-    def _line(self) -> Line:
+    def _line(self, gate: Gate) -> Line:
         self._numbers += 1
-        return Line(self, f"{self._boot}-{self._numbers}")
+        return Line(self, f"{self._boot}-{self._numbers}", gate)
 
-    def _framed(self) -> Framed:
-        return Framed(self._line(), self.limits)
+    def _framed(self, gate: Gate) -> Framed:
+        return Framed(self._line(gate), self.limits)
 
     def opened(self, line: Line) -> None:
         self._lines.add(line)

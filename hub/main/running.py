@@ -67,11 +67,14 @@ class Running:
 
     async def _open_web(self, settings: Settings) -> None:
         # Imported here: a worker that only takes readings in needs neither FastAPI's half second nor its memory.
+        from hub.broker.figures import BrokerFigures
         from web.app import create_app
         from web.serve import HttpServer
 
         app = create_app(self.services)
         app.state.down = self.down
+        if isinstance(self.door, Broker):
+            app.state.metrics.register(BrokerFigures(self.door))
         app.state.live.on_proof = self._proven
         self.http = HttpServer(self.services, app, host=settings.http_host, port=settings.http_port)
         serving = asyncio.create_task(self.http.run(self.stop), name="http")

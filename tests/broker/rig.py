@@ -61,9 +61,11 @@ class Book:
 
 @dataclass
 class Shelf:
-    """The hub's side of the door. `open` clear: `put` waits. `settling` false: nothing is settled until told."""
+    """The hub's side of the door. `open` clear: `put` waits. `settling` false: nothing is settled until told.
+    `pressure`: how full the queue claims to be."""
 
     settling: bool = True
+    pressure: float = 0.0
     got: list[Uplink] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     links: list[tuple[str, str, bool]] = field(default_factory=list)
@@ -72,9 +74,17 @@ class Shelf:
         self.open = asyncio.Event()
         self.open.set()
         self._changed = asyncio.Event()
+        self._queue: asyncio.Queue[Uplink] | None = None
+
+    def fill(self, queue: asyncio.Queue[Uplink]) -> None:
+        """From here on a bounded queue stands behind, whose owner settles when it likes."""
+        self.settling, self._queue = False, queue
 
     async def put(self, uplink: Uplink) -> None:
         await self.open.wait()
+        if self._queue is not None:
+            await self._queue.put(uplink)
+            self.pressure = self._queue.qsize() / self._queue.maxsize
         self.got.append(uplink)
         self._changed.set()
         if self.settling:
