@@ -44,7 +44,7 @@
     return {
       notice: node.getAttribute("data-notice") || "",
       rev: node.getAttribute("data-rev") || "0",
-      drill: /\btv-drill\b/.test(node.className),
+      form: (/\btv-(drill|clear)\b/.exec(node.className) || ["", "emergency"])[1],
       title: clean(title.textContent),
       meta: meta ? clean(meta.textContent) : "",
       body: body ? paragraphs(body) : ""
@@ -233,13 +233,13 @@
 
   function drawAlarm() {
     var item = alarm.item;
-    document.body.className = document.body.className.replace(/ ?\bdrill\b/g, "") + (item && item.drill ? " drill" : "");
+    document.body.className = document.body.className.replace(/ ?\b(drill|clear|emergency)\b/g, "") + (item ? " " + item.form : "");
     show(byId("alarm"), item && alarm.open);
     show(byId("strip"), item && !alarm.open);
     label(byId("alarm"), alarm.open ? item : null);
     if (!item) { return; }
-    write("alarm-word", stage.getAttribute(item.drill ? "data-drill" : "data-emergency"));
-    write("strip-word", stage.getAttribute(item.drill ? "data-drill" : "data-emergency"));
+    write("alarm-word", stage.getAttribute("data-" + item.form));
+    write("strip-word", stage.getAttribute("data-" + item.form));
     write("alarm-title", item.title);
     write("strip-title", item.title);
     write("alarm-body", item.body);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -17,6 +17,7 @@ from hub.db import Read, Tx
 from hub.errors import NotAllowed, NotFound
 from hub.i18n import _, pick
 from hub.page import actor, page_live, see_other, services
+from hub.services import Services
 
 Verb = Callable[[Tx], object]
 Kiosk = Annotated[Subject, signed_in("kiosk")]
@@ -37,24 +38,27 @@ def _page(routes: APIRouter) -> None:
         own_hut(who, hut)
         hub = services(request)
         place, area = await hub.store.read(lambda read: _place(read, hut))
-        cards = [
-            f"{card.topic}:{key}"
-            for module in hub.modules
-            for card in module.cards
-            if card.surface == "kiosk_idle" and (key := {"area": area.code, "hut": hut}.get(card.key))
-        ]
-        cards = [topic for topic in cards if hub.feed.may_watch(who, topic)]
+        keys = {"area": area.code, "hut": hut}
+        cards, covers = (_placed(hub, who, surface, keys) for surface in ("kiosk_idle", "kiosk_overlay"))
         return await page_live(
             request,
             "health/kiosk.html",
-            [f"{kiosk.TOPIC}:{hut}", *cards],
+            [f"{kiosk.TOPIC}:{hut}", *cards, *covers],
             hut=place,
             place=pick(area.zh, area.en),
             idle_cards=cards,
+            covers=covers,
             patience=Patience.of(hub.config),
             now_ms=readings.to_ms(hub.clock.now()),
             demo=hub.demo,
         )
+
+
+def _placed(hub: Services, who: Subject, surface: str, keys: Mapping[str, str]) -> list[str]:
+    """The live topics that other slices put on this screen."""
+    cards = [card for module in hub.modules for card in module.cards if card.surface == surface]
+    topics = [f"{card.topic}:{keys[card.key]}" for card in cards if card.key in keys]
+    return [topic for topic in topics if hub.feed.may_watch(who, topic)]
 
 
 def _visit(routes: APIRouter) -> None:

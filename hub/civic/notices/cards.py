@@ -90,7 +90,8 @@ def shown(read: Read, notice: Notice, *, pages: bool = False) -> Shown:
     return Shown(
         id=notice.id, rev=notice.revision, priority=notice.priority, priority_word=_(_PRIORITY[notice.priority]),
         tag=_TAG[notice.priority], state=notice.state, state_word=_(_STATE[notice.state]),
-        kind=kind.name if kind else _(_OWN_KINDS.get(notice.kind, notice.kind)), title=notice.title_en if english else notice.title,
+        kind=kind.name if kind else _(_OWN_KINDS.get(notice.kind, notice.kind)),
+        title=notice.title_en if english else notice.title,
         text=notice.text_en if english else notice.text, issuer=issuer, contact=notice.contact,
         at=notice.released_at or notice.drafted_at, expires=notice.expires, tz=place.tz if place else DEFAULT_ZONE,
         reason=_(notice.reason) if notice.reason else "", pages=made, form=form, cover_word=_(_COVER_WORD[form]),

@@ -18,7 +18,7 @@ from channels.text import one_line
 from hub import approval, audience, directory, outbox, reach
 from hub.access import Subject
 from hub.audience import Audience, Count
-from hub.civic.notices import active, board, rules, wording
+from hub.civic.notices import active, allclear, board, rules, wording
 from hub.civic.notices.message import message_of
 from hub.civic.notices.models import Notice, NoticeArea, NoticeRelease
 from hub.civic.notices.wording import Words
@@ -27,7 +27,7 @@ from hub.errors import Conflict, NotAllowed, Refused, StillMissing
 from hub.events import NoticeEnded, NoticeReleased
 from hub.i18n import _
 
-TOPICS = ("notices.home", "notices.page", "notices.tv", "notices.overlay", "notices.kiosk")
+TOPICS = ("notices.home", "notices.page", "notices.tv", "notices.overlay", "notices.cover", "notices.kiosk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,8 @@ def revise(tx: Tx, by: Subject, ident: str, words: Words) -> Notice:
     notice = _mine(tx, by, ident, "notices.draft")
     if notice.state != "draft":
         raise Conflict(_("Only a draft can be changed; correct a released notice or withdraw it"))
+    if notice.warning:
+        raise Conflict(_("These are the issuer's words; a relayed warning is released as it stands or not at all"))
     _rewrite(tx, by, notice, words)
     approval.void(tx, _subject(notice))
     return notice
@@ -122,7 +124,7 @@ def release(tx: Tx, by: Subject, ident: str) -> Notice:
 
 
 def retract(tx: Tx, by: Subject, ident: str, reason: str) -> Notice:
-    """Withdraw at once: one person, one action, with a reason."""
+    """Withdraw at once: one person, one action, with a reason. What covered the screens leaves its all-clear there."""
     notice = _mine(tx, by, ident, "notices.read")
     paths = active.paths_of(tx, ident)
     if not any(all(by.may(each, path) for path in paths) for each in ("notices.release", "notices.emergency")):
@@ -132,7 +134,29 @@ def retract(tx: Tx, by: Subject, ident: str, reason: str) -> Notice:
         raise Refused(_("Say why the notice is withdrawn"))
     if notice.state not in rules.LIVE:
         raise Conflict(_("Only a released or scheduled notice can be withdrawn"))
+    if notice.state == "released" and notice.priority in rules.COVERING:
+        return lift(tx, by.id, notice, said)
     _end(tx, notice, "retracted", said)
+    return notice
+
+
+def lift(tx: Tx, by: str, notice: Notice, reason: str) -> Notice:
+    """End what covers the screens and put its all-clear there instead, in words that stood ready."""
+    said = allclear.words(notice.priority, reason, title=notice.title, title_en=notice.title_en, issuer=notice.issuer)
+    areas = active.areas_of(tx, notice.id)
+    clear = Notice(
+        id=tx.new_id(), kind=allclear.KIND, priority=allclear.PRIORITY, title=said.title, text=said.text,
+        title_en=said.title_en, text_en=said.text_en, issuer=notice.issuer, contact=notice.contact, place=notice.place,
+        audience=notice.audience, everybody=notice.everybody, rank=rules.ORDER[allclear.PRIORITY], drafted_by=by,
+        drafted_at=tx.now(), released_by=by, released_at=tx.now(), expires=tx.now() + allclear.VALID,
+        cover_until=tx.now() + allclear.COVERS,
+    )  # fmt: skip
+    _end(tx, notice, "retracted", reason, told="lifted")
+    tx.session.add(clear)
+    tx.session.flush()
+    _place(tx, clear.id, areas)
+    _write_release(tx, clear, by)
+    _begin(tx, clear)
     return notice
 
 
@@ -163,6 +187,11 @@ def keep_time(tx: Tx) -> int:
             _end(tx, notice, "expired", "")
         else:
             _begin(tx, notice)
+    for notice in tx.session.execute(select(Notice).where(col(Notice.cover_until) <= now)).scalars().all():
+        notice.cover_until = None
+        tx.session.add(notice)
+        tx.session.flush()
+        _show(tx, _communities(tx, notice))
     old = now - timedelta(days=rules.ARCHIVED_AFTER_DAYS)
     tx.session.execute(
         update(Notice)
@@ -179,6 +208,7 @@ def is_time(read: Read) -> bool:
     due = or_(
         (col(Notice.state) == "scheduled") & (col(Notice.not_before) <= now),
         (col(Notice.state) == "released") & (col(Notice.expires) <= now),
+        col(Notice.cover_until) <= now,
         col(Notice.state).in_(("retracted", "expired")) & (col(Notice.ended_at) < old),
     )
     return read.session.execute(select(col(Notice.id)).where(due).limit(1)).first() is not None
@@ -206,15 +236,21 @@ def _may_sign(read: Read, by: Subject, notice: Notice) -> set[str]:
 
 
 def _seal(tx: Tx, notice: Notice, standing: Sequence[approval.Signature], by: Subject) -> None:
-    body = wording.content(notice)
-    notice.content_hash = approval.content_hash(body)
-    if any(each.content_hash != notice.content_hash for each in standing):
+    digest = approval.content_hash(wording.content(notice))
+    if any(each.content_hash != digest for each in standing):
         raise Conflict(_("The content changed after the first signature; all signatures are void, start again"))
     notice.released_by, notice.released_at = by.id, tx.now()
+    _write_release(tx, notice, " ".join(each.staff for each in standing))
+
+
+def _write_release(tx: Tx, notice: Notice, signed_by: str) -> None:
+    """Keep what goes out word for word, with who answers for it."""
+    body = wording.content(notice)
+    notice.content_hash = approval.content_hash(body)
     tx.session.add(
         NoticeRelease(
             notice=notice.id, revision=notice.revision, content=json.dumps(body, ensure_ascii=False, sort_keys=True),
-            content_hash=notice.content_hash, signed_by=" ".join(each.staff for each in standing), at=tx.now(),
+            content_hash=notice.content_hash, signed_by=signed_by, at=tx.now(),
         )
     )  # fmt: skip
 
@@ -232,15 +268,16 @@ def _begin(tx: Tx, notice: Notice) -> None:
     _touch_desks(tx, notice)
 
 
-def _end(tx: Tx, notice: Notice, how: str, reason: str) -> None:
+def _end(tx: Tx, notice: Notice, how: str, reason: str, *, told: str = "") -> None:
     was_shown = notice.state == "released"
-    notice.state, notice.ended_at, notice.reason = how, tx.now(), reason
+    notice.state, notice.ended_at, notice.reason, notice.cover_until = how, tx.now(), reason, None
     tx.session.add(notice)
     tx.session.flush()
     reach.close_notice(tx, notice.id)
     tx.emit(
-        NoticeEnded, notice=notice.id, revision=notice.revision, how=how, areas=Audience.read(notice.audience).areas
-    )
+        NoticeEnded, notice=notice.id, revision=notice.revision, how=told or how,
+        areas=Audience.read(notice.audience).areas,
+    )  # fmt: skip
     if was_shown:
         _show(tx, _communities(tx, notice))
     _touch_desks(tx, notice)

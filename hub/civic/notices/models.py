@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Text
+from sqlalchemy import BigInteger, Column, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from hub.types import UtcTime
@@ -36,6 +36,8 @@ class Notice(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
     reason: str = Field(default="", max_length=200)
     content_hash: str = Field(default="", max_length=64)
+    warning: str = Field(default="", max_length=36)  # the CapMessage it relays, whose words nobody here may change
+    cover_until: datetime | None = Field(default=None, sa_column=Column(UtcTime))  # an all-clear covers screens so long
 
 
 class NoticeArea(SQLModel, table=True):
@@ -68,6 +70,21 @@ class Board(SQLModel, table=True):
     wanted: int = Field(default=0, index=True)
     published: int = Field(default=0)
     at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+
+
+class CapMessage(SQLModel, table=True):
+    """A warning as its issuer sent it, byte for byte, and what became of it here. Rows are never changed back."""
+
+    __tablename__ = "notices_cap"
+    id: str = Field(primary_key=True, max_length=36)
+    identity: str = Field(max_length=64, unique=True)  # of sender, identifier and sent
+    sender: str = Field(max_length=200, index=True)
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    received_at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
+    received_by: str = Field(max_length=128)
+    notice: str = Field(default="", max_length=36)  # the notice that relays it
+    put_aside_by: str = Field(default="", max_length=128)
+    put_aside_why: str = Field(default="", max_length=200)
 
 
 class CallbackSeen(SQLModel, table=True):

@@ -10,6 +10,7 @@ from hub.i18n import N_
 
 PRIORITIES = ("routine", "important", "urgent", "emergency")  # a total order; a drill stands apart
 ORDER = {"routine": 1, "important": 2, "urgent": 3, "drill": 4, "emergency": 5}
+COVERING = ("emergency", "drill")  # what lies over everything else on a screen
 STATES = ("draft", "scheduled", "released", "retracted", "expired", "archived")
 LIVE = ("scheduled", "released")  # can be withdrawn
 TITLE_CHARS_MAX, TEXT_CHARS_MAX = 60, 4_000  # what the web page shows whole (channels/screen.py)
