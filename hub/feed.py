@@ -116,7 +116,7 @@ class Feed:
     async def _draw(self) -> None:
         while self._dirty:
             topics, self._dirty = self._dirty, set()
-            for topic in topics:
+            for topic in sorted(topics):  # a set's own order would differ from run to run
                 for lang in ("zh", "en"):
                     watchers = self._watchers.get((topic, lang))
                     if not watchers:
