@@ -22,6 +22,7 @@ from hub.arrival import Arrival, Book, Opened, open_uplink
 from hub.batch import Outcome, write_batch
 from hub.clock import Clock
 from hub.db import Store
+from hub.disk import why
 from hub.meter import Meter
 from hub.quarantine import Poison, hub_poison
 from hub.rng import Rng, uuid7
@@ -145,14 +146,14 @@ class Ingest:
     async def _write(self, opened: Sequence[Opened]) -> Outcome:
         while True:
             try:
-                outcome = await self._store.write(lambda tx: write_batch(tx, opened))
+                outcome = await self._store.write(lambda tx: write_batch(tx, opened), can_wait=True)
             except (SQLAlchemyError, OSError) as error:
                 if _of_the_record(error):
                     raise
                 # Outcome unknown or disk full: the same keys make a second try harmless, so nothing is ever assumed.
                 if self.trouble is None:
-                    log.error("batch not committed, trying again", extra={"why": type(error).__name__})
-                self.trouble = type(error).__name__
+                    log.error("batch not committed, trying again", extra={"why": why(error)})
+                self.trouble = why(error)
                 await self._clock.sleep(COMMIT_RETRY_S)
                 continue
             self.trouble = None
