@@ -23,7 +23,7 @@ from sqlmodel import Session, SQLModel
 
 from hub.bus import Bus
 from hub.clock import Clock
-from hub.disk import FULL, REAL, Disk, DiskFull, doubtful, why
+from hub.disk import DAMAGED, FULL, REAL, Disk, DiskFull, why
 from hub.events import Event
 from hub.reserve import Reserve
 from hub.rng import Rng, uuid7
@@ -157,6 +157,7 @@ class Store:
         self.bus = bus or Bus()
         self.reserve: Reserve | None = None  # given by who runs a hub; a command or a test needs none
         self.dialect = self.url.get_backend_name()
+        self.name = rng.token(8).hex() if self.dialect == "postgresql" else ""  # among the processes on one store
         if self.dialect == "sqlite":
             self.engine = _sqlite_engine(self.url, seal, disk, writer=True)
             # A disk of the tests lets one connection in; then the writer's serves for reading as well.
@@ -197,15 +198,14 @@ class Store:
         try:
             return self._attempt(work, actor)
         except DBAPIError as error:
-            if doubtful(error):
-                self._reread()
+            if why(error) is DAMAGED:
+                self._reopen()  # perhaps somebody has put a whole one in its place
             full = why(error) is FULL and self.reserve is not None and self.reserve.give_up()
             if not full or can_wait:
                 raise
         return self._attempt(work, actor)  # in the room that the reserve has left
 
-    def _reread(self) -> None:
-        """The disk refused: whatever an open connection believes of the file is read again from the file itself."""
+    def _reopen(self) -> None:
         self.engine.dispose()
         if self._readers is not self.engine:
             self._readers.dispose()
@@ -218,6 +218,10 @@ class Store:
                 from hub.audit import record  # audit.py needs Tx; imported late to keep the arrow one way
 
                 record(tx)
+            if tx.touched and self.dialect == "postgresql":
+                from hub.echo import tell  # for the screens of other processes
+
+                tell(tx, self.name)
         return result, tx
 
     @contextmanager

@@ -4,6 +4,9 @@ After a crash or a failed fsync the write-ahead log may show frames that are not
 or has even given them up and only remembers them. SQLite reads them, a device's repetition would count as a duplicate
 and be acknowledged, and the next power cut would take it. So whoever opens the store to write first writes the log
 over itself and syncs it. Same bytes, so no cut can tear it; a clean stop leaves no log at all.
+
+After an error a connection is kept, not opened anew: SQLite still knows how far the log was good and writes the failed
+frames again, while a new connection would take them for committed.
 """
 
 from __future__ import annotations
@@ -36,7 +39,6 @@ _BY_CODE = {
     sqlite3.SQLITE_CORRUPT: DAMAGED,
     sqlite3.SQLITE_NOTADB: DAMAGED,
 }
-_DOUBTFUL = frozenset({FULL, FAILING, DAMAGED})
 
 
 class DiskFull(OSError):
@@ -78,8 +80,3 @@ def why(error: BaseException) -> str:
     if isinstance(error, OSError):
         return FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else FAILING
     return AWAY
-
-
-def doubtful(error: BaseException) -> bool:
-    """Whether what the open connections believe of the file must be read again."""
-    return isinstance(error, DBAPIError) and hasattr(error.orig, "sqlite_errorcode") and why(error) in _DOUBTFUL

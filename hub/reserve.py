@@ -52,7 +52,7 @@ class Reserve:
         if there == self._bytes:
             return True
         try:
-            if shutil.disk_usage(self.path.parent).free < ROOM_TIMES * self._bytes:
+            if free_bytes(self.path.parent) < ROOM_TIMES * self._bytes:
                 return False
             with self.path.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, self._bytes)
@@ -61,3 +61,7 @@ class Reserve:
             log.warning("no room for the reserve", extra={"why": error.strerror})
             return False
         return True
+
+
+def free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free

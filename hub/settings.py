@@ -80,6 +80,9 @@ class Settings:
     database_url: Secret = knob(UNSET, "empty: SQLite in data_dir; or postgresql+psycopg://user:word@host/name")
     data_dir: Path = knob(STATE / "data", "the database and its key; back the two up apart")
     state_dir: Path = knob(STATE, "what can be made again at any time: font, seed stores")
+    reserve_bytes: int = knob(
+        33_554_432, "room a full disk gives up for what cannot wait: some thousand notices; 0: none", low=0
+    )
     key_file: str = knob("", "the sealing key, outside the database and its backup; empty: data_dir/keys/seal.key")
 
     # Ingest

@@ -52,6 +52,8 @@ def router(registry: CollectorRegistry) -> APIRouter:
                 await asyncio.to_thread(ready, services(request).store)
         except Exception as error:
             return JSONResponse({"status": "not ready", "reasons": [f"store: {type(error).__name__}"]}, 503)
+        if trouble := services(request).ingest.trouble:
+            return JSONResponse({"status": "not ready", "reasons": [f"ingest: {trouble}"]}, 503)
         return JSONResponse({"status": "ready"})
 
     @routes.get("/metrics")

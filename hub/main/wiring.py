@@ -17,6 +17,7 @@ from hub.feed import Feed
 from hub.ingest import Ingest
 from hub.module import Module, discover
 from hub.registry import Registry
+from hub.reserve import Reserve
 from hub.rng import Rng, SystemRng
 from hub.seal import Seal
 from hub.services import Services
@@ -63,6 +64,8 @@ def services(
     modules = modules_for(demo=demo and stage)
     if store is None:
         store = open_store(settings, ports, wired_bus(modules))
+    if store.dialect == "sqlite":
+        store.reserve = Reserve(Path(settings.data_dir), settings.reserve_bytes, ports.clock)
     render = make_render(modules, settings.state_dir)
     feed = Feed(store, [topic for module in modules for topic in module.topics], render, ports.clock)
     store.bus.observe(feed.committed)

@@ -28,7 +28,7 @@ from hub.seal import Seal
 from hub.uplink import Uplink, Verdict
 from tests.power.disk import Disk, Sync, Write, never
 from tests.power.driver import Driver
-from tests.world import KEY, LIUHE, START, make_store, people, wire
+from tests.world import KEY, LIUHE, START, make_store, people, until, wire
 
 HUT, CUFFS = "lh-hut-1", ("bp-1", "bp-2", "bp-3")
 RECOVERS_S = 10  # P14: after so long at the most, by itself
@@ -105,19 +105,19 @@ class Machine:
         sending.cancel()
         await asyncio.wait([sending])
 
-    def send_through_trouble(self, mend: Callable[[], None], *numbers: int) -> str:
-        """The same, but the disk is mended while ingest waits; gives what ingest said was wrong."""
-        return asyncio.run(self._send_through_trouble(mend, numbers))
+    def send_until_trouble(self, mend: Callable[[], None], *numbers: int) -> str:
+        """The same, but the disk is mended while ingest waits; gives what ingest said was wrong, if anything was."""
+        return asyncio.run(self._send_until_trouble(mend, numbers))
 
-    async def _send_through_trouble(self, mend: Callable[[], None], numbers: tuple[int, ...]) -> str:
+    async def _send_until_trouble(self, mend: Callable[[], None], numbers: tuple[int, ...]) -> str:
         sending = asyncio.create_task(self._send(numbers))
-        while self.ingest.trouble is None:
-            assert not sending.done(), "the disk was to refuse this"
-            await asyncio.sleep(0)
-        said = self.ingest.trouble
-        mend()
+        await until(lambda: self.ingest.trouble is not None or sending.done())
+        said = self.ingest.trouble or ""
+        if said:
+            mend()
         for _ in range(RECOVERS_S):
-            self.clock.advance(1)
+            if not sending.done():
+                self.clock.advance(1)
             for _ in range(20):
                 await asyncio.sleep(0)
         assert sending.done(), f"not recovered within {RECOVERS_S} s"
@@ -150,6 +150,11 @@ class Machine:
 
     def off(self) -> None:
         self.store.close()
+
+
+def power(folder: Path) -> Machine:
+    folder.mkdir()
+    return Machine(folder)
 
 
 def stored(folder: Path) -> set[str]:

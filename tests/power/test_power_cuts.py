@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from hub.disk import FAILING
 from tests.power.disk import LostSync, Said, Step, Sync, Write, broken_sync, never
-from tests.power.machine import Machine, scratch, stored
+from tests.power.machine import Machine, power, scratch, stored
 from tests.power.rebuild import Cut, cuts
 
 CUTS = 300
@@ -23,11 +24,6 @@ def rebuilt(tmp_path: Path) -> Iterator[Path]:
     folder = scratch(tmp_path)
     yield folder
     shutil.rmtree(folder)
-
-
-def power(folder: Path) -> Machine:
-    folder.mkdir(exist_ok=True)
-    return Machine(folder)
 
 
 def lost(machine: Machine, rebuilt: Path, points: list[int], seed: int) -> tuple[list[Cut], list[str]]:
@@ -125,7 +121,7 @@ def test_a_failed_sync_is_not_made_good_by_the_next_one(nth: int, tmp_path: Path
     def mend() -> None:
         machine.disk.refuses = never
 
-    machine.send_through_trouble(mend, *range((nth - 1) * BATCH, nth * BATCH))
+    assert machine.send_until_trouble(mend, *range((nth - 1) * BATCH, nth * BATCH)) == FAILING
     machine.send(*range(nth * BATCH, (nth + 1) * BATCH))
     trace = list(machine.disk.trace)
     machine.off()
