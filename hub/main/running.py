@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hub import reach
+from hub import echo, reach
 from hub.access import Subject
 from hub.broker import listening
 from hub.broker.limits import Limits
@@ -57,6 +57,8 @@ class Running:
             await self._open_door(settings, roles)
         if _carries(roles, "ingest"):
             self._keep("ingest", self.services.ingest.run)
+        if _carries(roles, "web") and self.services.store.dialect == "postgresql":
+            self._keep("echo", lambda: echo.follow(self.services.store, self.services.feed))
         self._keep("registry", lambda: self.services.registry.follow(self.services.door))
         for module in self.services.modules:
             for job in module.jobs:
