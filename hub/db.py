@@ -38,6 +38,9 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
+# A table never validates, so Pydantic shall not build its validator when the class is made: 0.1 s of every start.
+SQLModel.model_config["defer_build"] = True
+
 READERS_MAX = 4  # pages are short reads; more threads only fight for the two cores of the smallest machine
 SQLITE_BUSY_MS = 5_000  # the command line may write while the hub runs; it waits this long for the file
 

@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Column, Text, delete, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col
 
 from hub.db import Tx
 from hub.errors import Refused
 from hub.i18n import _
 from hub.types import UtcTime
+from hub.upsert import insert_for
 
 KEPT_DAYS = 7  # ledger keys live for ever
 KEY_CHARS_MAX = 200
@@ -53,8 +53,7 @@ def once(
         raise Refused(_("An Idempotency-Key has 1 to 200 characters"))
     mark, body_hash = _hash(f"{scope}\n{key}".encode()), _hash(body)
     row = {"mark": mark, "body_hash": body_hash, "status": 0, "answer": "", "at": tx.now(), "for_ever": for_ever}
-    insert = postgresql.insert if tx.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    fresh = insert(IdempotencyKey).values(row).on_conflict_do_nothing(index_elements=["mark"])
+    fresh = insert_for(tx)(IdempotencyKey).values(row).on_conflict_do_nothing(index_elements=["mark"])
     # Not rowcount: on PostgreSQL it is -1 here.
     if tx.session.execute(fresh.returning(col(IdempotencyKey.mark))).scalar() is None:
         kept = tx.session.get_one(IdempotencyKey, mark)

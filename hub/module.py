@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter
-
 from hub.access import Subject
 from hub.events import Event
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from hub.db import Read, Tx
     from hub.feed import Feed
     from hub.services import Services
@@ -87,6 +87,19 @@ class Module:
     seed_order: int = 50
     demo_only: bool = False
     csrf_exempt: tuple[str, ...] = ()  # paths whose callers are machines with their own proof (signature, token)
+
+
+def joined(*parts: APIRouter) -> APIRouter:
+    """One router with the routes of several, each kept as it is.
+
+    `include_router` would make each route anew, here and once more where the shell includes the slice: 0.06 s a start.
+    """
+    from fastapi import APIRouter
+
+    made = APIRouter()
+    for part in parts:
+        made.routes.extend(part.routes)
+    return made
 
 
 @cache

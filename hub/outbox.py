@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import BigInteger, Column, Index, Text, and_, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlmodel import Field, SQLModel, col
 
 from channels.base import Message, Priority
@@ -21,6 +21,7 @@ from hub.db import Read, Tx
 from hub.events import DeliveriesPlanned, NoticeEnded, PersonalMessage
 from hub.seal import SealedText
 from hub.types import UtcTime
+from hub.upsert import insert_for
 
 # A drill is counted as routine: an exercise must not delay a real message.
 RANK = {"routine": 1, "drill": 1, "important": 2, "urgent": 3, "emergency": 4}
@@ -233,5 +234,4 @@ def recall_row(tx: Tx, row: Outbox) -> dict[str, Any]:
 
 def insert_new(tx: Tx, rows: list[dict[str, Any]]) -> None:
     """Only the one key may already be there (a page done twice); any other fault must be heard."""
-    insert = postgresql.insert if tx.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    tx.session.execute(insert(Outbox).on_conflict_do_nothing(index_elements=["key"]), rows)
+    tx.session.execute(insert_for(tx)(Outbox).on_conflict_do_nothing(index_elements=["key"]), rows)

@@ -7,6 +7,7 @@ or on the hour: `when` writes an absolute time that page.js makes friendly, and 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
@@ -38,12 +39,15 @@ RESIDENT_NAV = (
 class Renderer:
     """Services.render: `render(template, context, lang) -> html`."""
 
-    def __init__(self, modules: Sequence[Module], shelf: Shelf, folders: Sequence[Path]) -> None:
+    def __init__(
+        self, modules: Sequence[Module], shelf: Shelf, folders: Sequence[Path], compiled: Path | None = None
+    ) -> None:
         self._modules, self._surfaces = tuple(modules), Surfaces(modules)
         self.environment = Environment(
             loader=FileSystemLoader([ROOM / "templates", *slice_folders("templates"), *folders]),
             autoescape=True,
             undefined=StrictUndefined,
+            bytecode_cache=FileSystemBytecodeCache(str(compiled), "%s.jinja") if compiled else None,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -101,7 +105,19 @@ def current(links: Sequence[Nav], path: str) -> str:
 
 def make_render(modules: Sequence[Module], state_folder: Path | None, *, folders: Sequence[Path] = ()) -> Renderer:
     """The renderer over the shell's templates, every slice's, and `folders` (a test's own)."""
-    return Renderer(modules, Shelf(state_folder), folders)
+    return Renderer(modules, Shelf(state_folder), folders, _compiled(state_folder))
+
+
+def _compiled(state_folder: Path | None) -> Path | None:
+    """Where compiled templates are kept from start to start: compiling them is most of what a first page takes."""
+    if state_folder is None:
+        return None
+    folder = state_folder / "templates"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
 
 
 @cache

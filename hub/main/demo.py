@@ -25,7 +25,7 @@ import httpx
 from rich.console import Console
 
 from devices import topics
-from hub import login
+from hub import garbage, login
 from hub.db import Tx
 from hub.i18n import speaking
 from hub.logs import configure
@@ -114,6 +114,7 @@ class Demo:
         ways = await services.store.write(lambda tx: self._ways(tx, plan, origin, wechat))
         phone_code = await services.store.write(lambda tx: _code(tx, "resident", "resident", plan.cast.volunteer, ""))
         await self._open_screens(plan, origin, f"{origin}/login?code={phone_code}")
+        garbage.started()
         self._say(ways, plan, address, credentials.gateways[plan.free_hand.gateway])
         if self.json_out:
             body = await services.store.write(lambda tx: _for_programs(tx, plan, credentials, ways, address, wechat))

@@ -8,6 +8,7 @@ import signal
 
 from rich.console import Console
 
+from hub import garbage
 from hub.logs import configure
 from hub.main import wiring
 from hub.main.running import Running
@@ -26,10 +27,12 @@ async def _serve(settings: Settings, roles: tuple[str, ...], console: Console) -
         asyncio.get_running_loop().add_signal_handler(number, asked)
     hub = Running(wiring.services(settings))
     await hub.start(settings, roles)
+    garbage.started()
     if hub.http is not None:
         console.print(f"web {hub.http.url}")
     for name, (host, port) in hub.mqtt_listeners.items():
         console.print(f"{name} {host}:{port}")
+    console.print("ready")
     try:
         await stop.wait()
     finally:

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from hub.civic.activities import api, cards, jobs, pages, seed
 from hub.i18n import N_
-from hub.module import Module, Nav
+from hub.module import Module, Nav, joined
 
 PERMISSIONS = {
     "activities.read": ("staff", "director", "grid_worker", "supervisor", "points_office"),
@@ -16,10 +16,7 @@ PERMISSIONS = {
 
 
 def router() -> APIRouter:
-    made = APIRouter()
-    made.include_router(pages.router)
-    made.include_router(api.router)
-    return made
+    return joined(pages.router, api.router)
 
 
 MODULE = Module(

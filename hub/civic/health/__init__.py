@@ -7,14 +7,11 @@ from fastapi import APIRouter
 from hub.civic.health import alerts, api, bands, binding, desk, idle, kiosk, pages, pending, resident, stage
 from hub.events import ReadingBound, ReadingsStored
 from hub.i18n import N_
-from hub.module import Card, Job, Module, Nav, Topic
+from hub.module import Card, Job, Module, Nav, Topic, joined
 
 
 def router() -> APIRouter:
-    routes = APIRouter()
-    for part in (pages, resident, desk, api):
-        routes.include_router(part.router())
-    return routes
+    return joined(*(part.router() for part in (pages, resident, desk, api)))
 
 
 MODULE = Module(

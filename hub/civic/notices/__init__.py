@@ -8,7 +8,7 @@ from hub import courier, outbox
 from hub.civic.notices import api, callback, cards, jobs, pages, seed
 from hub.events import NoticeEnded, PersonalMessage
 from hub.i18n import N_
-from hub.module import Module, Nav
+from hub.module import Module, Nav, joined
 
 PERMISSIONS = {
     "notices.read": ("staff", "director", "publisher", "supervisor", "grid_worker", "admin"),
@@ -20,10 +20,7 @@ PERMISSIONS = {
 
 
 def router() -> APIRouter:
-    made = APIRouter()
-    for each in (pages.router, api.router, callback.router):
-        made.include_router(each)
-    return made
+    return joined(pages.router, api.router, callback.router)
 
 
 MODULE = Module(

@@ -20,7 +20,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from sqlalchemy import or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
 from devices import topics
@@ -28,6 +27,7 @@ from hub.civic.notices import active
 from hub.civic.notices.models import Board, Notice
 from hub.db import Read, Tx
 from hub.services import Services
+from hub.upsert import insert_for
 
 BOARD_HOURS = 24  # a screen that hears nothing for a day shows no notice rather than an old one
 RENEW_HOURS = 8  # so that two renewals may fail before a screen falls silent
@@ -129,8 +129,7 @@ def mark(tx: Tx, areas: Sequence[str]) -> None:
     """These boards must be published anew: written with the change itself."""
     if not areas:
         return
-    insert = postgresql.insert if tx.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    fresh = insert(Board).on_conflict_do_nothing(index_elements=["area"])
+    fresh = insert_for(tx)(Board).on_conflict_do_nothing(index_elements=["area"])
     tx.session.execute(fresh, [{"area": area, "seq": 0, "wanted": 0, "published": 0} for area in areas])
     tx.session.execute(update(Board).where(col(Board.area).in_(areas)).values(wanted=col(Board.wanted) + 1))
 

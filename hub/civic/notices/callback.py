@@ -12,7 +12,6 @@ from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
 from channels.base import Callback, Inbound, Listening, Receipt, Remember, Reply
@@ -24,6 +23,7 @@ from hub.errors import NotFound
 from hub.i18n import _
 from hub.page import services
 from hub.rng import code
+from hub.upsert import insert_for
 
 log = logging.getLogger(__name__)
 CHANNEL = "wechat"
@@ -107,9 +107,8 @@ def inbound(tx: Tx, event: Inbound) -> None:
 
 
 def _remember(tx: Tx, key: Remember) -> bool:
-    insert = postgresql.insert if tx.session.get_bind().dialect.name == "postgresql" else sqlite.insert
     row = {"key": key.key[:200], "until": key.until}
-    fresh = insert(CallbackSeen).values(row).on_conflict_do_nothing(index_elements=["key"])
+    fresh = insert_for(tx)(CallbackSeen).values(row).on_conflict_do_nothing(index_elements=["key"])
     # Not rowcount: on PostgreSQL it is -1 here.
     return tx.session.execute(fresh.returning(col(CallbackSeen.key))).scalar() is not None
 

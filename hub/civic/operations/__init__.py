@@ -6,14 +6,11 @@ from fastapi import APIRouter
 
 from hub.civic.operations import api, cards, jobs, pages
 from hub.i18n import N_
-from hub.module import Job, Module, Nav
+from hub.module import Job, Module, Nav, joined
 
 
 def router() -> APIRouter:
-    routes = APIRouter()
-    routes.include_router(pages.router())
-    routes.include_router(api.router)
-    return routes
+    return joined(pages.router(), api.router)
 
 
 MODULE = Module(

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from hub.civic.points import api, cards, pages, seed, sheets
 from hub.events import ActivityPublished, SheetApproved, SheetSubmitted
 from hub.i18n import N_
-from hub.module import Module, Nav
+from hub.module import Module, Nav, joined
 
 PERMISSIONS = {
     "points.read": ("staff", "director", "grid_worker", "supervisor", "points_office"),
@@ -15,10 +15,7 @@ PERMISSIONS = {
 
 
 def router() -> APIRouter:
-    made = APIRouter()
-    made.include_router(pages.router)
-    made.include_router(api.router)
-    return made
+    return joined(pages.router, api.router)
 
 
 MODULE = Module(

@@ -13,7 +13,6 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Table, bindparam, insert, select
-from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel, col
 
 from hub import approval
@@ -27,6 +26,7 @@ from hub.directory import Resident, has_consent
 from hub.errors import Conflict, NotAllowed, NotFound, Refused
 from hub.events import PointsPosted
 from hub.i18n import _
+from hub.upsert import insert_for
 
 HOUSE = ("issue", "redeem", "deduct", "pool", "hold", "suspense")  # the community's own accounts, one set a year
 OVERDRAWS = ("reversal", "false_claim")  # what may take a balance below zero; the database asks the same
@@ -289,7 +289,7 @@ def _insert_new(tx: Tx, table: type[SQLModel], rows: list[dict[str, Any]]) -> No
     """On PostgreSQL another writer may have opened it a moment ago. On SQLite there is no other writer, and the guard
     that stops INSERT OR REPLACE would stop ON CONFLICT too."""
     if tx.session.get_bind().dialect.name == "postgresql":
-        tx.session.execute(postgresql.insert(_table(table)).on_conflict_do_nothing(), rows)
+        tx.session.execute(insert_for(tx)(_table(table)).on_conflict_do_nothing(), rows)
     else:
         tx.session.execute(insert(_table(table)), rows)
 
