@@ -10,8 +10,10 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import settings
 from sqlalchemy.engine import URL, make_url
 
 import tests.world
@@ -30,7 +32,9 @@ OF_SQLITE = {
     "test_nothing_is_acknowledged_while_the_disk_refuses",
     "test_no_name_is_in_the_outbox_and_none_in_the_log",
 }
-OPERATIONS_MAX = 2_000  # of the ledger's property: a commit there is a round trip to a server
+LONG = os.environ.get("LINLI_TEST_LONG") == "1"
+# Each example of a property is a database of its own, and each commit a round trip to a server.
+EXAMPLES_MAX, OPERATIONS_MAX = (10_000, 2_000) if LONG else (4, 200)
 _run = contextlib.ExitStack()
 _test = contextlib.ExitStack()
 _databases: dict[Path, URL] = {}
@@ -71,6 +75,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for module in {item.module for item in items if isinstance(item, pytest.Function)}:
         if hasattr(module, "OPERATIONS"):
             module.OPERATIONS = min(module.OPERATIONS, OPERATIONS_MAX)
+    for item in items:
+        _shorten(getattr(item, "obj", None))
+
+
+def _shorten(test: Any) -> None:
+    """Hypothesis has no word for "at most so many": a test's own number counts for more than any profile's."""
+    own = getattr(test, "_hypothesis_internal_use_settings", None)
+    if own is not None and own.max_examples > EXAMPLES_MAX:
+        test._hypothesis_internal_use_settings = settings(own, max_examples=EXAMPLES_MAX)
 
 
 def pytest_unconfigure() -> None:

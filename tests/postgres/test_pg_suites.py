@@ -18,17 +18,31 @@ from tests.conftest import needs
 
 pytestmark = needs("postgresql")
 ROOT = Path(__file__).resolve().parents[2]
-SUITE_S = 300
-# Suite, and the tests that must be among those that ran: an empty run proves nothing. Here the short form; all of them
-# take some minutes and run with LINLI_TEST_LONG=1.
-SHORT = [("tests/core/test_ingest.py tests/core/test_audit.py", 20)]
+SUITE_S = 900
+# Suites, and how many tests must have run: an empty run proves nothing. The short form is one run of what engines
+# differ in, its properties with few examples; LINLI_TEST_LONG=1 runs everything whole, some minutes.
+LEDGER, OUTBOX = "tests/points/test_points_ledger.py::test_", "tests/notices/test_outbox.py::test_"
+SHORT = [
+    (
+        "tests/core/test_ingest.py tests/core/test_audit.py tests/core/test_receipts.py "
+        f"{LEDGER}twenty_thousand_random_operations_keep_the_ledger_whole "
+        f"{LEDGER}fifty_threads_cannot_spend_the_same_points {LEDGER}fifty_threads_with_one_reference_post_it_once "
+        f"{LEDGER}the_database_itself_refuses_to {LEDGER}a_reversal_takes_two_people_and_may_go_below_zero "
+        f"{OUTBOX}sums_hold_after_every_kill_and_nothing_leaves_after_the_end "
+        f"{OUTBOX}pages_of_any_size_reach_everybody_once "
+        "tests/notices/test_reach_ledger.py::test_proof_never_falls_and_every_viewer_is_counted_once",
+        40,
+    )
+]
 LONG = [
+    ("tests/core/test_ingest.py tests/core/test_audit.py tests/core/test_receipts.py", 20),
     ("tests/core/test_presence.py tests/core/test_store.py", 8),
     ("tests/notices/test_notice_life.py", 15),
-    ("tests/notices/test_outbox.py", 12),
+    ("tests/notices/test_outbox.py tests/notices/test_reach_ledger.py", 20),
     ("tests/points/test_points_ledger.py", 30),
+    ("tests/points/test_points_award.py tests/points/test_activities_sheets.py", 10),
 ]
-SUITES = [*SHORT, *(LONG if os.environ.get("LINLI_TEST_LONG") == "1" else [])]
+SUITES = LONG if os.environ.get("LINLI_TEST_LONG") == "1" else SHORT
 
 
 @pytest.mark.parametrize(("suite", "at_least"), SUITES)
