@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 UPLINK_KINDS = frozenset({"gateway", "integrator"})  # whose publishes the hub stores
 _NO_USER_PROPERTIES: Mapping[str, str] = {}
 _PINGRESP = b"\xd0\x00"
+FAREWELL_BYTES = 4  # a DISCONNECT with its reason
 
 
 class Conversation:
@@ -129,8 +130,10 @@ class Conversation:
             await broker.last_will(will)
         if not self.over and (why := broker.no_room(account.id, client_id)) is not None:
             self._turn_away(why)
-        if self.over:
-            return None
+        return None if self.over else await self._let_in(connect, account, client_id)
+
+    async def _let_in(self, connect: Connect, account: Account, client_id: str) -> None:
+        broker, limits = self._broker, self._broker.limits
         session, present = broker.attach(self, account, client_id, connect.clean_start)
         session.version = connect.version
         session.expiry_s = login.session_expiry_s(connect, limits)
@@ -148,9 +151,11 @@ class Conversation:
             await session.journal.settled()
         if self.over:
             return None
-        self.welcome = True
         greeting = login.greeting(connect, client_id, limits) if connect.version == 5 else NONE
         self._send(Connack(present, reasons.SUCCESS, greeting))
+        if self.over:  # it allows no packet as long as that one, and [MQTT-3.14.0-1] no DISCONNECT before it
+            return None
+        self.welcome = True
         if account.kind == "gateway":
             self._linked = True
             broker.sink.linked(account.id, self.line.id, True)
@@ -176,10 +181,13 @@ class Conversation:
             return
         broker.counters.publishes_in += 1
         topic = packet.topic
-        if packet.properties is not NONE and packet.properties.topic_alias is not None:
-            topic = self._aliased(packet, packet.properties.topic_alias)
-            if not topic:
-                return self.end(reasons.TOPIC_ALIAS_INVALID)
+        if packet.properties is not NONE:
+            if packet.properties.subscription_ids:  # [MQTT-3.3.4-6]
+                return self.end(reasons.PROTOCOL_ERROR)
+            if packet.properties.topic_alias is not None:
+                topic = self._aliased(packet, packet.properties.topic_alias)
+                if not topic:
+                    return self.end(reasons.TOPIC_ALIAS_INVALID)
         if packet.qos and not await self._admitted(packet, session):
             return
         if not self._lawful(packet, topic):
@@ -417,4 +425,8 @@ class Conversation:
             self.finished.set()
 
     def _send(self, packet: Packet) -> None:
-        self.line.send(encode(packet, self.version))
+        frame = encode(packet, self.version)
+        limit = self.session.peer_packet_bytes_max if self.session is not None else None
+        if limit is not None and len(frame) > limit:  # [MQTT-3.1.2-24]; a PUBLISH has been judged before
+            return self.end(reasons.TOO_LARGE if limit >= FAREWELL_BYTES else None)
+        return self.line.send(frame)

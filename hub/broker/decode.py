@@ -138,7 +138,7 @@ def _ack(kind: int, make: Callable[[int, int, props.Properties], Packet]) -> Cal
     def body(reader: Reader, version: int) -> Packet:
         packet_id = reader.packet_id()
         # 3.4.2.1: the reason code and the properties may be left out when there is nothing to say.
-        reason = reader.u8() if version == 5 and reader.remaining() else 0
+        reason = _reason(reader, kind) if version == 5 and reader.remaining() else 0
         properties = props.read(reader, kind) if version == 5 and reader.remaining() else props.NONE
         return make(packet_id, reason, properties)
 
@@ -197,7 +197,7 @@ def _unsuback(reader: Reader, version: int) -> Unsuback:
 
 
 def _disconnect(reader: Reader, version: int) -> Disconnect:
-    reason = reader.u8() if version == 5 and reader.remaining() else 0
+    reason = _reason(reader, props.DISCONNECT) if version == 5 and reader.remaining() else 0
     more = version == 5 and reader.remaining()
     return Disconnect(reason, props.read(reader, props.DISCONNECT) if more else props.NONE)
 
@@ -205,8 +205,15 @@ def _disconnect(reader: Reader, version: int) -> Disconnect:
 def _auth(reader: Reader, version: int) -> Auth:
     if version != 5:  # 3.1.1, table 2.1: type 15 is reserved
         raise MalformedPacket(reasons.MALFORMED, "MQTT 3.1.1 has no AUTH packet.")
-    reason = reader.u8() if reader.remaining() else 0
+    reason = _reason(reader, props.AUTH) if reader.remaining() else 0
     return Auth(reason, props.read(reader, props.AUTH) if reader.remaining() else props.NONE)
+
+
+def _reason(reader: Reader, packet: int) -> int:
+    code = reader.u8()
+    if code not in reasons.ALLOWED[packet]:  # [MQTT-3.4.2-1] and its like in 3.5 to 3.7, 3.14 and 3.15
+        raise MalformedPacket(reasons.MALFORMED, "A reason code does not belong into this packet.")
+    return code
 
 
 def _properties(reader: Reader, version: int, packet: int) -> props.Properties:

@@ -30,6 +30,13 @@ QUOTA_EXCEEDED = 0x97
 PAYLOAD_FORMAT_INVALID = 0x99
 SHARED_UNSUPPORTED = 0x9E
 
+# What each packet may carry (3.4.2.1, 3.6.2.1, 3.14.2.1, 3.15.2.1), whoever sends it; anything else is malformed.
+_OF_PUBLISH = frozenset((0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99))
+_OF_RELEASE = frozenset((0x00, 0x92))
+_OF_DISCONNECT = frozenset((0x00, 0x04, *range(0x80, 0x84), 0x87, 0x89, 0x8B, *range(0x8D, 0x91), *range(0x93, 0xA3)))
+ALLOWED = {4: _OF_PUBLISH, 5: _OF_PUBLISH, 6: _OF_RELEASE, 7: _OF_RELEASE, 14: _OF_DISCONNECT}
+ALLOWED[15] = frozenset((0x00, 0x18, 0x19))
+
 # 3.1.1, table 3.1: 1 protocol version, 2 identifier rejected, 3 server unavailable, 4 bad login, 5 not authorized.
 _CONNACK_3 = {
     SUCCESS: 0,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hub.broker import packets as p
 from hub.broker import properties as props
+from hub.broker import reasons
 from hub.broker.codec import MalformedPacket, Parser, encode
 from hub.broker.properties import NONE, Properties
 
@@ -57,7 +58,7 @@ def small_packet(draw: st.DrawFn, version: int, kind: int) -> p.Packet:
     def about(kind: int) -> Properties:
         return draw(properties(kind, version))
 
-    code = draw(CODE) if version == 5 else 0
+    code = draw(st.sampled_from(sorted(reasons.ALLOWED.get(kind, {0})))) if version == 5 else 0
     match kind:
         case props.PUBACK | props.PUBREC | props.PUBREL | props.PUBCOMP:
             make = {4: p.Puback, 5: p.Pubrec, 6: p.Pubrel, 7: p.Pubcomp}[kind]

@@ -37,6 +37,7 @@ async def webbed(limits: Limits | None = None, clock: ManualClock | None = None)
 
 @VERSIONS
 async def test_a_client_behind_frames_publishes_and_hears_like_any_other(version: int) -> None:
+    """[MQTT-6.0.0-4] [3.1.1: MQTT-6.0.0-4] We answer with `mqtt`, and speak the version of the CONNECT."""
     async with webbed() as (home, port), dial(port, version) as (client, pipe):
         assert pipe.answer is not None
         assert pipe.answer.status_code == 101
@@ -52,6 +53,7 @@ async def test_a_client_behind_frames_publishes_and_hears_like_any_other(version
 @settings(max_examples=15)
 @given(st.lists(st.integers(1, 60), max_size=12), st.booleans())
 def test_packets_may_span_frames_and_frames_may_hold_several(cuts: list[int], fragmented: bool) -> None:
+    """[MQTT-6.0.0-2] [3.1.1: MQTT-6.0.0-2] Frames and packets need not begin together."""
     said = [p.Publish(up(), b"%d" % number, 1, packet_id=number) for number in (1, 2, 3)]
     data = b"".join(encode(packet, 5) for packet in (HELLO, *said))
 
@@ -75,6 +77,7 @@ def test_packets_may_span_frames_and_frames_may_hold_several(cuts: list[int], fr
 
 @VERSIONS
 async def test_a_text_frame_ends_the_line_with_its_will(version: int) -> None:
+    """[MQTT-6.0.0-1] [3.1.1: MQTT-6.0.0-1] Packets travel in binary frames only."""
     async with webbed() as (home, port):
         async with dial(port, version) as (client, pipe):
             await client.login(will=p.Will(STATE, b"offline", 1))
@@ -89,6 +92,7 @@ async def test_a_text_frame_ends_the_line_with_its_will(version: int) -> None:
 
 @pytest.mark.parametrize("offers", [(), ("chat",), ("mqttv3.1",)])
 async def test_who_does_not_offer_mqtt_is_refused_at_the_handshake(offers: tuple[str, ...]) -> None:
+    """[MQTT-6.0.0-3] [3.1.1: MQTT-6.0.0-3] A client offers `mqtt`, among others if it likes."""
     async with webbed() as (home, port):
         async with dial(port, offers=offers) as (client, pipe):
             assert pipe.answer is not None
