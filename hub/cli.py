@@ -83,10 +83,12 @@ def serve(
 ) -> None:
     """The hub for real use: no simulators, no demo logins, no stage."""
     settings = effective(http_port=port, mqtt_port=mqtt_port, data_dir=data, database_url=database, mqtt_url=mqtt)
-    _make_font(settings)
+    roles = tuple(each.value for each in role or [Role.all])
+    if {"all", "web"} & set(roles):  # a worker that only takes readings in shows nothing
+        _make_font(settings)
     from hub.main.serve import run
 
-    run(settings, roles=tuple(each.value for each in role or [Role.all]))
+    run(settings, roles=roles)
 
 
 @app.command("settings")

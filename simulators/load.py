@@ -160,6 +160,11 @@ class Sender:
     def outstanding(self) -> int:
         return len(self._waiting) + len(self._inflight)
 
+    @property
+    def in_flight(self) -> int:
+        """Sent on this line and not answered."""
+        return len(self._inflight)
+
     def offer(self, reading: Reading) -> None:
         if self.outstanding >= WAITING_MAX:
             self._counts["overflowed"] += 1

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hub.main import wiring
 from simulators.line import Address
-from simulators.load import Account, load
-from tests.chaos import kill
-from tests.doors.town import settings
+from simulators.load import load
+from tests.chaos.hub_process import HubProcess, free_port
+from tests.chaos.judge import judge
+from tests.chaos.kills import furnish
 
 pytestmark = pytest.mark.anyio
 STOPS = 3
@@ -21,35 +21,33 @@ STOP_S_MAX = 3.0
 
 
 async def test_sigterm_under_load_loses_nothing_acknowledged_and_takes_less_than_three_seconds(tmp_path: Path) -> None:
-    data, oracle, port = tmp_path / "data", tmp_path / "oracle.jsonl", kill._free_port()
-    store = wiring.open_store(settings(data))
-    password = store.write_now(kill.furnish)
-    store.close()
-    account = Account(kill.GATEWAY, password, kill.AREA, kill.DEVICES)
-    hub = await kill._start(data, port)
+    data, oracle, port = tmp_path / "data", tmp_path / "oracle.jsonl", free_port()
+    accounts, _ = furnish(data)
+    hub = HubProcess(data, port)
+    await hub.start()
     sending = asyncio.create_task(
-        load(Address("127.0.0.1", port), [account], rate=600, seconds=12, oracle=oracle, seed="stop")
+        load(Address("127.0.0.1", port), accounts, rate=600, seconds=12, oracle=oracle, seed="stop")
     )
     took_s: list[float] = []
     try:
         for _ in range(STOPS):
             await _flowing(oracle)
             began = time.monotonic()
-            hub.send_signal(signal.SIGTERM)
-            assert await hub.wait() == 0
+            hub.signal(signal.SIGTERM)
+            assert await hub.ended() == 0
             took_s.append(time.monotonic() - began)
-            hub = await kill._start(data, port)
+            await hub.start()
         report = await sending
     finally:
         sending.cancel()
-        hub.send_signal(signal.SIGTERM)
-        await hub.wait()
-    verdict = kill._judge(data / "linli.db", oracle, STOPS, report)
-    print(verdict, took_s)
+        await hub.stop()
+    came = judge(data / "linli.db", oracle)
+    print(came, took_s)
     assert max(took_s) < STOP_S_MAX
-    assert (verdict.lost, verdict.doubled, verdict.altered, verdict.outstanding) == (0, 0, 0, 0)
+    assert came.clean, came
+    assert report["outstanding"] == 0
     # Nothing was half done: what went out twice was refused at the door, not stored without a PUBACK.
-    assert verdict.stored == verdict.acknowledged
+    assert came.stored == came.acknowledged
 
 
 async def _flowing(oracle: Path) -> None:

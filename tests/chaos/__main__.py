@@ -1,0 +1,57 @@
+"""Black-box chaos: the README's command, a driver with a journal of its own, weather in the net, kills and pauses.
+
+    python -m tests.chaos --seed 1 --minutes 3                     as many kills as fit
+    python -m tests.chaos --seed 1 --kills 200 --door mosquitto
+    python -m tests.chaos --scenario overload                      also: reconnect, backlog, restart
+
+The last line on standard output is JSON: the figures of the promise. The exit code is 1 when it was not kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.chaos import kills
+
+SCENARIOS = ("kill",)
+
+
+async def _kill(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    verdict = await kills.run(
+        folder,
+        seed=given.seed,
+        kills=given.kills,
+        seconds=0 if given.kills else given.minutes * 60,
+        rate=given.rate,
+        door=given.door,
+        readme=True,
+    )
+    return verdict.figures(), verdict.judgement.clean and verdict.outstanding == 0
+
+
+RUN = {"kill": _kill}
+
+
+def main() -> int:
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--scenario", choices=sorted(RUN), default="kill")
+    words.add_argument("--seed", type=int, default=1)
+    words.add_argument("--minutes", type=float, default=3)
+    words.add_argument("--kills", type=int, default=0, help="so many, however long it takes")
+    words.add_argument("--rate", type=float, default=500)
+    words.add_argument("--door", choices=(kills.EMBEDDED, kills.MOSQUITTO), default=kills.EMBEDDED)
+    given = words.parse_args()
+    with tempfile.TemporaryDirectory(prefix="linli-chaos-") as folder:
+        figures, kept = asyncio.run(RUN[given.scenario](Path(folder), given))
+    print(json.dumps({**figures, "kept": kept}))
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
