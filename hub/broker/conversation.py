@@ -159,8 +159,9 @@ class Conversation:
         if account.kind == "gateway":
             self._linked = True
             broker.sink.linked(account.id, self.line.id, True)
+        forgotten = session.forgotten_retained()
         session.resume(broker.clock.monotonic())
-        for entry in session.forgotten_retained():
+        for entry in forgotten:
             broker.offer_retained(session, Owed(entry, list(broker.retained.matching(entry.subscription.filter))))
         self.flush()
         return None

@@ -147,13 +147,17 @@ class Journal:
         self.then(done.set, patient=False)
         await done.wait()
 
+    async def drained(self, timeout_s: float) -> None:
+        """Until nothing is under way, but no longer than this."""
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=timeout_s)
+
     async def close(self) -> None:
         """Writes what is left, unless the disk refuses."""
-        if self._task is not None:
-            await asyncio.wait({self._task}, timeout=CLOSE_S)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self.drained(CLOSE_S)
+        if (task := self._task) is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         if self._open:
             self._open = False
             await self._runner.run(self._disk.close)

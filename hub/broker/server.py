@@ -72,7 +72,7 @@ class Broker:
         self.hushed = False
         self._boot = rng.token(4).hex()
         self._numbers = 0
-        self._lines: set[Line] = set()
+        self._lines: dict[Line, None] = {}  # in the order they came, so that a simulated night replays
         self._empty = asyncio.Event()
         self._live: dict[Session, Conversation] = {}
         self._sessions: dict[Name, Session] = {}
@@ -133,6 +133,8 @@ class Broker:
         await self.credits.stop()
         for task in tuple(self._tasks):
             task.cancel()
+        if self.journal is not None:  # what the hub has settled may still be on its way to the disk
+            await self.journal.drained(STOP_S)
         lines = tuple(self._lines)
         for line in lines:
             line.talk.end(reasons.SHUTTING_DOWN)
@@ -194,14 +196,14 @@ class Broker:
         return Framed(self._line(gate), self.limits)
 
     def opened(self, line: Line) -> None:
-        self._lines.add(line)
+        self._lines[line] = None
         self._empty.clear()
         self.counters.connections_opened += 1
         if self._stopping or self.hushed or len(self._lines) > self.limits.connections_max:
             line.talk.end(None)
 
     def closed(self, line: Line) -> None:
-        self._lines.discard(line)
+        self._lines.pop(line, None)
         if not self._lines:
             self._empty.set()
 

@@ -161,18 +161,24 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("BEGIN EXCLUSIVE")
-        if connection.execute("PRAGMA user_version").fetchone()[0] > VERSION:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
             raise Unavailable(_("broker.db was written by a newer Linli; start that one, or put the file aside"))
-        for table, key in _KEYS.items():
-            pair = _PAIRS.get(table)
-            tail = f", PRIMARY KEY ({', '.join(pair)})) WITHOUT ROWID" if pair else ")"
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {table.value} ({key}, body BLOB NOT NULL{tail}")
-        connection.execute(f"PRAGMA user_version={VERSION}")
+        if version < VERSION:  # else nothing is written: a damaged file is to be kept as it was found
+            _make_tables(connection)
         connection.execute("COMMIT")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    for table, key in _KEYS.items():
+        pair = _PAIRS.get(table)
+        tail = f", PRIMARY KEY ({', '.join(pair)})) WITHOUT ROWID" if pair else ")"
+        connection.execute(f"CREATE TABLE {table.value} ({key}, body BLOB NOT NULL{tail}")
+    connection.execute(f"PRAGMA user_version={VERSION}")
 
 
 def _free_name(path: Path, now_s: float) -> Path:

@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING
 from hub import echo, reach
 from hub.access import Subject
 from hub.broker import listening
+from hub.broker.journal import Journal
 from hub.broker.limits import Limits
 from hub.broker.server import Broker
+from hub.broker.vault import Vault
+from hub.db import Runner, ThreadRunner
 from hub.mqtt import PahoDoor
 from hub.services import Services
 from hub.settings import Settings
@@ -43,6 +46,7 @@ class Running:
     mqtt_listeners: dict[str, tuple[str, int]] = field(default_factory=dict)  # mqtt | ws | mqtts | wss -> where
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     down: dict[str, str] = field(default_factory=dict)  # job -> why it is being restarted
+    runner: Callable[[str, int], Runner] = ThreadRunner  # where the door's disk work runs: not in a simulated night
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
@@ -100,7 +104,11 @@ class Running:
                 payload_bytes_max=settings.payload_bytes_max,
                 packet_bytes_max=settings.payload_bytes_max + TOPIC_ROOM_BYTES,
             )
-            self.door = Broker(services.registry, services.ingest, services.clock, services.rng, limits=limits)
+            vault = Vault(services.data / "broker.db", services.store.seal)
+            journal = Journal(vault, self.runner("linli-broker", 1), services.clock)
+            self.door = Broker(
+                services.registry, services.ingest, services.clock, services.rng, limits=limits, journal=journal
+            )
             tls = listening.context(settings)
             for each in listening.listeners(settings):
                 self.mqtt_listeners[each.name] = await self.door.listen(
