@@ -53,8 +53,10 @@ class HubProcess:
     def _command(self) -> list[str]:
         words = ["serve", "--data", str(self.data), "--mqtt-port", str(self.mqtt_port)]
         words += ["--mqtt", self.mqtt_url] if self.mqtt_url else []
+        # A checkout without an environment of its own (a copy) is run by ours.
+        linli = [str(ROOT / "linli")] if (ROOT / ".venv").is_dir() else [sys.executable, "-P", "-m", "hub"]
         if self.readme:
-            return [str(ROOT / "linli"), *words, "--port", "0"]
+            return [*linli, *words, "--port", "0"]
         return [sys.executable, "-P", "-m", "hub", *words, "--role", "front", "--role", "ingest"]
 
     async def _listen(self, opened: asyncio.Event) -> None:
