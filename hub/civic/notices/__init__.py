@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from hub import courier, outbox
-from hub.civic.notices import api, callback, cards, jobs, pages, seed
-from hub.events import NoticeEnded, PersonalMessage
+from hub.civic.notices import api, callback, cards, jobs, pages, seed, warning_pages, warnings
+from hub.events import NoticeEnded, NoticeReleased, PersonalMessage
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
 
@@ -16,22 +16,28 @@ PERMISSIONS = {
     "notices.release": ("staff", "director", "publisher"),
     "notices.emergency": ("publisher",),
     "notices.second": ("publisher", "director"),
+    "notices.relay": ("publisher", "director"),  # another office's warning, as it stands, with a second person
+    "notices.warn": ("department", "publisher"),  # what the other office's own system may send to /cap
 }
 
 
 def router() -> APIRouter:
-    return joined(pages.router, api.router, callback.router)
+    return joined(warning_pages.router, pages.router, api.router, callback.router)
 
 
 MODULE = Module(
     name="notices",
     title=N_("Notices"),
     router=router,
-    listeners=((NoticeEnded, outbox.on_notice_ended), (PersonalMessage, outbox.plan_personal)),
+    listeners=(
+        (NoticeEnded, outbox.on_notice_ended),
+        (NoticeReleased, warnings.on_released),
+        (PersonalMessage, outbox.plan_personal),
+    ),
     jobs=(*jobs.JOBS, *courier.jobs()),
     permissions=PERMISSIONS,
-    topics=cards.TOPICS,
-    cards=cards.CARDS,
+    topics=(*cards.TOPICS, *warning_pages.TOPICS),
+    cards=(*cards.CARDS, *warning_pages.CARDS),
     nav=(
         Nav("staff", "/desk", N_("Notices"), "notices.read", icon="notice", order=10),
         Nav("resident", "/notices", N_("Notices"), icon="notice", order=20),

@@ -49,6 +49,7 @@ SENTENCES = {
     "later": N_("The warning replaces one that was sent later than itself"),
     "no-info": N_("A warning or an update must say what it is about (info)"),
     "too-many": N_("The warning has more than {most} {name} entries"),
+    "empty-feed": N_("The feed has no alerts inside; a feed that only links to them cannot be taken"),
     "too-long": N_("{name} is longer than {most} characters"),
 }
 

@@ -35,6 +35,16 @@ def standing(known: Iterable[Alert], now: datetime) -> list[Alert]:
     ]
 
 
+def heirs(known: Iterable[Alert], identity: Identity, now: datetime) -> list[Alert]:
+    """What stands in a warning's place: its sender's updates of it, and theirs. Empty: it is over."""
+    everything = [each for each in known if each.identity.sender == identity.sender]
+    line, grown = {identity}, True
+    while grown:
+        more = {each.identity for each in everything if line & set(each.replaces)} - line
+        line, grown = line | more, bool(more)
+    return [each for each in standing(everything, now) if each.identity in line and each.identity != identity]
+
+
 def _over(alert: Alert, now: datetime) -> bool:
     end = alert.expires()
     return end is not None and end <= now

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, tostring
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
@@ -52,6 +52,12 @@ def root(body: bytes) -> Element:
     except (ParseError, ValueError, LookupError):
         raise BadAlert("not-xml") from None
     return found
+
+
+def text_of(element: Element) -> bytes:
+    """One alert of a larger document as a document of its own."""
+    made: bytes = tostring(element, encoding="utf-8", xml_declaration=True)
+    return made
 
 
 def read(element: Element) -> Alert:

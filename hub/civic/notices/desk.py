@@ -140,8 +140,13 @@ def retract(tx: Tx, by: Subject, ident: str, reason: str) -> Notice:
     return notice
 
 
+def supersede(tx: Tx, notice: Notice, reason: str) -> None:
+    """End what another notice has taken the place of: its readers hear the new one, not that the old one is gone."""
+    _end(tx, notice, "retracted", reason, told="superseded")
+
+
 def lift(tx: Tx, by: str, notice: Notice, reason: str) -> Notice:
-    """End what covers the screens and put its all-clear there instead, in words that stood ready."""
+    """End a warning and put its all-clear there instead, in words that stood ready."""
     said = allclear.words(notice.priority, reason, title=notice.title, title_en=notice.title_en, issuer=notice.issuer)
     areas = active.areas_of(tx, notice.id)
     clear = Notice(
@@ -149,7 +154,7 @@ def lift(tx: Tx, by: str, notice: Notice, reason: str) -> Notice:
         title_en=said.title_en, text_en=said.text_en, issuer=notice.issuer, contact=notice.contact, place=notice.place,
         audience=notice.audience, everybody=notice.everybody, rank=rules.ORDER[allclear.PRIORITY], drafted_by=by,
         drafted_at=tx.now(), released_by=by, released_at=tx.now(), expires=tx.now() + allclear.VALID,
-        cover_until=tx.now() + allclear.COVERS,
+        cover_until=tx.now() + allclear.COVERS if notice.priority in rules.COVERING else None,
     )  # fmt: skip
     _end(tx, notice, "retracted", reason, told="lifted")
     tx.session.add(clear)
@@ -165,9 +170,14 @@ def discard(tx: Tx, by: Subject, ident: str) -> None:
     notice = _mine(tx, by, ident, "notices.draft")
     if notice.state != "draft":
         raise Conflict(_("Only a draft can be thrown away"))
+    drop(tx, notice)
+
+
+def drop(tx: Tx, notice: Notice) -> None:
+    """Take a draft away with its signatures."""
     approval.void(tx, _subject(notice))
     _touch_desks(tx, notice)
-    tx.session.execute(delete(NoticeArea).where(col(NoticeArea.notice) == ident))
+    tx.session.execute(delete(NoticeArea).where(col(NoticeArea.notice) == notice.id))
     tx.session.delete(notice)
 
 

@@ -79,6 +79,7 @@ class CapMessage(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=36)
     identity: str = Field(max_length=64, unique=True)  # of sender, identifier and sent
     sender: str = Field(max_length=200, index=True)
+    paths: str = Field(sa_column=Column(Text, nullable=False))  # JSON list: the areas here that it is about
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     received_at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
     received_by: str = Field(max_length=128)

@@ -32,6 +32,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "drill": ("notices.release", "notices.release"),
     "emergency": ("notices.emergency", "notices.second"),
 }
+# How loud another office's colour is here; what has no colour we know is looked at as if it were yellow.
+RELAYED = {"red": "emergency", "orange": "emergency", "yellow": "urgent", "blue": "important", "": "urgent"}
 MISSING = {
     "notices.release": N_("the signature of one more person who may release notices"),
     "notices.emergency": N_("the signature of a duty publisher"),

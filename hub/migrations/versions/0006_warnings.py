@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(36), nullable=False),
         sa.Column("identity", sa.String(64), nullable=False),
         sa.Column("sender", sa.String(200), nullable=False),
+        sa.Column("paths", sa.Text(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_by", sa.String(128), nullable=False),
