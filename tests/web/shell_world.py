@@ -21,8 +21,10 @@ from hub.db import Store, Tx
 from hub.errors import Conflict
 from hub.feed import Feed
 from hub.i18n import N_, _
+from hub.ingest import Ingest
 from hub.module import Card, Module, Nav, Topic
 from hub.page import actor, page, page_live, see_other, services
+from hub.registry import Registry
 from hub.services import Services
 from tests.world import LIUHE, make_store, people
 from web.app import create_app
@@ -169,11 +171,12 @@ def make_shell(folder: Path, *, demo: bool = False, config: dict[str, str] | Non
     clock = SystemClock()
     feed = Feed(store, [topic for module in modules for topic in module.topics], render, clock)
     bus.observe(feed.committed)
+    registry = Registry(store, clock)
     hub = Services(
         store=store,
         feed=feed,
-        registry=None,  # type: ignore[arg-type]
-        ingest=None,  # type: ignore[arg-type]
+        registry=registry,
+        ingest=Ingest(store, registry, clock, store.rng),
         clock=clock,
         rng=store.rng,
         net=None,  # type: ignore[arg-type]
