@@ -30,7 +30,7 @@ def main() -> None:
     from hub import garbage
 
     garbage.spare_start()
-    # httpx brings a command line of its own along, and with it click and pygments: 0.04 s for nothing.
+    # httpx brings a command line of its own along, and with it Pygments: 0.04 s for nothing.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     from hub.cli import main as run
 
