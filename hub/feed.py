@@ -180,19 +180,30 @@ class Feed:
                 if since and frame.id > since:
                     watcher.offer(frame, event=True)
         else:
-            watcher.offer(await self.current(topic, watcher.lang), event=False)
+            try:
+                watcher.offer(await self.current(topic, watcher.lang), event=False)
+            except BaseException:
+                self._drop(watcher, topic)
+                raise
 
     def leave(self, watcher: Watcher) -> None:
-        for topic in watcher.topics:
-            watchers = self._watchers.get((topic, watcher.lang))
-            if watchers is not None:
-                watchers.discard(watcher)
-                if not watchers:
-                    del self._watchers[(topic, watcher.lang)]
-        watcher.topics.clear()
+        for topic in tuple(watcher.topics):
+            self._drop(watcher, topic)
+
+    def _drop(self, watcher: Watcher, topic: str) -> None:
+        watcher.topics.discard(topic)
+        watchers = self._watchers.get((topic, watcher.lang))
+        if watchers is not None:
+            watchers.discard(watcher)
+            if not watchers:
+                del self._watchers[(topic, watcher.lang)]
 
     def viewers(self, topic: str) -> int:
         return sum(len(self._watchers.get((topic, lang), ())) for lang in ("zh", "en"))
+
+    def watched(self) -> frozenset[str]:
+        """The topics somebody watches now."""
+        return frozenset(topic for (topic, _lang), watchers in self._watchers.items() if watchers)
 
     def _frame(self, topic: str, html: str) -> Frame:
         # Ids grow over restarts, so that a screen's `since` from yesterday still means something today.

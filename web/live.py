@@ -24,7 +24,9 @@ from websockets.server import ServerProtocol
 
 from hub.access import NOBODY, Subject
 from hub.clock import Clock
+from hub.errors import LinliError, NotFound
 from hub.feed import Feed, Watcher
+from hub.i18n import _
 from web.guards import LOOPBACK, known_host, own_origin
 from web.sessions import Sessions
 from web.speech import language_of
@@ -196,9 +198,11 @@ class Live:
         for topic in said.sub:
             if topic in watcher.topics or len(watcher.topics) >= TOPICS_MAX:
                 continue
-            if self.feed.may_watch(viewer.subject, topic):
+            try:
+                if not self.feed.may_watch(viewer.subject, topic):
+                    raise NotFound(_("There is nothing here for you"))
                 await self.feed.watch(watcher, topic, said.since.get(topic, 0))
-            else:
+            except LinliError:  # also of a granted name behind which there is nothing
                 await viewer.send(msgspec.json.encode({"t": topic, "refused": True}), text=True)
         if said.proof:
             await self.prove(viewer.subject, said.proof)

@@ -25,7 +25,7 @@ def router() -> APIRouter:
     routes = APIRouter(dependencies=[public("each topic is granted or refused by itself")], include_in_schema=False)
 
     @routes.get("/live/poll")
-    async def poll(request: Request, t: Annotated[str, Query(max_length=200)]) -> Response:
+    async def poll(request: Request, t: Annotated[str, Query(max_length=400)]) -> Response:
         """One topic as it stands; 304 while it is what the client has, without touching the store."""
         feed = services(request).feed
         if not feed.may_watch(subject(request), t):

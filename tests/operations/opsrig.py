@@ -57,6 +57,8 @@ class Ops:
     def __init__(self, folder: Path, *, inline: bool = True) -> None:
         self.clock = ManualClock(START)
         bus = Bus()
+        for kind, listener in MODULE.listeners:
+            bus.on(kind, listener)
         self.store: Store = make_store(folder, clock=self.clock, bus=bus, inline=inline)
         self.store.write_now(furnish)
         self.registry = Registry(self.store, self.clock)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hub import registry
 from hub.civic.operations import MODULE, board, cards, flow, setaside, work
+from hub.civic.operations.scope import WHOLE
 from hub.civic.operations.words import DEVICE_WORDS
 from hub.clock import ManualClock
 from hub.db import Tx
@@ -23,7 +24,7 @@ from hub.presence import STATES
 from tests.operations.opsrig import CANARY, FAILED, HUT, OTHER, Ops
 from tests.world import LIUHE, START, TAYING
 
-KEYS = {cards.HUT: (HUT, OTHER), cards.RECENT: ("24h", "60m", f"24h/{HUT}")}
+KEYS = {cards.HUT: (f"all|{HUT}", f"all|{OTHER}"), cards.RECENT: ("24h|all", "60m|all", f"24h|all|{HUT}")}
 VALUES = ("187", "93", "124", "79")
 NAMES = ("王桂兰", "林春禾", "林晓雨", "r-wang", "LH-000001")
 
@@ -80,7 +81,7 @@ def test_a_dead_device_behind_a_live_line_is_not_called_a_dead_line(ops: Ops) ->
     for minute in range(1, 4):
         ops.clock.advance(60)
         ops.send(ops.up(FAILED[:7] + bytes.fromhex("ea070b1609") + bytes([minute, 0]) + FAILED[14:]))
-    queue = work.queue(ops.store.read_now(board.look), 0, None)
+    queue = work.queue(ops.store.read_now(lambda read: board.look(read, WHOLE)), 0, None)
     assert [task.word.text for task in queue.tasks if task.what == "血压计"] == ["Faulty"]
     assert DEVICE_WORDS["offline"] not in [task.word for task in queue.tasks]
 
@@ -106,13 +107,13 @@ def test_quarantine_tells_the_reason_in_the_readers_language(ops: Ops, lang: str
 def test_dealt_with_twice_is_dealt_with_once(ops: Ops) -> None:
     ops.busy_day()
     first, second = sorted(ops.quarantined(), key=lambda row: row.id)
-    assert ops.act(lambda tx: setaside.see(tx, first.id)) == 1
-    assert ops.act(lambda tx: setaside.see(tx, first.id)) == 0
-    assert ops.store.read_now(work.unread)[0] == 1
-    assert ops.act(lambda tx: setaside.see(tx, second.id, and_before=True)) == 1
-    assert ops.store.read_now(work.unread) == (0, None)
+    assert ops.act(lambda tx: setaside.see(tx, WHOLE, first.id)) == 1
+    assert ops.act(lambda tx: setaside.see(tx, WHOLE, first.id)) == 0
+    assert ops.store.read_now(lambda read: work.unread(read, WHOLE))[0] == 1
+    assert ops.act(lambda tx: setaside.see(tx, WHOLE, second.id, and_before=True)) == 1
+    assert ops.store.read_now(lambda read: work.unread(read, WHOLE)) == (0, None)
     with pytest.raises(NotFound):
-        ops.act(lambda tx: setaside.see(tx, "nothing"))
+        ops.act(lambda tx: setaside.see(tx, WHOLE, "nothing"))
 
 
 def test_the_law_stands_on_the_board_and_adds_up(ops: Ops) -> None:
@@ -155,10 +156,10 @@ def test_the_rate_is_drawn_inside_its_frame_and_loses_no_reading(rates: list[int
 
 def test_one_mark_stands_for_each_reading_and_its_shape_for_the_quality(ops: Ops) -> None:
     ops.busy_day()
-    html = ops.draw("operations.recent:24h")
+    html = ops.draw("operations.recent:24h|all")
     plot = html[: html.index("<figcaption")]
     assert (plot.count("ops-mark-ok"), plot.count("ops-mark-bad")) == (1, 1)
-    hour = ops.draw("operations.recent:60m")
+    hour = ops.draw("operations.recent:60m|all")
     assert hour[: hour.index("<figcaption")].count("ops-mark") == 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.operations import api, cards, jobs, pages
+from hub.civic.operations import api, cards, changes, jobs, pages
 from hub.i18n import N_
 from hub.module import Job, Module, Nav, joined
 
@@ -17,6 +17,7 @@ MODULE = Module(
     name="operations",
     title=N_("Operations"),
     router=router,
+    listeners=changes.LISTENERS,
     jobs=(Job("board", jobs.keep, role="web"),),
     permissions={
         "operate.view": ("operator", "staff", "director", "attendant", "supervisor", "admin"),

@@ -5,8 +5,8 @@ A list holds what lies in the areas for which the caller holds the permission.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
@@ -15,11 +15,11 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from hub import directory, idempotency, quarantine, registry
-from hub.access import Subject, covers, needs, subject
-from hub.civic.operations import board, flow
+from hub.access import Subject, needs, subject
+from hub.civic.operations import board, flow, scope
 from hub.civic.operations.board import Place
+from hub.civic.operations.scope import ACT, VIEW
 from hub.db import Read, Tx
-from hub.directory import Area
 from hub.errors import NotFound
 from hub.i18n import _
 from hub.idempotency import Answer
@@ -28,9 +28,7 @@ from hub.quarantine import QuarantineRow
 from hub.rng import code
 
 PAGE_MAX = 200
-VIEW, ACT = "operate.view", "operate.act"
 router = APIRouter(prefix="/api/v1")
-T = TypeVar("T")
 After = Annotated[str, Query(max_length=64)]
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
@@ -102,15 +100,12 @@ async def enter(
 @router.get("/quarantine", dependencies=[needs(VIEW)])
 async def set_aside(request: Request, after: After = "", limit: Limit = 50) -> dict[str, Any]:
     """Newest first, with the sentence in the language of the request."""
-    paths = subject(request).paths(VIEW)
+    held = scope.of(subject(request)).holds(QuarantineRow.area)
 
     def look(read: Read) -> list[dict[str, Any]]:
-        rule = select(QuarantineRow).order_by(col(QuarantineRow.id).desc()).limit(limit)
+        rule = select(QuarantineRow).where(held).order_by(col(QuarantineRow.id).desc()).limit(limit)
         if after:
             rule = rule.where(col(QuarantineRow.id) < after)
-        if "" not in paths:
-            areas = [code for code, path in _paths(read).items() if any(covers(held, path) for held in paths)]
-            rule = rule.where(col(QuarantineRow.area).in_(areas))
         return [_aside(row) for row in read.session.execute(rule).scalars()]
 
     items = await services(request).store.read(look)
@@ -142,21 +137,8 @@ def _aside(row: QuarantineRow) -> dict[str, Any]:
 
 async def _places(request: Request) -> list[Place]:
     """The places within the caller's areas."""
-    held = subject(request).paths(VIEW)
-
-    def look(read: Read) -> list[Place]:
-        paths = _paths(read)
-        return [each for each in board.look(read) if any(covers(path, paths[each.area]) for path in held)]
-
-    return await _read(request, look)
-
-
-async def _read(request: Request, look: Callable[[Read], T]) -> T:
-    return await services(request).store.read(look)
-
-
-def _paths(read: Read) -> dict[str, str]:
-    return {code: path for code, path in read.session.execute(select(col(Area.code), col(Area.path)))}
+    within = scope.of(subject(request))
+    return await services(request).store.read(lambda read: board.look(read, within))
 
 
 def _page(rows: Sequence[dict[str, Any]], after: str, limit: int) -> dict[str, Any]:

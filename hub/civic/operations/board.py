@@ -16,6 +16,7 @@ from sqlmodel import col
 
 from devices.profile import all_profiles
 from hub import presence
+from hub.civic.operations.scope import Scope
 from hub.civic.operations.words import DEVICE_WORDS, LIFE_WORDS, UPKEEP_WORDS, Word
 from hub.db import Read
 from hub.directory import Area
@@ -82,6 +83,7 @@ class Place:
 
     id: str
     area: str
+    path: str  # of the area, from the city down
     zh: str
     en: str
     area_zh: str
@@ -115,63 +117,81 @@ class Place:
         return worst if worst.rank > DEVICE_WORDS["never-seen"].rank else DEVICE_WORDS["online"]
 
 
-def look(read: Read, only: str | None = None) -> list[Place]:
-    """Every place, or only the one of this id, in the order of the area tree."""
-    lines = _lines(read)
-    boxes = _boxes(read, lines, only)
+def look(read: Read, scope: Scope, only: str | None = None) -> list[Place]:
+    """Every place of the scope, or only the one of this id, in the order of the area tree."""
+    lines = _lines(read, scope)
+    boxes = _boxes(read, lines, scope, only)
     gateways: dict[str, list[Line]] = defaultdict(list)
     for line, hut in lines.values():
         gateways[hut or line.id].append(line)
     rule = (
-        select(Hut, col(Area.zh), col(Area.en))
+        select(Hut, col(Area.path), col(Area.zh), col(Area.en))
         .join(Area, col(Area.code) == col(Hut.area))
+        .where(scope.holds(Hut.area))
         .order_by(col(Area.path), col(Hut.id))
     )
     if only is not None:
         rule = rule.where(col(Hut.id) == only)
     found = [
-        Place(hut.id, hut.area, hut.zh, hut.en, zh, en, tuple(gateways[hut.id]), tuple(boxes.get(hut.id, ())))
-        for hut, zh, en in read.session.execute(rule)
+        Place(hut.id, hut.area, path, hut.zh, hut.en, zh, en, tuple(gateways[hut.id]), tuple(boxes.get(hut.id, ())))
+        for hut, path, zh, en in read.session.execute(rule)
     ]
-    return found + _hutless(read, gateways, boxes, only)
+    return found + _hutless(read, scope, gateways, boxes, only)
 
 
 def _hutless(
-    read: Read, gateways: Mapping[str, list[Line]], boxes: Mapping[str, list[Box]], only: str | None
+    read: Read, scope: Scope, gateways: Mapping[str, list[Line]], boxes: Mapping[str, list[Box]], only: str | None
 ) -> list[Place]:
     rule = (
-        select(col(Gateway.id), col(Gateway.area), col(Area.zh), col(Area.en))
+        select(col(Gateway.id), col(Gateway.area), col(Area.path), col(Area.zh), col(Area.en))
         .join(Area, col(Area.code) == col(Gateway.area))
-        .where(col(Gateway.hut).is_(None))
+        .where(col(Gateway.hut).is_(None), scope.holds(Gateway.area))
         .order_by(col(Gateway.id))
     )
     if only is not None:
         rule = rule.where(col(Gateway.id) == only)
     return [
-        Place(row.id, row.area, row.id, row.id, row.zh, row.en, tuple(gateways[row.id]), tuple(boxes.get(row.id, ())))
+        Place(
+            row.id,
+            row.area,
+            row.path,
+            row.id,
+            row.id,
+            row.zh,
+            row.en,
+            tuple(gateways[row.id]),
+            tuple(boxes.get(row.id, ())),
+        )
         for row in read.session.execute(rule)
     ]
 
 
-def _lines(read: Read) -> dict[str, tuple[Line, str | None]]:
+def _lines(read: Read, scope: Scope) -> dict[str, tuple[Line, str | None]]:
     said: Mapping[str, GatewayPresence] = presence.gateways(read)
-    rows = read.session.execute(select(col(Gateway.id), col(Gateway.hut)).order_by(col(Gateway.id)))
+    rule = select(col(Gateway.id), col(Gateway.hut)).where(scope.holds(Gateway.area)).order_by(col(Gateway.id))
     lines = {}
-    for ident, hut in rows:
+    for ident, hut in read.session.execute(rule):
         row = said.get(ident)
         line = Line(ident, row.state, row.since, row.firmware) if row else Line(ident, "never-seen", None, None)
         lines[ident] = (line, hut)
     return lines
 
 
-def _boxes(read: Read, lines: Mapping[str, tuple[Line, str | None]], only: str | None) -> dict[str, list[Box]]:
+def _boxes(
+    read: Read, lines: Mapping[str, tuple[Line, str | None]], scope: Scope, only: str | None
+) -> dict[str, list[Box]]:
     heard, now, profiles = presence.heard(read), read.now(), all_profiles()
     columns = (
         *(col(Device.id), col(Device.gateway), col(Device.hut), col(Device.kind), col(Device.zh), col(Device.en)),
         *(col(Device.serial), col(Device.firmware), col(Device.profile), col(Device.state), col(Device.upkeep)),
         col(Device.calibration_due),
     )
-    rule = select(*columns).where(col(Device.state) != "retired").order_by(col(Device.id))
+    rule = (
+        select(*columns)
+        .join(Gateway, col(Gateway.id) == col(Device.gateway))
+        .where(col(Device.state) != "retired", scope.holds(Gateway.area))
+        .order_by(col(Device.id))
+    )
     if only is not None:
         rule = rule.where((col(Device.hut) == only) | (col(Device.gateway) == only))
     found: dict[str, list[Box]] = defaultdict(list)

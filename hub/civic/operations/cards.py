@@ -1,36 +1,58 @@
-"""The board's live fragments. Each is drawn once for all operators; ages are absolute times that the page makes
-friendly, so that a fragment changes only when something happened.
+"""The board's live fragments. Each is drawn once for all operators of the same areas; ages are absolute times that the
+page makes friendly, so that a fragment changes only when something happened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hub.access import Subject
-from hub.civic.operations import board, recent, setaside, work
+from hub.civic.operations import board, recent, scope, setaside, work
+from hub.civic.operations.scope import Scope
 from hub.civic.operations.words import QUALITY_WORDS
 from hub.db import Read
 from hub.errors import NotFound
 from hub.i18n import _
 from hub.module import Topic
 
-PERMISSION = "operate.view"
 WORK, HUTS, HUT, DEVICES = "operations.work", "operations.huts", "operations.hut", "operations.devices"
 RECENT, FLOW, ALARM, QUARANTINE = "operations.recent", "operations.flow", "operations.alarm", setaside.TOPIC
 DEVICES_MAX = 24  # on the board; every hut has a page for all of its own
 
 
-def may_watch(subject: Subject, key: str) -> bool:
-    return subject.may(PERMISSION)
+def hut_key(place: board.Place) -> str:
+    return f"{place.path}|{place.id}"
+
+
+def plot_key(window: str, within: str, hut: str = "") -> str:
+    """Of a whole scope, or of one hut in its area."""
+    return f"{window}|{within}" + (f"|{hut}" if hut else "")
+
+
+def scope_of(name: str, key: str) -> str:
+    """The scope that a topic's key names, whatever else stands in it."""
+    parts = key.split("|")
+    place = 1 if name == RECENT else 0
+    return parts[place] if place < len(parts) else ""
+
+
+def _may(name: str) -> Callable[[Subject, str], bool]:
+    return lambda subject, key: scope.allows(subject, scope_of(name, key))
+
+
+def may_watch_the_machine(subject: Subject, key: str) -> bool:
+    """Rate, delay and standstill are of the one machine that serves every area."""
+    return key == scope.ALL and subject.may(scope.VIEW)
 
 
 def tasks(read: Read, key: str) -> Mapping[str, Any]:
-    return {"queue": work.queue(board.look(read), *work.unread(read)), "at": read.now()}
+    within = scope.parse(key)
+    return {"queue": work.queue(board.look(read, within), *work.unread(read, within)), "at": read.now()}
 
 
 def huts(read: Read, key: str) -> Mapping[str, Any]:
-    places = board.look(read)
+    places = board.look(read, scope.parse(key))
     return {
         "places": places,
         "counts": board.counts(places),
@@ -41,28 +63,30 @@ def huts(read: Read, key: str) -> Mapping[str, Any]:
 
 def devices(read: Read, key: str) -> Mapping[str, Any]:
     """The devices in most need of a look, then those heard last."""
-    pairs = [(box, place) for place in board.look(read) for box in place.boxes]
+    pairs = [(box, place) for place in board.look(read, scope.parse(key)) for box in place.boxes]
     pairs.sort(key=lambda pair: (-pair[0].worst.rank, -(pair[0].seen.timestamp() if pair[0].seen else 0)))
     return {"pairs": pairs[:DEVICES_MAX], "more": max(0, len(pairs) - DEVICES_MAX), "at": read.now()}
 
 
 def hut(read: Read, key: str) -> Mapping[str, Any]:
-    return {"place": one(read, key), "at": read.now()}
+    """Key: the hut's area and the hut; under another area's name there is none."""
+    path, _bar, ident = key.partition("|")
+    return {"place": one(read, scope.parse(path), ident), "at": read.now()}
 
 
-def one(read: Read, ident: str) -> board.Place:
-    found = board.look(read, ident)
+def one(read: Read, within: Scope, ident: str) -> board.Place:
+    found = board.look(read, within, ident)
     if not found:
         raise NotFound(_("There is no such hut"))
     return found[0]
 
 
 def plot(read: Read, key: str) -> Mapping[str, Any]:
-    """Key: a window, or window/hut."""
-    window, _slash, ident = key.partition("/")
+    """Key: `plot_key`."""
+    window, within, ident = [*key.split("|"), "", ""][:3]
     if window not in recent.WINDOWS:
         raise NotFound(_("There is nothing here for you"))
-    places = board.look(read, ident or None)
+    places = board.look(read, scope.parse(within), ident or None)
     drawn = recent.draw(read, places, window, 100 if ident else recent.DEVICES_MAX)
     return {"recent": drawn, "qualities": QUALITY_WORDS}
 
@@ -73,12 +97,12 @@ def unpushed(read: Read, key: str) -> Mapping[str, Any]:
 
 
 TOPICS = (
-    Topic(WORK, "operations/work.html", tasks, may_watch),
-    Topic(HUTS, "operations/huts.html", huts, may_watch),
-    Topic(HUT, "operations/devices_of_hut.html", hut, may_watch),
-    Topic(DEVICES, "operations/devices.html", devices, may_watch),
-    Topic(RECENT, "operations/recent.html", plot, may_watch),
-    Topic(QUARANTINE, "operations/quarantine.html", setaside.view, may_watch),
-    Topic(FLOW, "operations/flow.html", unpushed, may_watch, kind="event"),
-    Topic(ALARM, "operations/alarm.html", unpushed, may_watch, kind="event"),
+    Topic(WORK, "operations/work.html", tasks, _may(WORK)),
+    Topic(HUTS, "operations/huts.html", huts, _may(HUTS)),
+    Topic(HUT, "operations/devices_of_hut.html", hut, _may(HUT)),
+    Topic(DEVICES, "operations/devices.html", devices, _may(DEVICES)),
+    Topic(RECENT, "operations/recent.html", plot, _may(RECENT)),
+    Topic(QUARANTINE, "operations/quarantine.html", setaside.view, _may(QUARANTINE)),
+    Topic(FLOW, "operations/flow.html", unpushed, may_watch_the_machine, kind="event"),
+    Topic(ALARM, "operations/alarm.html", unpushed, may_watch_the_machine, kind="event"),
 )

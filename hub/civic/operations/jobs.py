@@ -1,38 +1,51 @@
 """Keeps the board fresh at the board's own pace: 500 readings a second must not draw 500 boards.
 
 Once a second the meter is pushed, every other second what the store says of the huts is compared with what was drawn
-last; only what differs is drawn. Nobody watching: nothing is done.
+last, scope by scope; only what differs is drawn. Nobody watching: nothing is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Mapping
 
-from hub.civic.operations import board, cards, flow, work
-from hub.civic.operations.recent import WINDOWS
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from hub.civic.operations import board, cards, flow, scope, work
 from hub.db import Read
+from hub.directory import Area
+from hub.quarantine import QuarantineRow
 from hub.services import Services
 
 TICK_S = 1.0
 LOOK_TICKS = 2  # with the feed's own way a stall is on the screen well within 5 s
+STANDING = frozenset({cards.WORK, cards.HUTS, cards.QUARANTINE})
+MOVING = frozenset({cards.DEVICES, cards.RECENT, cards.HUT})  # with every reading
 
 
 async def keep(services: Services) -> None:
     ticks = 0
-    drawn: Hashable = None
-    heard: Hashable = None
+    drawn: Mapping[str, tuple[Hashable, Hashable]] = {}
     while True:
         await services.clock.sleep(TICK_S)
         push(services)
         ticks += 1
-        standing, moving = _watched(services)
-        if ticks % LOOK_TICKS or not standing | moving:
+        watched = _watched(services)
+        if ticks % LOOK_TICKS or not watched:
             continue
-        stands, moves = await services.store.read(_digest)
-        due = (standing | moving) if stands != drawn else moving if moves != heard else frozenset()
-        drawn, heard = stands, moves
+        keys = frozenset(watched)
+        found = await services.store.read(lambda read, keys=keys: _digests(read, keys))  # type: ignore[misc]
+        due: set[tuple[str, str]] = set()
+        for key, topics in watched.items():
+            stands, moves = drawn.get(key, (None, None))
+            if found[key][0] != stands:
+                due |= topics
+            elif found[key][1] != moves:
+                due |= {topic for topic in topics if topic[0] in MOVING}
+        drawn = found
         if due:
-            services.feed.committed((), due)
+            services.feed.committed((), frozenset(due))
 
 
 def push(services: Services) -> None:
@@ -44,26 +57,41 @@ def push(services: Services) -> None:
         feed.push(cards.ALARM, "all", {"tasks": work.alarms(services.ingest.trouble, services.down)})
 
 
-def _watched(services: Services) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
-    """The topics somebody looks at: those of states, and those that move with readings, also of single huts."""
-    places = {device.hut or device.gateway for device in services.registry.devices().values()}
-    standing = [(name, "all") for name in (cards.WORK, cards.HUTS)]
-    moving = [(cards.DEVICES, "all"), *((cards.RECENT, window) for window in WINDOWS)]
-    moving += [(cards.HUT, place) for place in places]
-    moving += [(cards.RECENT, f"{window}/{place}") for place in places for window in WINDOWS]
-    looked_at = [
-        frozenset((name, key) for name, key in topics if services.feed.viewers(f"{name}:{key}"))
-        for topics in (standing, moving)
-    ]
-    return looked_at[0], looked_at[1]
+def _watched(services: Services) -> Mapping[str, set[tuple[str, str]]]:
+    """The topics somebody looks at, by the scope they tell of."""
+    found: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for topic in services.feed.watched():
+        name, _colon, key = topic.partition(":")
+        if name in STANDING | MOVING:
+            found[cards.scope_of(name, key)].add((name, key))
+    return found
 
 
-def _digest(read: Read) -> tuple[Hashable, Hashable]:
-    """What the grid and the queue are drawn from, and what moves with every reading."""
-    places = board.look(read)
+def _digests(read: Read, keys: Collection[str]) -> Mapping[str, tuple[Hashable, Hashable]]:
+    """For each scope, what the grid and the queue are drawn from, and what moves with every reading."""
+    places = board.look(read, scope.WHOLE)
+    unread = _unread(read)
+    return {key: _digest(scope.parse(key), places, unread) for key in keys}
+
+
+def _digest(
+    within: scope.Scope, places: Collection[board.Place], unread: Mapping[str, int]
+) -> tuple[Hashable, Hashable]:
+    own = [place for place in places if within.covers(place.path)]
     stands = tuple(
-        (place.id, place.cut, tuple((box.id, box.state, box.upkeep, box.life) for box in place.boxes))
-        for place in places
+        (place.id, place.cut, tuple((box.id, box.state, box.upkeep, box.life) for box in place.boxes)) for place in own
     )
-    moves = max((box.seen for place in places for box in place.boxes if box.seen), default=None)
-    return hash((stands, work.unread(read)[0])), moves
+    moves = max((box.seen for place in own for box in place.boxes if box.seen), default=None)
+    return hash((stands, sum(count for path, count in unread.items() if within.covers(path)))), moves
+
+
+def _unread(read: Read) -> Mapping[str, int]:
+    """Frames nobody has looked at, by area path; those of an area unknown to us lie in the whole tree only."""
+    rule = (
+        select(func.coalesce(col(Area.path), ""), func.count())
+        .select_from(QuarantineRow)
+        .join(Area, col(Area.code) == col(QuarantineRow.area), isouter=True)
+        .where(col(QuarantineRow.seen).is_(False))
+        .group_by(func.coalesce(col(Area.path), ""))
+    )
+    return {path: count for path, count in read.session.execute(rule)}

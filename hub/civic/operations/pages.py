@@ -8,14 +8,15 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
 from hub.access import Subject, needs
-from hub.civic.operations import board, cards, flow, recent, setaside, work
+from hub.civic.operations import board, cards, flow, recent, scope, setaside, work
+from hub.civic.operations.scope import ACT, VIEW
 from hub.civic.operations.words import QUALITY_WORDS
 from hub.errors import NotFound
 from hub.i18n import _, language
 from hub.page import actor, fragment, page, page_live, see_other, services
 
-ACT = "operate.act"
-Viewer = Annotated[Subject, needs(cards.PERMISSION)]
+Viewer = Annotated[Subject, needs(VIEW)]
+Actor = Annotated[Subject, needs(ACT)]
 
 
 def router() -> APIRouter:
@@ -25,11 +26,14 @@ def router() -> APIRouter:
     async def operate(request: Request, who: Viewer, window: Annotated[str, Query(max_length=4)] = "24h") -> Response:
         if window not in recent.WINDOWS:
             raise NotFound(_("There is nothing here for you"))
-        topics = [f"{name}:all" for name in (cards.WORK, cards.HUTS, cards.DEVICES, cards.QUARANTINE)]
-        topics.append(f"{cards.RECENT}:{window}")
+        within = scope.of(who).key
+        names = {"work": cards.WORK, "huts": cards.HUTS, "devices": cards.DEVICES, "quarantine": cards.QUARANTINE}
+        here = {part: f"{name}:{within}" for part, name in names.items()}
+        here["recent"] = f"{cards.RECENT}:{cards.plot_key(window, within)}"
+        topics = list(here.values())
         _renew(request, topics)
         drawn = {topic: await fragment(request, topic) for topic in topics} | _memory(request)
-        return page(request, "operations/operate.html", fragments=drawn, window=window, may_act=who.may(ACT))
+        return page(request, "operations/operate.html", fragments=drawn, here=here, window=window, may_act=who.may(ACT))
 
     @routes.get("/operate/huts/{hut}")
     async def hut(
@@ -37,15 +41,17 @@ def router() -> APIRouter:
     ) -> Response:
         if window not in recent.WINDOWS:
             raise NotFound(_("There is nothing here for you"))
-        place = await services(request).store.read(lambda read: cards.one(read, hut))
-        topics = [f"{cards.HUT}:{hut}", f"{cards.RECENT}:{window}/{hut}"]
+        place = await services(request).store.read(lambda read: cards.one(read, scope.of(who), hut))
+        plot = cards.plot_key(window, place.path, hut)
+        topics = [f"{cards.HUT}:{cards.hut_key(place)}", f"{cards.RECENT}:{plot}"]
         _renew(request, topics)
         return await page_live(request, "operations/hut.html", topics, place=place, window=window, topics_here=topics)
 
     @routes.get("/operate/readings")
     async def listed(request: Request, who: Viewer, device: Annotated[str, Query(max_length=64)] = "") -> Response:
+        within = scope.of(who)
         rows, places = await services(request).store.read(
-            lambda read: (recent.newest(read, device or None), board.look(read))
+            lambda read: (recent.newest(read, within, device or None), board.look(read, within))
         )
         return page(
             request,
@@ -57,10 +63,13 @@ def router() -> APIRouter:
             at=services(request).clock.now(),
         )
 
-    @routes.post("/operate/quarantine/{ident}/seen", dependencies=[needs(ACT)])
-    async def seen(request: Request, ident: str, all_before: Annotated[str, Form(max_length=3)] = "") -> Response:
+    @routes.post("/operate/quarantine/{ident}/seen")
+    async def seen(
+        request: Request, ident: str, who: Actor, all_before: Annotated[str, Form(max_length=3)] = ""
+    ) -> Response:
+        within = scope.of(who, ACT)
         await services(request).store.write(
-            lambda tx: setaside.see(tx, ident, and_before=all_before == "yes"), actor(request)
+            lambda tx: setaside.see(tx, within, ident, and_before=all_before == "yes"), actor(request)
         )
         return see_other("/operate#quarantine")
 

@@ -14,14 +14,17 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from hub.civic.operations.board import Box, Place
+from hub.civic.operations.scope import Scope
 from hub.db import Read
 from hub.readings import Reading, from_ms, to_ms
+from hub.registry import Device, Gateway
 
 WINDOWS = {"24h": timedelta(hours=24), "60m": timedelta(minutes=60)}
 TICKS = {"24h": timedelta(hours=4), "60m": timedelta(minutes=10)}
 DEVICES_MAX = 16  # rows that fit the board; a hut's own page shows all of its devices
 MARKS_MAX = 200  # per device, the newest; more on one line is a bar
 LIST_MAX = 200
+BY_DEVICE_MAX = 200  # so many ranges of the index by device are sorted; past that the order of ids serves
 WIDTH, LEFT, RIGHT, ROW, TOP, BOTTOM = 1200, 330, 40, 22, 6, 24
 NAME_CHARS_MAX = 24  # what fits beside the hut's name; the whole name stands in the table and the tooltip
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -130,16 +133,21 @@ def _ticks(since: datetime, now: datetime, step: timedelta) -> list[datetime]:
     return [first + step * count for count in range(int((now - first) / step) + 1)]
 
 
-def newest(read: Read, device: str | None = None) -> list[Passed]:
-    """The newest readings as lines of a table."""
+def newest(read: Read, scope: Scope, device: str | None = None) -> list[Passed]:
+    """The newest readings of the scope's devices as lines of a table."""
+    own = select(col(Device.id)).join(Gateway, col(Gateway.id) == col(Device.gateway)).where(scope.holds(Gateway.area))
     rule = select(
         col(Reading.id), col(Reading.device), col(Reading.hut), col(Reading.kind), col(Reading.t_received_ms),
         col(Reading.quality), col(Reading.reasons), col(Reading.late),
     )  # fmt: skip
     if device:
-        rule = rule.where(col(Reading.device) == device).order_by(col(Reading.t_received_ms).desc())
+        own = own.where(col(Device.id) == device)
+    few = read.session.execute(own.limit(BY_DEVICE_MAX + 1)).scalars().all()
+    if len(few) <= BY_DEVICE_MAX:
+        rule = rule.where(col(Reading.device).in_(few)).order_by(col(Reading.t_received_ms).desc())
     else:
-        rule = rule.order_by(col(Reading.id).desc())  # ids grow with time
+        # Of a whole city the newest ids are soon found; of one village they may lie a million readings back.
+        rule = rule.where(col(Reading.device).in_(own)).order_by(col(Reading.id).desc())
     return [
         Passed(ident, of, hut, kind, from_ms(received), quality, reasons, late)
         for ident, of, hut, kind, received, quality, reasons, late in read.session.execute(rule.limit(LIST_MAX))

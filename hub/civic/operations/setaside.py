@@ -10,6 +10,8 @@ from sqlalchemy import func, select, update
 from sqlmodel import col
 
 from hub import quarantine
+from hub.civic.operations import scope
+from hub.civic.operations.scope import Scope
 from hub.db import Read, Tx
 from hub.errors import NotFound
 from hub.events import Event
@@ -17,7 +19,7 @@ from hub.i18n import _
 from hub.quarantine import QuarantineRow
 
 SHOWN_MAX = 12
-TOPIC = "operations.quarantine"
+TOPIC, WORK = "operations.quarantine", "operations.work"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,28 +40,31 @@ class Shown:
 
 
 def view(read: Read, key: str) -> Mapping[str, Any]:
-    """Frames nobody has looked after come first."""
-    rule = select(QuarantineRow).order_by(col(QuarantineRow.seen), col(QuarantineRow.at).desc()).limit(SHOWN_MAX)
-    rows = [Shown(row, quarantine.sentence(row)) for row in read.session.execute(rule).scalars()]
-    total = read.session.execute(select(func.count()).select_from(QuarantineRow)).scalar_one()
-    return {"rows": rows, "total": total, "unread": _unread(read), "now": read.now()}
+    """The frames of a scope; those nobody has looked after come first."""
+    within = scope.parse(key).holds(QuarantineRow.area)
+    first = (col(QuarantineRow.seen), col(QuarantineRow.at).desc())
+    found = read.session.execute(select(QuarantineRow).where(within).order_by(*first).limit(SHOWN_MAX))
+    rows = [Shown(row, quarantine.sentence(row)) for row in found.scalars()]
+    count = select(func.count()).select_from(QuarantineRow).where(within)
+    total = read.session.execute(count).scalar_one()
+    unread = read.session.execute(count.where(col(QuarantineRow.seen).is_(False))).scalar_one()
+    return {"rows": rows, "total": total, "unread": unread, "now": read.now()}
 
 
-def _unread(read: Read) -> int:
-    rule = select(func.count()).select_from(QuarantineRow).where(col(QuarantineRow.seen).is_(False))
-    return int(read.session.execute(rule).scalar_one())
-
-
-def see(tx: Tx, ident: str, *, and_before: bool = False) -> int:
-    """Mark one frame as dealt with, or it and all before it. Pressed twice, nothing more happens."""
-    row = tx.session.get(QuarantineRow, ident)
-    if row is None:
+def see(tx: Tx, within: Scope, ident: str, *, and_before: bool = False) -> int:
+    """Mark one frame of the scope as dealt with, or it and all of the scope before it. Pressed twice, nothing more
+    happens; a frame of elsewhere is not there.
+    """
+    held = within.holds(QuarantineRow.area)
+    at = tx.session.execute(select(col(QuarantineRow.at)).where(col(QuarantineRow.id) == ident, held)).scalar()
+    if at is None:
         raise NotFound(_("There is no such frame in quarantine"))
-    rule = update(QuarantineRow).where(col(QuarantineRow.seen).is_(False)).values(seen=True)
-    chosen = col(QuarantineRow.at) <= row.at if and_before else col(QuarantineRow.id) == ident
-    count = tx.change(rule.where(chosen))
+    chosen = col(QuarantineRow.at) <= at if and_before else col(QuarantineRow.id) == ident
+    due = (col(QuarantineRow.seen).is_(False), held, chosen)
+    areas = tx.session.execute(select(col(QuarantineRow.area)).where(*due).distinct()).scalars().all()
+    count = tx.change(update(QuarantineRow).where(*due).values(seen=True))
     if count:
         tx.emit(QuarantineSeen, quarantine=ident, count=count)
-        tx.touch(TOPIC, "all")
-        tx.touch("operations.work", "all")
+        for area in areas:
+            scope.touch(tx, (TOPIC, WORK), area)
     return count

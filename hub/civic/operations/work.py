@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from hub.civic.operations.board import Place
+from hub.civic.operations.scope import Scope
 from hub.civic.operations.words import ADVICE, DEVICE_WORDS, Word
 from hub.db import Read
 from hub.i18n import N_, _
@@ -67,10 +68,12 @@ def _of(place: Place) -> list[Task]:
     return tasks
 
 
-def unread(read: Read) -> tuple[int, datetime | None]:
-    """Quarantined frames nobody has looked at, and since when."""
+def unread(read: Read, scope: Scope) -> tuple[int, datetime | None]:
+    """Quarantined frames of the scope that nobody has looked at, and since when."""
     count, oldest = read.session.execute(
-        select(func.count(), func.min(col(QuarantineRow.at))).where(col(QuarantineRow.seen).is_(False))
+        select(func.count(), func.min(col(QuarantineRow.at))).where(
+            col(QuarantineRow.seen).is_(False), scope.holds(QuarantineRow.area)
+        )
     ).one()
     return count, oldest
 
