@@ -23,6 +23,7 @@ from hub.i18n import _, language
 from hub.page import actor, page, page_live, see_other, services
 
 PREVIEWED = ("tv", "screen", "wechat")
+URGENT_BELOW = 10  # cards with a smaller order stand above the list: somebody must decide now
 router = APIRouter()
 
 
@@ -32,11 +33,13 @@ async def home(request: Request) -> HTMLResponse:
     extra = [card for module in services(request).modules for card in module.cards if card.surface == "desk"]
     keys = {"area": who.area, "subject": who.id}
     extra.sort(key=lambda card: card.order)
-    named = [f"{card.topic}:{keys[card.key]}" for card in extra if card.key in keys]
-    others = [topic for topic in named if services(request).feed.may_watch(who, topic)]
+    named = [(card.order, f"{card.topic}:{keys[card.key]}") for card in extra if card.key in keys]
+    seen = [(order, topic) for order, topic in named if services(request).feed.may_watch(who, topic)]
     mine = f"notices.desk:{who.area}"
-    shown: dict[str, Any] = {"mine": mine, "others": others, "may_draft": who.may("notices.draft")}
-    return await page_live(request, "notices/desk.html", topics=[mine, *others], **shown)
+    first = [topic for order, topic in seen if order < URGENT_BELOW]
+    others = [topic for order, topic in seen if order >= URGENT_BELOW]
+    shown: dict[str, Any] = {"mine": mine, "first": first, "others": others, "may_draft": who.may("notices.draft")}
+    return await page_live(request, "notices/desk.html", topics=[*first, mine, *others], **shown)
 
 
 @router.get("/desk/notices/new", dependencies=[needs("notices.draft")])
