@@ -15,6 +15,7 @@ from hub.broker import login, reasons
 from hub.broker import message as messages
 from hub.broker.acks import AckQueue, Unacknowledged
 from hub.broker.acl import Acl
+from hub.broker.aliases import Names
 from hub.broker.codec import MalformedPacket, encode
 from hub.broker.packets import (
     Connack,
@@ -67,6 +68,7 @@ class Conversation:
         self._room = asyncio.Event()
         self._aliases: dict[int, str] = {}
         self._linked = False
+        self._names: Names | None = None
 
     async def take(self, packet: Packet | MalformedPacket) -> None:
         if type(packet) is Publish and self.session is not None:
@@ -142,6 +144,8 @@ class Conversation:
         self.session = session
         session.write_down(None)
         self.keep_alive_s = login.keep_alive_s(connect, limits)
+        if (most := connect.properties.topic_alias_maximum or 0) > 0:
+            self._names = Names(min(most, limits.topic_alias_max), session.peer_packet_bytes_max)
         if connect.will is not None:
             message = messages.of_packet(connect.will, broker.clock.monotonic(), session.id)
             delay_s = float(connect.will.properties.will_delay_s or 0)
@@ -162,7 +166,7 @@ class Conversation:
         forgotten = session.forgotten_retained()
         session.resume(broker.clock.monotonic())
         for entry in forgotten:
-            broker.offer_retained(session, Owed(entry, list(broker.retained.matching(entry.subscription.filter))))
+            broker.offer_retained(session, Owed(entry, broker.retained_for(entry.subscription.filter)))
         self.flush()
         return None
 
@@ -247,7 +251,7 @@ class Conversation:
             counters.refused_bad_topic += 1
             self._refuse_publish(packet, "bad-topic", reasons.TOPIC_INVALID)
             return False
-        if not self._publish_acl.allowed(topic):
+        if topic[0] == "$" or not self._publish_acl.allowed(topic):  # 4.7.2: such topics are the server's own
             counters.refused_acl += 1
             self._refuse_publish(packet, "acl", reasons.NOT_AUTHORIZED)
             return False
@@ -426,6 +430,8 @@ class Conversation:
             self.finished.set()
 
     def _send(self, packet: Packet) -> None:
+        if self._names is not None and isinstance(packet, Publish):
+            packet = self._names.shorten(packet)
         frame = encode(packet, self.version)
         limit = self.session.peer_packet_bytes_max if self.session is not None else None
         if limit is not None and len(frame) > limit:  # [MQTT-3.1.2-24]; a PUBLISH has been judged before

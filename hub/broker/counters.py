@@ -31,6 +31,7 @@ class Counters:
     retained_refused: int = 0
     dropped: int = 0  # QoS 0 to a slow subscriber, or anything to an absent one whose queue is full
     dropped_too_large: int = 0  # beyond the Maximum Packet Size of its receiver
+    sessions_expired: int = 0
     expired: int = 0  # their interval passed before they could be sent
     slow_cut: int = 0
     wills: int = 0

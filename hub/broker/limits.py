@@ -49,6 +49,7 @@ class Limits:
     will_grace_s: float = 30.0  # after a restart: the reconnect jitter, before which nobody is called dead
     linger_s: float = 1.0  # after a refusal we still read and drop, or the client's TCP would lose our last words
     sweep_s: float = 1.0  # how often deadlines are looked at
+    vitals_s: float = 10.0  # how often $SYS is said anew, if anybody listens
 
 
 DEFAULT = Limits()

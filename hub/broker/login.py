@@ -29,7 +29,7 @@ def will_refusal(connect: Connect, acl: Acl, limits: Limits) -> int | None:
         return None
     if not topic_fits(will.topic, limits):
         return reasons.TOPIC_INVALID
-    return None if acl.allowed(will.topic) else reasons.NOT_AUTHORIZED
+    return None if acl.allowed(will.topic) and not will.topic.startswith("$") else reasons.NOT_AUTHORIZED
 
 
 def topic_fits(topic: str, limits: Limits) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from hub.broker import records
 from hub.broker.counters import Counters
 from hub.broker.journal import Journal
@@ -62,6 +64,15 @@ class Router:
             self._judge(session, session.offer(parcel, qos, retain, identifiers, now))
         for group, _ in groups:
             self._share(group, parcel, now)
+
+    def current(self, message: Message) -> bool:
+        """Whether this is still what its topic retains; what $SYS says is not kept anywhere."""
+        return message.topic.startswith("$SYS/") or self.retained.holds(message)
+
+    def say(self, message: Message) -> None:
+        """To whoever listens now; it is not kept."""
+        if self.wanted(message.topic):
+            self.route(msgspec.structs.replace(message, retain=False), "", fleeting=True)
 
     def retain(self, message: Message, owner: str, fleeting: bool = False) -> None:
         if not self.retained.keep(message, owner):

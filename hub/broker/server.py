@@ -35,6 +35,7 @@ from hub.broker.routing import Router
 from hub.broker.session import Offer, Session
 from hub.broker.subscribing import Owed
 from hub.broker.topics import shared_filter
+from hub.broker.vitals import Standing, Vitals
 from hub.broker.websocket import Framed
 from hub.broker.wills import LastWill, Name, Wills
 from hub.clock import Clock
@@ -68,6 +69,8 @@ class Broker:
         self.journal = journal  # None: sessions, queues and retained messages end with the process
         self.router = Router(limits, clock, self.counters, journal, self._judge)
         self.wills = Wills(clock, journal)
+        self._vitals, self._vitals_due_s = Vitals(), clock.monotonic()
+        self._opened_s = clock.monotonic()
         self.inbox = memoryview(bytearray(READ_BYTES_MAX))
         self.hushed = False
         self._boot = rng.token(4).hex()
@@ -284,7 +287,7 @@ class Broker:
             self.rng.token(8).hex(),
             *name,
             self.limits,
-            self.router.retained.holds,
+            self.router.current,
             journal=self.journal,
             counters=self.counters,
         )
@@ -345,6 +348,17 @@ class Broker:
             message = messages.of_packet(packet, self.clock.monotonic(), session.id, topic)
             self.router.route(message, session.username)
 
+    def retained_for(self, name: str) -> list[Message]:
+        """What a fresh subscription of this filter gets at once."""
+        if name.startswith("$SYS"):
+            return list(self._vitals.matching(name, self._standing(self.clock.monotonic()), self.counters))
+        return list(self.retained.matching(name))
+
+    def _standing(self, now: float) -> Standing:
+        sessions = self._sessions.values()
+        wanted = sum(len(session.subscriptions) for session in sessions)
+        return Standing(int(now - self._opened_s), len(self._live), len(sessions), wanted, self.retained.count)
+
     def offer_retained(self, session: Session, owed: Owed) -> None:
         self._judge(session, session.offer_retained(owed.messages, owed.entry, self.clock.monotonic()))
 
@@ -372,8 +386,13 @@ class Broker:
         for line in tuple(self._lines):
             line.check(now)
         for name in [name for name, deadline_s in self._deadlines.items() if deadline_s <= now]:
+            self.counters.sessions_expired += 1
             self._forget(name)
         self.router.expire(now)
+        if now >= self._vitals_due_s:
+            self._vitals_due_s = now + self.limits.vitals_s
+            for each in self._vitals.news(self._standing(now), self.counters):
+                self.router.say(each)
         for will in self.wills.due(now):
             # A task of its own: while the hub's queue is full the sweep must go on.
             self._start(self.last_will(will), will.connection)

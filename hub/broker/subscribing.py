@@ -35,7 +35,7 @@ def subscribe(
     fresh = wanted.filter not in session.subscriptions
     # 3.8.3.1: 0 always, 1 only when the subscription is new, 2 never; 4.8.2: never to those who share.
     silent = wanted.retain_handling == 2 or (wanted.retain_handling == 1 and not fresh)
-    found = [] if silent or shared_filter(wanted.filter) else list(broker.retained.matching(wanted.filter))
+    found = [] if silent or shared_filter(wanted.filter) else broker.retained_for(wanted.filter)
     session.enter(wanted.filter, entry, owing=bool(found))  # [MQTT-3.8.4-3]: a second one replaces the first
     broker.router.subscribe(wanted.filter, session, entry)
     return wanted.qos, Owed(entry, found) if found else None

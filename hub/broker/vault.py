@@ -12,6 +12,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -73,7 +74,8 @@ class Vault:
     def alive(self, now_s: float) -> None:
         # The file's own time: a second's precision without a commit a second.
         if self._connection is not None:
-            os.utime(self._path, (now_s, now_s))
+            with suppress(OSError):  # a failing disk shows at the next commit; this costs precision alone
+                os.utime(self._path, (now_s, now_s))
 
     def write(self, changes: Changes) -> None:
         """One transaction. After an error the file is opened anew: what a failed fsync has left is not to be trusted,
