@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 
 from rich.console import Console
@@ -39,6 +40,14 @@ async def _serve(settings: Settings, roles: tuple[str, ...], console: Console) -
         await hub.finish()
 
 
+def _open_files() -> None:
+    """A connection is an open file, and many systems give a program 1,024 that would grant twenty times as many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def run(settings: Settings, *, roles: tuple[str, ...] = ("all",)) -> None:
     configure(settings.log_level)
+    _open_files()
     asyncio.run(_serve(settings, roles, Console(stderr=True, highlight=False)))
