@@ -45,6 +45,7 @@ class Journal:
         self._next_seq = first_seq
         self._settled = first_seq - 1
         self._pending: dict[int, Entry] = {}
+        self._in_file = 0  # entries, settled or not
         self._descriptor = -1
 
     @classmethod
@@ -66,19 +67,24 @@ class Journal:
 
     def append(self, device: str, records: Iterable[Record]) -> Entry:
         """On disk when this returns."""
-        if len(self._pending) >= ENTRIES_MAX:
+        return self.extend(device, [records])[0]
+
+    def extend(self, device: str, several: Iterable[Iterable[Record]]) -> list[Entry]:
+        """Several entries under one fsync: what a device had kept itself and hands over at once."""
+        entries = [Entry(seq, device, tuple(records)) for seq, records in enumerate(several, start=self._next_seq)]
+        if len(self._pending) + len(entries) > ENTRIES_MAX:
             raise OutboxFull(f"{len(self._pending)} entries wait for a receipt from the hub; is it reachable?")
-        entry = Entry(self._next_seq, device, tuple(records))
         before = os.fstat(self._descriptor).st_size
         try:
-            self._write(_entry_json(entry))
+            self._write(b"".join(_line(_entry_json(entry)) for entry in entries))
             os.fsync(self._descriptor)
         except OSError:
             os.ftruncate(self._descriptor, before)  # half a line must not stand before the next whole one
             raise
-        self._next_seq += 1
-        self._pending[entry.seq] = entry
-        return entry
+        self._next_seq += len(entries)
+        self._in_file += len(entries)
+        self._pending.update((entry.seq, entry) for entry in entries)
+        return entries
 
     def pending(self, after: int = 0) -> list[Entry]:
         """What has no receipt yet, oldest first."""
@@ -96,8 +102,10 @@ class Journal:
         self._settled = seq
         self._pending = {number: entry for number, entry in self._pending.items() if number > seq}
         # Without fsync: a receipt that is lost makes us send again, and the hub folds what it knows.
-        self._write({"receipt": seq})
-        if os.fstat(self._descriptor).st_size > COMPACT_AFTER_BYTES:
+        self._write(_line({"receipt": seq}))
+        # Only when most of it is settled: a long outbox would otherwise be written anew at every receipt.
+        mostly_settled = 2 * len(self._pending) <= self._in_file
+        if mostly_settled and os.fstat(self._descriptor).st_size > COMPACT_AFTER_BYTES:
             self._rewrite()
 
     def close(self) -> None:
@@ -113,11 +121,12 @@ class Journal:
         entry = _entry(line)
         self._pending[entry.seq] = entry
         self._next_seq = entry.seq + 1
+        self._in_file += 1
 
-    def _write(self, body: dict[str, object]) -> None:
-        line = memoryview(_line(body))
-        while line:
-            line = line[os.write(self._descriptor, line) :]
+    def _write(self, lines: bytes) -> None:
+        left = memoryview(lines)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
 
     def _rewrite(self) -> None:
         """A new file with the name and what is pending only, put in place of the old one in one step."""
@@ -136,6 +145,7 @@ class Journal:
             os.fsync(folder)
         finally:
             os.close(folder)
+        self._in_file = len(self._pending)
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
 
 

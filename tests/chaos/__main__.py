@@ -17,9 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import kills
-
-SCENARIOS = ("kill",)
+from tests.chaos import kills, overload, reconnect
 
 
 async def _kill(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
@@ -35,7 +33,17 @@ async def _kill(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any]
     return verdict.figures(), verdict.judgement.clean and verdict.outstanding == 0
 
 
-RUN = {"kill": _kill}
+async def _overload(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    figures = await overload.run(folder, seconds=given.minutes * 60 / 2)
+    return figures.as_dict(), figures.kept()
+
+
+async def _reconnect(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    figures = await reconnect.run(folder, clients=given.clients)
+    return figures.as_dict(), figures.kept()
+
+
+RUN = {"kill": _kill, "overload": _overload, "reconnect": _reconnect}
 
 
 def main() -> int:
@@ -45,6 +53,7 @@ def main() -> int:
     words.add_argument("--minutes", type=float, default=3)
     words.add_argument("--kills", type=int, default=0, help="so many, however long it takes")
     words.add_argument("--rate", type=float, default=500)
+    words.add_argument("--clients", type=int, default=10_000, help="of reconnect")
     words.add_argument("--door", choices=(kills.EMBEDDED, kills.MOSQUITTO), default=kills.EMBEDDED)
     given = words.parse_args()
     with tempfile.TemporaryDirectory(prefix="linli-chaos-") as folder:

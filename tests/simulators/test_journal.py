@@ -76,6 +76,32 @@ def test_a_kill_while_writing_tears_only_what_nobody_was_promised(tmp_path: Path
         last.close()
 
 
+def test_several_entries_under_one_sync_are_numbered_in_order_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "outbox"
+    outbox = Journal.open(path, _boots())
+    first = outbox.append("bp-1", [RECORD])
+    rest = outbox.extend("bp-2", [[RECORD], [RECORD, RECORD]])
+    assert [entry.seq for entry in (first, *rest)] == [1, 2, 3]
+    outbox.close()
+    again = Journal.open(path, _boots())
+    assert again.pending() == [first, *rest]
+    assert again.append("bp-1", [RECORD]).seq == 4
+    again.close()
+
+
+def test_a_long_outbox_is_not_written_anew_at_every_receipt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "COMPACT_AFTER_BYTES", 0)
+    outbox = Journal.open(tmp_path / "outbox", _boots())
+    outbox.extend("bp-1", [[RECORD]] * 64)
+    written: list[int] = []
+    rewrite = outbox._rewrite
+    monkeypatch.setattr(outbox, "_rewrite", lambda: (written.append(len(outbox.pending())), rewrite()))
+    for seq in range(1, 65):
+        outbox.settle("b1", seq)
+    assert written == [32, 16, 8, 4, 2, 1, 0]
+    outbox.close()
+
+
 def test_damage_before_the_last_line_is_said_and_nothing_is_thrown_away(tmp_path: Path) -> None:
     path = tmp_path / "outbox"
     outbox = Journal.open(path, _boots())
