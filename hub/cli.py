@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-QUICK = ("demo", "serve", "settings", "doctor", "test", "check", "font", "bench")
+QUICK = ("demo", "serve", "settings", "doctor", "test", "check", "font", "bench", "replay")
 CODE = ("devices", "channels", "hub", "web", "simulators", "tests", "bench", "linli")
 
 app = typer.Typer(
@@ -114,6 +114,19 @@ def doctor(as_json: AsJson = False) -> None:
     else:
         _table(("", "what", "found", "mend by"), [(one.level, one.what, one.says, one.mend) for one in found])
     if any(one.level == "bad" for one in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def replay(
+    seed: Annotated[str, typer.Argument(help="The same seed is the same night, to the last byte.")],
+    minutes: Annotated[float, typer.Option(min=0.2, max=1440.0, help="How long the night is, in its own time.")] = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """A night of this hub on virtual time, with everything that goes wrong outside; prints its story and its hash."""
+    from hub.main.replay import run
+
+    if not run(seed, minutes, as_json=as_json, say=typer.echo, tell=_tell):
         raise typer.Exit(1)
 
 
