@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Column, Index, Text, and_, func, select, update
+from sqlalchemy import BigInteger, Column, Index, Text, and_, func, or_, select, update
 from sqlalchemy.dialects import sqlite
 from sqlmodel import Field, SQLModel, col
 
@@ -163,7 +163,10 @@ def cancel(tx: Tx, notice: str, revision: int, why: str, *, recall: bool) -> int
         update(Fanout).where(col(Fanout.notice) == notice, col(Fanout.revision) <= revision).values(done=True)
     )
     if recall:
-        gone = tx.session.execute(select(Outbox).where(mine, col(Outbox.state).in_(FORWARD))).scalars().all()
+        # A try without an answer may have arrived: its worker was killed, or the answer was lost on the way.
+        tried = and_(col(Outbox.state).in_(OPEN), col(Outbox.attempts) > 0)
+        left = or_(col(Outbox.state).in_(FORWARD), tried)
+        gone = tx.session.execute(select(Outbox).where(mine, left)).scalars().all()
         if gone:
             insert_new(tx, [recall_row(tx, row) for row in gone])
     ended = {"state": "cancelled", "why": why[:200], "moved_at": tx.now()}

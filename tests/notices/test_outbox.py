@@ -140,6 +140,14 @@ def test_what_left_while_it_was_withdrawn_is_recalled_too(office: Office) -> Non
     assert [each.purpose for each in claim(office)] == ["recall"]
 
 
+def test_what_a_killed_worker_may_have_sent_is_recalled_too(office: Office) -> None:
+    made = office.released()
+    office.spread()
+    claim(office, 1)  # and its worker never says what became of it
+    office.store.write_now(lambda tx: desk.retract(tx, office.staff, made.id, "It was a mistake"))
+    assert [each.purpose for each in claim(office)] == ["recall"]
+
+
 def test_a_withdrawal_stops_the_fan_out_half_way(office: Office) -> None:
     made = office.released()
     office.store.write_now(lambda tx: outbox.spread(tx, limit=1))
