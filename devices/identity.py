@@ -7,9 +7,8 @@ later. The same payload gives the same key years later, on another path, after a
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from devices.base import DeviceTime, Measurement
 
@@ -21,16 +20,14 @@ CLOCK_CORRECTABLE = timedelta(hours=24)
 HISTORY_AFTER = timedelta(days=30)
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(NamedTuple):
     """What singles a reading out among all of its device and kind. `weak`: nothing in the message did."""
 
     text: str
     weak: bool
 
 
-@dataclass(frozen=True, slots=True)
-class EffectiveTime:
+class EffectiveTime(NamedTuple):
     at: datetime  # aware
     basis: Basis
     late: bool  # history older than 30 days: import it, raise no alert
@@ -99,16 +96,15 @@ def effective_time(
     """
     sane = t_gateway is not None and t_gateway.year >= TRUSTED_YEAR_MIN and t_gateway - t_received <= CLOCK_AGREES
     reference = t_gateway if sane and t_gateway is not None else t_received
-    known = t_device is not None and t_device.year >= TRUSTED_YEAR_MIN and not clock_not_set
-    said = t_device.replace(tzinfo=zone) if known and t_device is not None else None
-    offset = None if said is None else reference - said
-
-    at = reference
+    at, offset = reference, None
     basis: Basis = "gateway" if sane else "received"
-    if said is not None and offset is not None and abs(offset) <= CLOCK_AGREES:
-        at, basis = said, "device"
-    elif offset is not None and sane and timedelta(0) < offset <= CLOCK_CORRECTABLE:
-        basis = "device_adjusted"
+    if t_device is not None and t_device.year >= TRUSTED_YEAR_MIN and not clock_not_set:
+        said = t_device.replace(tzinfo=zone)
+        offset = reference - said
+        if -CLOCK_AGREES <= offset <= CLOCK_AGREES:
+            at, basis = said, "device"
+        elif sane and timedelta(0) < offset <= CLOCK_CORRECTABLE:
+            basis = "device_adjusted"
     late = t_received - at > HISTORY_AFTER or (stored and offset is not None and offset > HISTORY_AFTER)
     return EffectiveTime(at, basis, late, offset)
 
@@ -117,4 +113,4 @@ def _trusted(measurement: Measurement) -> DeviceTime | None:
     at = measurement.at
     if at is None or at.year < TRUSTED_YEAR_MIN or "clock_not_set" in measurement.quality_flags:
         return None
-    return at.replace(microsecond=0)
+    return at.replace(microsecond=0) if at.microsecond else at

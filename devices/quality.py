@@ -10,7 +10,6 @@ The profile weighs the status bits and owns the ranges; what no body can do is j
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
@@ -27,50 +26,49 @@ TEMP_FAHRENHEIT_SHAPED_CEL = (Decimal(80), Decimal(110))
 
 def judge(measurement: Measurement, profile: Profile) -> tuple[Quality, tuple[str, ...]]:
     """The quality, and every reason for it in the order found: status bits, missing values, ranges, plausibility."""
-    found = list(dict.fromkeys(_findings(measurement, profile)))
+    found = _findings(measurement, profile)
+    if not found:
+        return "ok", ()
     weights = {weight for _, weight in found}
     quality: Quality = "bad" if "bad" in weights else "suspect" if "suspect" in weights else "ok"
     return quality, tuple(dict.fromkeys(reason for reason, _ in found))
 
 
-def _findings(measurement: Measurement, profile: Profile) -> Iterator[tuple[str, Weight]]:
-    for flag in measurement.quality_flags:
-        if flag in profile.quality:
-            yield flag, profile.quality[flag]
-    yield from _missing(measurement)
-    for value in measurement.values:
-        low_high = profile.ranges.get(value.code)
-        if value.value is not None and low_high and not low_high[0] <= value.value <= low_high[1]:
-            yield "out_of_range", "bad"
+def _findings(measurement: Measurement, profile: Profile) -> list[tuple[str, Weight]]:
+    found = [(flag, profile.quality[flag]) for flag in measurement.quality_flags if flag in profile.quality]
     numbers = {value.code: value.value for value in measurement.values if value.value is not None}
+    kind = KINDS.get(measurement.kind)
+    # A pulse without a pressure is a failed blood pressure, so what counts is what the kind needs.
+    needed = kind.needed if kind else tuple(value.code for value in measurement.values)
+    present = [code for code in needed if code in numbers]
+    if not present:
+        found.append(("no_value", "bad"))
+    elif len(present) < len(needed):
+        found.append(("missing_value", "bad"))
+    for code, number in numbers.items():
+        limits = profile.ranges.get(code)
+        if limits is not None and not limits[0] <= number <= limits[1]:
+            found.append(("out_of_range", "bad"))
     if measurement.kind == "bp":
-        yield from _implausible_pressure(numbers)
-    if measurement.kind == "temp" and "temp" in numbers:
+        found += _implausible_pressure(numbers)
+    elif measurement.kind == "temp" and "temp" in numbers:
         low, high = TEMP_FAHRENHEIT_SHAPED_CEL
         if low <= numbers["temp"] <= high:
-            yield "unit_doubtful", "bad"
+            found.append(("unit_doubtful", "bad"))
+    return found
 
 
-def _missing(measurement: Measurement) -> Iterator[tuple[str, Weight]]:
-    """A pulse without a pressure is a failed blood pressure, so what counts is what the kind needs."""
-    kind = KINDS.get(measurement.kind)
-    needed = kind.needed if kind else tuple(value.code for value in measurement.values)
-    present = [code for code in needed if (value := measurement.value(code)) and value.value is not None]
-    if not present:
-        yield "no_value", "bad"
-    elif len(present) < len(needed):
-        yield "missing_value", "bad"
-
-
-def _implausible_pressure(numbers: dict[str, Decimal]) -> Iterator[tuple[str, Weight]]:
+def _implausible_pressure(numbers: dict[str, Decimal]) -> list[tuple[str, Weight]]:
+    found: list[tuple[str, Weight]] = []
     sys, dia, mean = numbers.get("sys"), numbers.get("dia"), numbers.get("map")
     if sys is not None and sys < SYS_KPA_SHAPED_MMHG:
-        yield "unit_doubtful", "bad"
+        found.append(("unit_doubtful", "bad"))
     if sys is None or dia is None:
-        return
+        return found
     if sys <= dia:
-        yield "sys_not_above_dia", "bad"
+        found.append(("sys_not_above_dia", "bad"))
     elif not PULSE_PRESSURE_MMHG[0] <= sys - dia <= PULSE_PRESSURE_MMHG[1]:
-        yield "pulse_pressure", "suspect"
+        found.append(("pulse_pressure", "suspect"))
     if mean is not None and not dia <= mean <= sys:
-        yield "map_outside", "suspect"
+        found.append(("map_outside", "suspect"))
+    return found

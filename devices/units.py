@@ -99,7 +99,11 @@ def canonical(said: Iterable[Value], profile: Profile) -> tuple[tuple[Value, ...
     """
     values: list[Value] = []
     orig: list[Value] = []
+    overridden = profile.unit_override
     for value in said:
+        if not overridden and value.unit == CODES[value.code].unit:  # nearly every device, nearly always
+            values.append(value)
+            continue
         unit = profile.unit_override.get(value.code, value.unit)
         target = CODES[value.code].unit
         own = value if unit == value.unit else Value(value.code, value.value, unit, value.absent_reason)

@@ -6,23 +6,21 @@ Pure of queues and clocks: it takes uplinks already read (arrival.py) and says w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import col
 
 from devices import topics
-from hub import presence, quarantine, receipts
+from hub import bulk, presence, quarantine, readings, receipts
 from hub.arrival import Arrival, Opened
 from hub.db import Tx
 from hub.events import ReadingsStored, ReadValue, StoredReading
 from hub.quarantine import Poison, hub_poison
-from hub.readings import RawFrame, Reading, open_values, seal_raw, seal_values, to_ms
+from hub.readings import Reading, open_values, to_ms
 from hub.uplink import Verdict
 
 
@@ -54,13 +52,13 @@ def write_batch(tx: Tx, opened: Sequence[Opened]) -> Outcome:
     outcome = Outcome()
     arrivals = [arrival for each in opened for arrival in each.arrivals]
     fresh, conflicts = _insert(tx, arrivals)
-    fresh_ids = {arrival.id for arrival in fresh}
     poisons = [poison for each in opened for poison in each.poisons] + conflicts
     new_poisons = quarantine.store(tx, poisons) if poisons else 0
     outcome.stored = len(fresh)
     outcome.quarantined = new_poisons
     outcome.duplicate = len(arrivals) - len(fresh) - len(conflicts) + len(poisons) - new_poisons
     entries: dict[tuple[str, str], set[int]] = defaultdict(set)
+    fresh_ids = {arrival.id for arrival in fresh} if len(fresh) < len(arrivals) else None
     for each in opened:
         if each.entry is not None:
             entries[each.entry[0], each.entry[1]].add(each.entry[2])
@@ -73,14 +71,15 @@ def write_batch(tx: Tx, opened: Sequence[Opened]) -> Outcome:
         outcome.receipts = receipts.settle(tx, entries)
     if fresh:
         presence.hear(tx, fresh)
-        tx.emit(ReadingsStored, cause=fresh[0].frame, readings=tuple(_stored(arrival) for arrival in fresh))
+        tx.emit(ReadingsStored, cause=fresh[0].frame, readings=tuple([_stored(arrival) for arrival in fresh]))
     return outcome
 
 
-def _verdict(opened: Opened, fresh: set[str]) -> Verdict:
+def _verdict(opened: Opened, fresh: set[str] | None) -> Verdict:
+    """`fresh` is None when every arrival of the batch is."""
     if opened.note is not None:
         return Verdict.NOTED
-    if any(arrival.id in fresh for arrival in opened.arrivals):
+    if opened.arrivals and (fresh is None or any(arrival.id in fresh for arrival in opened.arrivals)):
         return Verdict.STORED
     return Verdict.QUARANTINED if opened.poisons else Verdict.DUPLICATE
 
@@ -90,47 +89,32 @@ def _insert(tx: Tx, arrivals: Sequence[Arrival]) -> tuple[list[Arrival], list[Po
     first: dict[str, Arrival] = {}
     again: list[Arrival] = []
     for arrival in arrivals:
-        if arrival.key in first:
+        if first.setdefault(arrival.key, arrival) is not arrival:
             again.append(arrival)
-        else:
-            first[arrival.key] = arrival
     if not first:
         return [], []
-    insert = _insert_for(tx)
-    rows = [_row(tx, arrival) for arrival in first.values()]
-    kept = set(
-        tx.session.execute(
-            insert(Reading).on_conflict_do_nothing(index_elements=["key"]).returning(col(Reading.key)), rows
-        ).scalars()
-    )
-    fresh = [arrival for arrival in first.values() if arrival.key in kept]
-    if fresh:
-        raw = [
-            {
-                "reading": arrival.id,
-                "payload": seal_raw(tx.seal, arrival.payload),
-                "t_received_ms": to_ms(arrival.t_received),
-            }
-            for arrival in fresh
-        ]
-        tx.session.execute(insert(RawFrame), raw)
-    known = [arrival for arrival in first.values() if arrival.key not in kept]
-    conflicts = [_conflict(arrival) for arrival in [*known, *again] if not _same(tx, arrival)]
-    return fresh, conflicts
+    fresh = list(first.values())
+    kept = bulk.insert_new(tx, "reading", readings.WRITTEN, _rows(tx, fresh), "key")
+    if kept is not None:
+        again = [*[arrival for arrival in fresh if arrival.key not in kept], *again]
+        fresh = [arrival for arrival in fresh if arrival.key in kept]
+    sealed = readings.seal_raw(tx.seal, [arrival.payload for arrival in fresh])
+    raw = [(arrival.id, blob, to_ms(arrival.t_received)) for arrival, blob in zip(fresh, sealed, strict=True)]
+    bulk.insert(tx, "raw_frame", readings.WRITTEN_RAW, raw)
+    return fresh, _conflicts(tx, again) if again else []
 
 
-def _insert_for(tx: Tx) -> Callable[..., Any]:
-    postgres = tx.session.get_bind().dialect.name == "postgresql"
-    return postgres_insert if postgres else sqlite_insert
+def _conflicts(tx: Tx, again: Sequence[Arrival]) -> list[Poison]:
+    stored: dict[str, Any] = {}
+    for keys in bulk.pages(dict.fromkeys(arrival.key for arrival in again)):
+        columns = (col(Reading.key), col(Reading.raw_sha256), col(Reading.codec), col(Reading.sealed_values))
+        for row in tx.session.execute(select(*columns).where(col(Reading.key).in_(keys))):
+            stored[row.key] = row
+    return [_conflict(arrival) for arrival in again if not _same(tx, arrival, stored[arrival.key])]
 
 
-def _same(tx: Tx, arrival: Arrival) -> bool:
+def _same(tx: Tx, arrival: Arrival, stored: Any) -> bool:
     """Whether what is stored under this key says the same: same record bytes, or the same values by another codec."""
-    stored = tx.session.execute(
-        select(col(Reading.raw_sha256), col(Reading.codec), col(Reading.sealed_values)).where(
-            col(Reading.key) == arrival.key
-        )
-    ).one()
     if stored.raw_sha256 == arrival.raw_sha256:
         return True
     return stored.codec != arrival.codec and _plain(open_values(tx.seal, stored.sealed_values)[0]) == _plain(
@@ -155,37 +139,44 @@ def _conflict(arrival: Arrival) -> Poison:
     )
 
 
-def _row(tx: Tx, arrival: Arrival) -> dict[str, Any]:
-    return {
-        "id": arrival.id,
-        "key": arrival.key,
-        "weak_key": arrival.weak_key,
-        "kind": arrival.kind,
-        "device": arrival.device.id,
-        "gateway": arrival.device.gateway,
-        "hut": arrival.hut,
-        "area": arrival.device.area,
-        "bound_by": "none",
-        "quality": arrival.quality,
-        "reasons": " ".join(arrival.reasons)[:256],
-        "sealed_values": seal_values(tx.seal, arrival.values, arrival.orig),
-        "context": msgspec.json.encode(arrival.context).decode(),
-        "t_device": arrival.t_device,
-        "t_gateway_ms": to_ms(arrival.t_gateway) if arrival.t_gateway else None,
-        "t_received_ms": to_ms(arrival.t_received),
-        "t_effective_ms": to_ms(arrival.effective.at),
-        "t_basis": arrival.effective.basis,
-        "late": arrival.effective.late,
-        "profile": arrival.profile,
-        "codec": arrival.codec,
-        "serial": arrival.device.serial,
-        "firmware": arrival.device.firmware,
-        "calibration": arrival.device.calibration,
-        "boot": arrival.boot,
-        "seq": arrival.seq,
-        "raw_sha256": arrival.raw_sha256,
-        "cause": arrival.frame,
-    }
+def _rows(tx: Tx, arrivals: Sequence[Arrival]) -> list[tuple[Any, ...]]:
+    """In the order of readings.WRITTEN."""
+    sealed = readings.seal_values(tx.seal, [readings.body(arrival.values, arrival.orig) for arrival in arrivals])
+    return [_row(arrival, values) for arrival, values in zip(arrivals, sealed, strict=True)]
+
+
+def _row(arrival: Arrival, sealed_values: bytes) -> tuple[Any, ...]:
+    device, effective = arrival.device, arrival.effective
+    return (
+        arrival.id,
+        arrival.key,
+        arrival.weak_key,
+        arrival.kind,
+        device.id,
+        device.gateway,
+        device.hut,
+        device.area,
+        "none",
+        arrival.quality,
+        " ".join(arrival.reasons)[:256] if arrival.reasons else "",
+        sealed_values,
+        msgspec.json.encode(arrival.context).decode() if arrival.context else "{}",
+        arrival.t_device,
+        None if arrival.t_gateway is None else to_ms(arrival.t_gateway),
+        to_ms(arrival.t_received),
+        to_ms(effective.at),
+        effective.basis,
+        effective.late,
+        arrival.profile,
+        arrival.codec,
+        device.serial,
+        device.firmware,
+        device.calibration,
+        arrival.boot,
+        arrival.seq,
+        arrival.raw_sha256,
+        arrival.frame,
+    )
 
 
 def _stored(arrival: Arrival) -> StoredReading:

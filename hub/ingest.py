@@ -1,16 +1,19 @@
-"""Ingest: bounded queue -> read -> group commit -> acknowledge.
+"""Ingest: read -> bounded queue -> group commit -> acknowledge.
 
 A batch is whatever arrived while the last one was being committed (cap 1,000), in one transaction: readings,
 quarantine, outbox receipts, presence, and all that listeners decide. Only after its commit is anything acknowledged.
 When the queue is full, `put` waits: the door stops reading, the gateway keeps its message. Nothing is dropped.
+
+A frame is read (decoded, judged) when it is put, so that this is done while the batch before it is on its way to disk.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,14 +21,14 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 
 from devices import topics
 from hub import receipts
-from hub.arrival import Arrival, Book, Opened, open_uplink
+from hub.arrival import Arrival, Book, Lanes, Opened, open_uplink
 from hub.batch import Outcome, write_batch
 from hub.clock import Clock
 from hub.db import Store
 from hub.disk import why
 from hub.meter import Meter
 from hub.quarantine import Poison, hub_poison
-from hub.rng import Rng, uuid7
+from hub.rng import Ids, Rng
 from hub.uplink import Door, Uplink
 
 log = logging.getLogger(__name__)
@@ -50,9 +53,11 @@ class Ingest:
         queue_frames_max: int = QUEUE_FRAMES_MAX,
         batch_frames_max: int = BATCH_FRAMES_MAX,
     ) -> None:
-        self._store, self._book, self._clock, self._rng = store, book, clock, rng
-        self._queue: asyncio.Queue[Uplink] = asyncio.Queue(queue_frames_max)
-        self._batch_max = batch_frames_max
+        self._store, self._book, self._clock = store, book, clock
+        self._ids, self._lanes = Ids(rng), Lanes()
+        self._queue: deque[Opened] = deque()
+        self._queue_max, self._batch_max = queue_frames_max, batch_frames_max
+        self._arrived, self._room = asyncio.Event(), asyncio.Event()
         self._deliveries: OrderedDict[str, str] = OrderedDict()  # delivery name -> what singles it out
         self._sending: set[asyncio.Task[None]] = set()
         self._busy = False
@@ -64,11 +69,18 @@ class Ingest:
 
     # -- the door's side -------------------------------------------------------------------------------------------
     async def put(self, uplink: Uplink) -> None:
-        await self._queue.put(uplink)
+        while len(self._queue) >= self._queue_max:
+            self._room.clear()
+            await self._room.wait()
+        opened = self._open(uplink)
+        self._queue.append(opened)
+        self._arrived.set()
+        if self.glimpses:
+            self._glimpse(opened)
 
     @property
     def pressure(self) -> float:
-        return self._queue.qsize() / self._queue.maxsize
+        return len(self._queue) / self._queue_max
 
     def refused(self, reason: str) -> None:
         self.meter.refuse(reason)
@@ -79,53 +91,60 @@ class Ingest:
 
     @property
     def waiting(self) -> int:
-        return self._queue.qsize()
+        return len(self._queue)
 
     # -- the work --------------------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Commit batches for ever."""
         while True:
-            first = await self._queue.get()
+            while not self._queue:
+                self._arrived.clear()
+                await self._arrived.wait()
             self._busy = True
-            await self._settle([first, *self._waiting_now(self._batch_max - 1)])
+            await self._settle(self._waiting_now())
             self._busy = False
 
     async def idle(self) -> None:
         """Wait until what was queued is settled: the hub's part of a clean stop."""
-        while self._busy or not self._queue.empty():
+        while self._busy or self._queue:
             await self._clock.sleep(IDLE_LOOK_S)
 
     async def drain(self) -> None:
         """Commit what is queued and return: for whoever feeds by hand, without `run`."""
-        while not self._queue.empty():
-            await self._settle(self._waiting_now(self._batch_max))
+        while self._queue:
+            await self._settle(self._waiting_now())
 
-    def _waiting_now(self, most: int) -> list[Uplink]:
-        return [self._queue.get_nowait() for _ in range(min(most, self._queue.qsize()))]
+    def _waiting_now(self) -> list[Opened]:
+        queue = self._queue
+        batch = [queue.popleft() for _ in range(min(self._batch_max, len(queue)))]
+        self._room.set()
+        return batch
 
-    async def _settle(self, batch: Sequence[Uplink]) -> None:
-        opened = [self._open(uplink) for uplink in batch]
-        self._glimpse(opened)
+    async def _settle(self, opened: Sequence[Opened]) -> None:
         outcome = await self._commit(opened)
-        now = self._clock.now()
-        latencies = [(now - each.uplink.received).total_seconds() * 1000 for each in opened if each.arrivals]
         self.meter.batch(
             stored=outcome.stored,
             duplicate=outcome.duplicate,
             quarantined=outcome.quarantined,
-            latencies_ms=latencies,
+            latencies_ms=self._waited_ms(opened),
         )
         for each, verdict in zip(opened, outcome.verdicts, strict=True):
             each.uplink.settle(verdict)
         self._send_receipts(outcome)
 
+    def _waited_ms(self, opened: Sequence[Opened]) -> list[float]:
+        """How long each uplink with a reading in it took to the disk. Those of one read share their moment."""
+        now, moments = self._clock.now(), [each.uplink.received for each in opened if each.arrivals]
+        waited_ms = {moment: (now - moment).total_seconds() * 1000 for moment in set(moments)}
+        return [waited_ms[moment] for moment in moments]
+
     def _open(self, uplink: Uplink) -> Opened:
-        unique = self._unique(uplink)
+        unique, new_id = self._unique(uplink), partial(self._ids.at, uplink.received)
         try:
-            return open_uplink(uplink, self._book, self._new_id, unique)
+            return open_uplink(uplink, self._book, new_id, unique, self._lanes)
         except Exception as error:  # a codec that breaks its promise must cost one record, not the batch
             log.exception("a frame broke its codec", extra={"connection": uplink.connection})
-            return _set_aside(Opened(uplink, self._new_id()), error, unique)
+            return _set_aside(Opened(uplink, new_id()), error, unique)
 
     async def _commit(self, opened: Sequence[Opened]) -> Outcome:
         """Commit a batch. One record that the store or a rule cannot bear is found by halving, and set aside."""
@@ -159,29 +178,25 @@ class Ingest:
             self.trouble = None
             return outcome
 
-    def _glimpse(self, opened: Sequence[Opened]) -> None:
-        for each in opened:
-            for arrival in each.arrivals:
-                for glimpse in self.glimpses:
-                    try:
-                        glimpse(arrival)
-                    except Exception:
-                        log.exception("a glimpse failed", extra={"frame": arrival.frame})
+    def _glimpse(self, opened: Opened) -> None:
+        for arrival in opened.arrivals:
+            for glimpse in self.glimpses:
+                try:
+                    glimpse(arrival)
+                except Exception:
+                    log.exception("a glimpse failed", extra={"frame": arrival.frame})
 
     def _unique(self, uplink: Uplink) -> str:
         """A fresh mark, or the same one for a redelivery: the client may not have got our PUBACK (devices.md 7.2,
         case 4). Without the DUP flag it is another message, whatever its packet id."""
         if uplink.delivery is None:
-            return self._new_id()
+            return self._ids.at(uplink.received)
         mark = self._deliveries.get(uplink.delivery) if uplink.dup else None
-        mark = self._deliveries[uplink.delivery] = mark or self._new_id()
+        mark = self._deliveries[uplink.delivery] = mark or self._ids.at(uplink.received)
         self._deliveries.move_to_end(uplink.delivery)
         if len(self._deliveries) > DELIVERIES_KEPT_MAX:
             self._deliveries.popitem(last=False)
         return mark
-
-    def _new_id(self) -> str:
-        return uuid7(self._clock.now(), self._rng)
 
     def _send_receipts(self, outcome: Outcome) -> None:
         for (gateway, boot), seq in outcome.receipts.items():

@@ -7,14 +7,16 @@ state that follows, decided in one pure function.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Column, select
 from sqlmodel import Field, SQLModel
 
 from devices import topics
+from hub import bulk
 from hub.arrival import Arrival, Note
 from hub.db import Read, Tx
 from hub.events import DeviceChanged, GatewayChanged
@@ -128,22 +130,35 @@ def _move(tx: Tx, row: GatewayPresence, state: str, said: Note) -> None:
     tx.touch("operations.huts", "all")
 
 
-def hear(tx: Tx, arrivals: list[Arrival]) -> None:
-    """Note each device of a batch as heard."""
-    newest: dict[str, list[Arrival]] = {}
+_HEARD = ("device", "seen", "gone", "failed_in_a_row", "clock_offset_s")
+_UPSERT = """ON CONFLICT (device) DO UPDATE SET gone = excluded.gone,
+    seen = CASE WHEN presence_device.seen > excluded.seen THEN presence_device.seen ELSE excluded.seen END,
+    clock_offset_s = coalesce(excluded.clock_offset_s, presence_device.clock_offset_s),
+    failed_in_a_row = excluded.failed_in_a_row"""
+
+
+def hear(tx: Tx, arrivals: Sequence[Arrival]) -> None:
+    """Note each device of a batch as heard. One row a device, whatever its number of readings, and none is read
+    before: two workers may hear the same device."""
+    by_device: dict[str, list[Arrival]] = {}
     for arrival in arrivals:
-        newest.setdefault(arrival.device.id, []).append(arrival)
-    for device, heard in newest.items():
-        row = tx.session.get(DevicePresence, device) or DevicePresence(device=device, seen=heard[-1].t_received)
-        row.seen = max(row.seen or heard[-1].t_received, heard[-1].t_received)
-        row.gone = False  # who speaks is there, whatever its gateway said before
+        by_device.setdefault(arrival.device.id, []).append(arrival)
+    measured: list[tuple[Any, ...]] = []
+    failed: list[tuple[Any, ...]] = []
+    for device, heard in sorted(by_device.items()):
+        in_a_row = 0
+        offset_s = None
         for arrival in heard:
-            row.failed_in_a_row = 0 if arrival.quality != "bad" else row.failed_in_a_row + 1
-            offset = arrival.effective.offset
+            in_a_row = in_a_row + 1 if arrival.quality == "bad" else 0
             # A device far behind its gateway may only be telling an old record; ahead of it, its clock is wrong.
-            if offset is not None:
-                row.clock_offset_s = max(-(2**31), min(2**31 - 1, int(offset.total_seconds())))
-        tx.session.add(row)
+            if arrival.effective.offset is not None:
+                offset_s = max(-(2**31), min(2**31 - 1, int(arrival.effective.offset.total_seconds())))
+        # Who speaks is there, whatever its gateway said before.
+        row = (device, bulk.moment(tx, heard[-1].t_received), False, in_a_row, offset_s)
+        (failed if in_a_row == len(heard) else measured).append(row)
+    bulk.insert(tx, "presence_device", _HEARD, measured, _UPSERT)
+    # Nothing but failures: they go on where the last batch ended.
+    bulk.insert(tx, "presence_device", _HEARD, failed, f"{_UPSERT} + presence_device.failed_in_a_row")
 
 
 def gateways(read: Read) -> Mapping[str, GatewayPresence]:

@@ -16,6 +16,7 @@ from sqlalchemy import Column, LargeBinary, Text, delete, func, select
 from sqlmodel import Field, SQLModel, col
 
 from devices.base import SENTENCES, DecodeError
+from hub import bulk
 from hub.db import Read, Tx
 from hub.events import FrameQuarantined
 from hub.i18n import N_, _
@@ -83,30 +84,15 @@ def decode_poison(error: DecodeError) -> dict[str, Any]:
 
 def store(tx: Tx, poisons: list[Poison]) -> int:
     """Keep each once. Returns how many were new; the others were redeliveries."""
-    fresh = 0
-    for poison in poisons:
-        entry = hashlib.sha256(poison.entry.encode()).hexdigest()
-        known = tx.session.execute(select(col(QuarantineRow.id)).where(col(QuarantineRow.entry) == entry)).first()
-        if known is not None:
-            continue
-        fresh += 1
-        row = QuarantineRow(
-            id=tx.new_id(),
-            entry=entry,
-            at=tx.now(),
-            gateway=poison.gateway,
-            device=poison.device,
-            area=poison.area,
-            codec=poison.codec,
-            reason=poison.reason,
-            sentence=poison.sentence,
-            fields=json.dumps(poison.fields, ensure_ascii=False, default=str),
-            payload=tx.seal.close(poison.payload[:PAYLOAD_KEPT_BYTES], "quarantine.payload"),
-            payload_bytes=len(poison.payload),
-            raw_sha256=hashlib.sha256(poison.payload).hexdigest(),
-        )
-        tx.session.add(row)
-        tx.session.flush()
+    by_entry = {hashlib.sha256(poison.entry.encode()).hexdigest(): poison for poison in reversed(poisons)}
+    known = bulk.known(tx, "quarantine", "entry", by_entry)
+    fresh = {entry: poison for entry, poison in reversed(by_entry.items()) if entry not in known}
+    if not fresh:
+        return 0
+    rows = [_row(tx, entry, poison) for entry, poison in fresh.items()]
+    tx.session.add_all(rows)
+    tx.session.flush()
+    for row, poison in zip(rows, fresh.values(), strict=True):
         tx.emit(
             FrameQuarantined,
             cause=poison.frame,
@@ -115,10 +101,27 @@ def store(tx: Tx, poisons: list[Poison]) -> int:
             device=poison.device,
             reason=poison.reason,
         )
-    if fresh:
-        _trim(tx)
-        tx.touch("operations.quarantine", "all")
-    return fresh
+    _trim(tx)
+    tx.touch("operations.quarantine", "all")
+    return len(fresh)
+
+
+def _row(tx: Tx, entry: str, poison: Poison) -> QuarantineRow:
+    return QuarantineRow(
+        id=tx.new_id(),
+        entry=entry,
+        at=tx.now(),
+        gateway=poison.gateway,
+        device=poison.device,
+        area=poison.area,
+        codec=poison.codec,
+        reason=poison.reason,
+        sentence=poison.sentence,
+        fields=json.dumps(poison.fields, ensure_ascii=False, default=str),
+        payload=tx.seal.close(poison.payload[:PAYLOAD_KEPT_BYTES], "quarantine.payload"),
+        payload_bytes=len(poison.payload),
+        raw_sha256=hashlib.sha256(poison.payload).hexdigest(),
+    )
 
 
 def _trim(tx: Tx) -> None:

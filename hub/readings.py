@@ -1,12 +1,12 @@
 """Readings: immutable, stored once, values sealed as one blob; who they belong to may be bound later.
 
-Written by ingest in batches with SQLAlchemy Core (the ORM is 4 to 27 times slower); read here by pages and the API.
+Written by ingest in batches, a few hundred rows to a statement (bulk.py); read here by pages and the API.
 Times are integer milliseconds since 1970 UTC: two columns are compared and indexed for every reading.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -87,17 +87,44 @@ def from_ms(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def seal_values(seal: Seal, values: Sequence[ReadValue], orig: Sequence[ReadValue] = ()) -> bytes:
-    body = [[_plain(value) for value in values], [_plain(value) for value in orig]]
-    return seal.close(msgspec.json.encode(body), _VALUES)
+# What ingest writes; the other columns are filled when a reading is bound.
+WRITTEN = (
+    *("id", "key", "weak_key", "kind", "device", "gateway", "hut", "area", "bound_by", "quality", "reasons"),
+    *("sealed_values", "context", "t_device", "t_gateway_ms", "t_received_ms", "t_effective_ms", "t_basis", "late"),
+    *("profile", "codec", "serial", "firmware", "calibration", "boot", "seq", "raw_sha256", "cause"),
+)
+WRITTEN_RAW = ("reading", "payload", "t_received_ms")
 
 
-def seal_raw(seal: Seal, payload: bytes) -> bytes:
-    return seal.close(payload, _RAW)
+def seal_values(seal: Seal, bodies: Iterable[bytes]) -> list[bytes]:
+    return seal.close_all(bodies, _VALUES)
 
 
-def _plain(value: ReadValue) -> list[str | None]:
-    return [value.code, None if value.value is None else format(value.value, "f"), value.unit, value.absent_reason]
+def seal_raw(seal: Seal, payloads: Iterable[bytes]) -> list[bytes]:
+    return seal.close_all(payloads, _RAW)
+
+
+def body(values: Sequence[ReadValue], orig: Sequence[ReadValue]) -> bytes:
+    """A reading's values as they are sealed: `[[[code, text, unit, absent], ...], [the device's own, same form]]`."""
+    now = b",".join([_fragment(value) for value in values])
+    return b"[[%b],[%b]]" % (now, b",".join([_fragment(value) for value in orig]) if orig else b"")
+
+
+FRAGMENTS_MAX = 20_000
+# Codecs give the same object for the same number (devices/frame.py), so its text is made once. By id and not by hash,
+# which costs as much as the text; the object is kept beside it, so that its id stays its own.
+_FRAGMENTS: dict[int, tuple[ReadValue, bytes]] = {}
+
+
+def _fragment(value: ReadValue) -> bytes:
+    known = _FRAGMENTS.get(id(value))
+    if known is not None:
+        return known[1]
+    made = msgspec.json.encode([value.code, value.text, value.unit, value.absent_reason])
+    if len(_FRAGMENTS) >= FRAGMENTS_MAX:
+        _FRAGMENTS.clear()
+    _FRAGMENTS[id(value)] = value, made
+    return made
 
 
 def values(read: Read, row: Reading) -> tuple[ReadValue, ...]:

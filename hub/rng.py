@@ -50,6 +50,33 @@ def uuid7(now: datetime, rng: Rng) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+_DIGITS = 20  # of chance in one id; it needs 74 bits
+_IDS_AT_ONCE = 256
+
+
+class Ids:
+    """uuid7 after uuid7 for one thread that needs thousands a second: chance by the block, a moment's digits once."""
+
+    def __init__(self, rng: Rng) -> None:
+        self._rng = rng
+        self._moment: datetime | None = None
+        self._head = ""
+        self._chance = ""
+        self._place = 0
+
+    def at(self, moment: datetime) -> str:
+        if moment is not self._moment:
+            self._moment = moment
+            digits = f"{int(moment.timestamp() * 1000):012x}"
+            self._head = f"{digits[:8]}-{digits[8:]}-7"
+        if self._place == len(self._chance):
+            self._chance, self._place = self._rng.token(_IDS_AT_ONCE * _DIGITS // 2).hex(), 0
+        place, self._place = self._place, self._place + _DIGITS
+        chance = self._chance[place : place + _DIGITS]
+        return f"{self._head}{chance[:3]}-{_VARIANT[chance[3]]}{chance[4:7]}-{chance[7:19]}"
+
+
 def secret(rng: Rng) -> str:
     """A 256-bit credential, shown once to a person and kept only as its hash."""
     number = int.from_bytes(rng.token(32), "big")

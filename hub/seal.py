@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,16 @@ class Seal:
         # A random nonce from the operating system even under a seeded Rng: GCM breaks open if one ever repeats.
         nonce = os.urandom(12)
         return _VERSION + nonce + self._aead.encrypt(nonce, plain, field.encode())
+
+    def close_all(self, plains: Iterable[bytes], field: str) -> list[bytes]:
+        """The same for a batch: one call for all its nonces, which is half the price of sealing."""
+        listed = list(plains)
+        nonces = memoryview(os.urandom(12 * len(listed)))
+        encrypt, name, sealed = self._aead.encrypt, field.encode(), []
+        for place, plain in enumerate(listed):
+            nonce = bytes(nonces[12 * place : 12 * place + 12])
+            sealed.append(_VERSION + nonce + encrypt(nonce, plain, name))
+        return sealed
 
     def read(self, sealed: bytes, field: str) -> bytes:
         try:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from devices.base import EncodeError, Example, Measurement, Value
-from devices.frame import FrameReader, FrameWriter, bits_of, names_of
+from devices.frame import DATE_TIME, FrameWriter, Layout, bits_of, date_time, names_of, sfloat_value
 from devices.units import canonical
 
 if TYPE_CHECKING:
@@ -28,24 +28,36 @@ _STATUS_BITS = ((0, "movement"), (1, "cuff_loose"), (2, "irregular_pulse"), (5, 
 _PULSE_RANGE_SHIFT = 3
 _PULSE_RANGE = {1: "pulse_above_range", 2: "pulse_below_range"}  # 0 is within, 3 reserved
 
+_LAYOUT = Layout("HHH", ((_TIME, DATE_TIME), (_PULSE, "H"), (_USER, "B"), (_STATUS, "H")))
+
 FLAGS = (*(name for _, name in _STATUS_BITS), *_PULSE_RANGE.values(), "clock_not_set")
 
 
 def decode(payload: bytes, profile: Profile) -> list[Measurement]:
-    frame = FrameReader(payload)
-    flags = frame.unsigned(1)
+    fields = _LAYOUT.fields(payload)
+    flags, place = fields[0], 4
     unit = "kPa" if flags & _KPA else "mm[Hg]"
-    said = [Value.of(code, frame.sfloat(), unit) for code in ("sys", "dia", "map")]
-    at = frame.time() if flags & _TIME else None
+    said = [
+        sfloat_value("sys", fields[1], unit),
+        sfloat_value("dia", fields[2], unit),
+        sfloat_value("map", fields[3], unit),
+    ]
+    at, user, status = None, _USER_UNKNOWN, 0
+    if flags & _TIME:
+        at, place = date_time(*fields[place : place + len(DATE_TIME)]), place + len(DATE_TIME)
     if flags & _PULSE:
-        said.append(Value.of("pulse", frame.sfloat(), "/min"))
-    user = frame.unsigned(1) if flags & _USER else _USER_UNKNOWN
-    status = frame.unsigned(2) if flags & _STATUS else 0
-    frame.end()
+        said.append(sfloat_value("pulse", fields[place], "/min"))
+        place += 1
+    if flags & _USER:
+        user, place = fields[place], place + 1
+    if flags & _STATUS:
+        status = fields[place]
 
-    quality_flags = names_of(status, _STATUS_BITS)
-    if pulse_range := _PULSE_RANGE.get(status >> _PULSE_RANGE_SHIFT & 3):
-        quality_flags += (pulse_range,)
+    quality_flags: tuple[str, ...] = ()
+    if status:
+        quality_flags = names_of(status, _STATUS_BITS)
+        if pulse_range := _PULSE_RANGE.get(status >> _PULSE_RANGE_SHIFT & 3):
+            quality_flags += (pulse_range,)
     if flags & _TIME and at is None:
         quality_flags += ("clock_not_set",)
     values, orig = canonical(said, profile)

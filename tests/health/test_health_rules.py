@@ -21,6 +21,7 @@ from hub.civic.health.rules import (
     gravest,
     in_force,
     judge,
+    may_be_urgent,
     parse,
     rulesets,
 )
@@ -198,3 +199,25 @@ def test_a_forbidden_word_stands_nowhere_in_the_slice() -> None:
     for path in [*FOLDER.rglob("*.html"), *FOLDER.rglob("*.po"), *FOLDER.glob("*.py"), *FOLDER.rglob("*.js")]:
         text = path.read_text("utf-8")
         assert not [word for word in FORBIDDEN if word in text], path.name
+
+
+NUMBERS = st.one_of(st.none(), st.decimals(0, 300, places=1).map(str))
+
+
+@settings(max_examples=300)
+@given(
+    kind=st.sampled_from(["bp", "spo2", "temp", "weight"]),
+    said=st.fixed_dictionaries({}, optional=dict.fromkeys(["sys", "dia", "map", "pulse", "spo2", "temp"], NUMBERS)),
+    quality=st.sampled_from(["ok", "suspect", "bad"]),
+)
+def test_what_is_urgent_is_never_passed_over_by_the_quick_look(
+    kind: str, said: dict[str, str | None], quality: str
+) -> None:
+    found = judge(kind, values(**said), quality=quality)
+    if any(band.level == "urgent" for band in found):
+        assert may_be_urgent(kind, values(**said))
+
+
+def test_the_quick_look_passes_over_a_calm_reading() -> None:
+    assert not may_be_urgent("bp", values(sys="128", dia="82", map="97", pulse="72"))
+    assert may_be_urgent("bp", values(sys="128", dia="112"))

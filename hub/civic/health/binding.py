@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from hub import readings
-from hub.civic.health import alerts, bands, kiosk
+from hub.civic.health import alerts, bands, kiosk, rules
 from hub.civic.health.models import KioskSession
 from hub.db import Tx
 from hub.events import ReadingsStored, StoredReading
@@ -61,6 +61,8 @@ def _take(tx: Tx, session: KioskSession, reading: StoredReading) -> None:
 
 def _look_at_unclaimed(tx: Tx, reading: StoredReading) -> None:
     if reading.late or tx.now() - reading.t_effective > FRESH:
+        return
+    if not rules.may_be_urgent(reading.kind, reading.values):
         return
     found = bands.judge_values(reading.kind, reading.values, reading.quality, reading.id)
     for band in found:

@@ -189,6 +189,27 @@ def judge(
     )
 
 
+def may_be_urgent(kind: str, values: Sequence[ReadValue]) -> bool:
+    """Whether some number is so far out that a grown-up's reading could be urgent. It only says which readings to
+    judge: nine of ten are not, and a batch holds hundreds."""
+    limits = _urgent_limits(kind)
+    for value in values:
+        number = value.value
+        if number is not None and any(limit.holds(number) for limit in limits.get(value.code, ())):
+            return True
+    return False
+
+
+@cache
+def _urgent_limits(kind: str) -> Mapping[str, tuple[Limit, ...]]:
+    found: dict[str, tuple[Limit, ...]] = {}
+    for measure in MEASURES.get(kind, ()):
+        for grade in in_force(measure).grades:
+            for limit in grade.limits if grade.level == "urgent" else ():
+                found[limit.code] = (*found.get(limit.code, ()), limit)
+    return found
+
+
 def gravest(bands: Sequence[Band]) -> Band | None:
     """The band that speaks for the reading; of equals the chief measure's."""
     return max(bands, key=lambda band: _GRAVITY[band.level], default=None)
