@@ -44,6 +44,7 @@ class Message:
     url: str
     lang: str = "zh"
     zone: str = "Asia/Shanghai"  # the area's zone: a resident reads local time
+    personal: bool = False  # for one resident alone: a lock screen or a text message says only that it is there
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class Rendered:
     pages: tuple[Page, ...] = ()  # screens that turn pages
     fields: tuple[tuple[str, str], ...] = ()  # providers that want a filled-in form
     cut: bool = False  # something was left out; the whole text is behind `url`
+    parts: int = 0  # what one copy is billed as, where a provider bills by the part
+    cost_fen: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class Accepted:
 
     provider_id: str
     at: datetime | None = None
+    parts: int = 0  # billed parts, where the provider bills by the part
+    cost_fen: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,7 @@ class Callback:
     method: str
     query: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
+    authorization: str = field(default="", repr=False)  # for providers that sign in a header
 
 
 @dataclass(frozen=True)

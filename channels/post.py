@@ -15,6 +15,7 @@ from channels.base import Dead, Outcome, Retry
 DEADLINE_S = 5.0  # a healthy provider answers in well under one; a hung one may hold a worker no longer
 ANSWER_BYTES_MAX = 256 * 1024  # an API answer is a few hundred bytes; the limit keeps a mad server from filling memory
 RETRY_AFTER_S_MAX = 24 * 3600.0
+JSON_TYPE = "application/json; charset=utf-8"
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,48 @@ class Refusal:
     for_all: bool = False
 
 
+@dataclass(frozen=True)
+class Posted:
+    """What came back, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+
 Answer: TypeAlias = Mapping[str, object] | Refusal
+
+
+def json_bytes(payload: Mapping[str, object]) -> bytes:
+    return json.dumps(payload, ensure_ascii=False).encode()
 
 
 async def post_json(
     net: httpx.AsyncClient,
     url: str,
-    payload: Mapping[str, object],
+    payload: Mapping[str, object] | bytes,
     *,
     params: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
     deadline_s: float = DEADLINE_S,
 ) -> Answer:
-    body = json.dumps(payload, ensure_ascii=False).encode()
+    """`payload` as bytes is JSON already: what was signed must be what is sent."""
+    body = payload if isinstance(payload, bytes) else json_bytes(payload)
+    posted = await post(
+        net, url, body, params=params, headers={"content-type": JSON_TYPE, **(headers or {})}, deadline_s=deadline_s
+    )
+    return posted if isinstance(posted, Refusal) else _meaning(posted)
+
+
+async def post(
+    net: httpx.AsyncClient,
+    url: str,
+    body: bytes,
+    *,
+    headers: Mapping[str, str],
+    params: Mapping[str, str] | None = None,
+    deadline_s: float = DEADLINE_S,
+) -> Posted | Refusal:
     try:
         # httpx limits each read; only an outer deadline stops a server that drips a byte a second.
         async with (
@@ -48,7 +79,7 @@ async def post_json(
                 params=params,
                 follow_redirects=False,
                 timeout=deadline_s,
-                headers={"content-type": "application/json; charset=utf-8"},
+                headers=dict(headers),
             ) as reply,
         ):
             received = bytearray()
@@ -56,7 +87,7 @@ async def post_json(
                 received += chunk
                 if len(received) > ANSWER_BYTES_MAX:
                     return Refusal(Retry(None, "the provider's answer is too long"), for_all=True)
-            return _meaning(reply, bytes(received))
+            return Posted(reply.status_code, {k.lower(): v for k, v in reply.headers.items()}, bytes(received))
     except (TimeoutError, httpx.TimeoutException):
         # Whether the message went out is unknown: that is what the idempotency key is for.
         return Refusal(Retry(None, "the provider did not answer in time"), for_all=True)
@@ -64,16 +95,24 @@ async def post_json(
         return Refusal(Retry(None, "the provider cannot be reached", type(fault).__name__), for_all=True)
 
 
-def _meaning(reply: httpx.Response, received: bytes) -> Answer:
-    code = f"http {reply.status_code}"
-    if reply.status_code == 429:
-        return Refusal(Retry(_retry_after_s(reply), "the provider asks us to slow down", code), for_all=True)
-    if reply.status_code >= 500 or reply.status_code == 408:
-        return Refusal(Retry(_retry_after_s(reply), "the provider has a fault", code), for_all=True)
-    if reply.status_code != 200:
+def trouble(posted: Posted) -> Refusal | None:
+    """What every provider means by these statuses; None for the others."""
+    code = f"http {posted.status}"
+    if posted.status == 429:
+        return Refusal(Retry(_retry_after_s(posted), "the provider asks us to slow down", code), for_all=True)
+    if posted.status >= 500 or posted.status == 408:
+        return Refusal(Retry(_retry_after_s(posted), "the provider has a fault", code), for_all=True)
+    return None
+
+
+def _meaning(posted: Posted) -> Answer:
+    code = f"http {posted.status}"
+    if common := trouble(posted):
+        return common
+    if posted.status != 200:
         return Refusal(Dead("the provider refuses the request", code))
     try:
-        answer = json.loads(received)
+        answer = json.loads(posted.body)
     except (ValueError, RecursionError):
         return Refusal(Retry(None, "the provider's answer is not JSON", code), for_all=True)
     if not isinstance(answer, dict):
@@ -81,6 +120,6 @@ def _meaning(reply: httpx.Response, received: bytes) -> Answer:
     return answer
 
 
-def _retry_after_s(reply: httpx.Response) -> float | None:
-    said = reply.headers.get("retry-after", "")
+def _retry_after_s(posted: Posted) -> float | None:
+    said = posted.headers.get("retry-after", "")
     return min(float(said), RETRY_AFTER_S_MAX) if said.isascii() and said.isdigit() else None

@@ -44,3 +44,4 @@ class Exchange:
     claim: str
     steps: tuple[Step, ...]
     outcome: Outcome
+    address: str = field(default="address-1", repr=False)  # where an address has a form of its own
