@@ -41,6 +41,7 @@ from tests.world import LIUHE, START, people
 pytestmark = needs("postgresql")
 T = TypeVar("T")
 WORKERS, WAIT_S = 4, 30
+CUFF = "generic.sig.2a35"
 
 
 def together(count: int, work: Callable[[int], T]) -> list[T]:
@@ -90,6 +91,32 @@ class Quick(ManualClock):
 
     async def sleep(self, delay_s: float) -> None:
         await asyncio.sleep(0)
+
+
+def test_workers_that_hear_the_same_devices_in_any_order_never_block_each_other_in_a_circle(
+    make_store: MakeStore,
+) -> None:
+    hubs = workers(make_store, 2)
+    devices = ["bp-1", *(f"bp-{number}" for number in range(2, 6))]
+    for device in devices[1:]:
+        hubs[0].store.write_now(lambda tx, device=device: registry.add_device(tx, device, "lh-hut-1", CUFF))  # type: ignore[misc]
+
+    async def hear(number: int, minute: int) -> None:
+        hub = hubs[number]
+        for device in devices if number else reversed(devices):
+            topic = topics.up(LIUHE, "lh-hut-1", device, "sig.2a35")
+            await hub.ingest.put(Uplink("lh-hut-1", topic, frame(minute), START, hub.verdicts.append))
+        await hub.ingest.drain()
+
+    for hub in hubs:
+        hub.book.look()
+    for minute in range(0, 40, 2):
+        together(2, lambda number, minute=minute: asyncio.run(hear(number, minute + number)))  # type: ignore[misc]
+    counted = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    for hub in hubs:
+        hub.store.engine.dispose()  # what a connection has counted is told when it ends
+    assert hubs[0].store.read_now(lambda read: read.session.execute(text(counted)).scalar_one()) == 0
+    assert count(hubs[0].store, Reading) == 5 * 40
 
 
 def count(store: Store, table: type) -> int:
