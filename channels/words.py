@@ -17,6 +17,7 @@ _PRIORITY = {
 _RETRACTED = ("已撤回", "Withdrawn")
 _WHOLE_TEXT = ("全文请看手机，或询问社区工作人员。", "Read the whole text on a phone or ask the community office.")
 _OPEN = ("请点开查看", "Open to read")
+_NEW_MESSAGE = ("您有一条新消息", "You have a new message")
 
 
 def badge(message: Message) -> str:
@@ -30,6 +31,11 @@ def whole_text_elsewhere(message: Message) -> str:
 
 def open_to_read(message: Message) -> str:
     return _pick(message, _OPEN)
+
+
+def new_message(message: Message) -> str:
+    """All that a lock screen or a text message may say of what is meant for one person."""
+    return _pick(message, _NEW_MESSAGE)
 
 
 def when(message: Message) -> str:
