@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,8 +14,9 @@ from hub.broker.properties import Properties
 from hub.clock import ManualClock
 from hub.errors import Unavailable
 from hub.uplink import Verdict
+from tests.broker import killed
 from tests.broker.lasting import Lasting, back, depart
-from tests.broker.rig import AREA, START, up
+from tests.broker.rig import AREA, START, WAIT_S, up
 
 pytestmark = pytest.mark.anyio
 KEPT = Properties(session_expiry_s=3_600)
@@ -252,7 +255,7 @@ async def test_what_was_not_acknowledged_may_be_lost_but_is_never_half_there(tmp
 async def test_a_board_goes_out_while_the_disk_refuses(tmp_path: Path) -> None:
     last = Lasting(tmp_path / "broker.db", ManualClock(START))
     board = f"linli/1/{AREA}/board"
-    async with last.house(killed=True) as home:
+    async with last.house(killed=True) as home, asyncio.timeout(WAIT_S):
         screen = await home.client(5, "screen-1", clean=False, properties=KEPT)
         await screen.subscribe(board)
         last.vault.full = True
@@ -433,3 +436,16 @@ async def test_a_repeat_that_the_hub_knows_already_still_reaches_subscribers_onc
         (await home.shelf.holds(1))[0].settle(Verdict.DUPLICATE)
         assert isinstance(got := await watcher.next(), p.Publish)
         assert got.payload == b"1"
+
+
+async def test_nothing_acknowledged_is_lost_and_no_qos_2_is_doubled_by_kill_nine(tmp_path: Path) -> None:
+    """The short form of `python -m tests.broker.killed --kills 100`; LINLI_TEST_LONG=1 runs fifty kills here."""
+    kills = 50 if os.environ.get("LINLI_TEST_LONG") == "1" else 4
+    figures = await killed.run(tmp_path, kills=kills, seed=7)
+    print(figures)
+    assert figures.kills == kills
+    assert min(figures.acknowledged_before) >= 40, "a test in which little happened proves little"
+    assert any(figures.in_flight), "no kill met a message on its way"
+    assert any(figures.owed), "no kill met a message that was owed"
+    assert (figures.lost, figures.doubled) == (0, 0), figures
+    assert figures.got >= figures.acknowledged > 40 * kills
