@@ -30,9 +30,9 @@ def hut(tmp_path: Path) -> Iterator[Hut]:
     made.store.close()
 
 
-def open_kiosk(browser: Browser, hut: Hut, url: str) -> Page:
+def open_kiosk(browser: Browser, hut: Hut, url: str, lang: str = "zh-CN") -> Page:
     token = str(hut.write(lambda tx: login.open_session(tx, "kiosk", "kiosk", HUT, area=LIUHE)))
-    context = browser.new_context(viewport=SIZE, locale="zh-CN")  # type: ignore[arg-type]
+    context = browser.new_context(viewport=SIZE, locale=lang)  # type: ignore[arg-type]
     context.add_cookies([{"name": "linli_kiosk", "value": token, "url": url}])
     page = context.new_page()
     page.goto(f"{url}/kiosk/{HUT}")
@@ -70,6 +70,20 @@ def test_a_visit_from_card_to_cleared_page(browser: Browser, hut: Hut) -> None:
         left = page.content()
         for trace in ("152", "王奶奶", "偏高", "还在使用"):
             assert trace not in left, trace
+        page.context.close()
+
+
+def test_earlier_readings_stand_on_one_screen_in_english_too(browser: Browser, hut: Hut) -> None:
+    hut.visit(WANG)
+    hut.measure(values=HIGH)
+    with running(hut, demo=True) as url:
+        page = open_kiosk(browser, hut, url, "en-GB")
+        page.get_by_role("button", name="See earlier ones").click()
+        page.wait_for_selector("[data-stage=history]")
+        assert "Blood pressure" in page.locator(".hk-row-what").all_inner_texts()
+        heights = page.eval_on_selector_all(".hk-rows > li", "all => all.map(each => each.offsetHeight)")
+        assert max(heights) <= 130, "no word breaks letter by letter"
+        assert page.evaluate("document.documentElement.scrollHeight") <= SIZE["height"]
         page.context.close()
 
 
