@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import kills, overload, reconnect
+from tests.chaos import backlog, kills, overload, reconnect, restart
 
 
 async def _kill(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
@@ -43,7 +43,17 @@ async def _reconnect(folder: Path, given: argparse.Namespace) -> tuple[dict[str,
     return figures.as_dict(), figures.kept()
 
 
-RUN = {"kill": _kill, "overload": _overload, "reconnect": _reconnect}
+async def _backlog(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    figures = await backlog.run(folder, readings=given.readings)
+    return figures.as_dict(), figures.kept()
+
+
+async def _restart(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    figures = await restart.run(folder, mib=given.mib, kills=given.kills or 10)
+    return figures.as_dict(), figures.kept()
+
+
+RUN = {"kill": _kill, "overload": _overload, "reconnect": _reconnect, "backlog": _backlog, "restart": _restart}
 
 
 def main() -> int:
@@ -54,6 +64,8 @@ def main() -> int:
     words.add_argument("--kills", type=int, default=0, help="so many, however long it takes")
     words.add_argument("--rate", type=float, default=500)
     words.add_argument("--clients", type=int, default=10_000, help="of reconnect")
+    words.add_argument("--readings", type=int, default=180_000, help="of backlog")
+    words.add_argument("--mib", type=float, default=1024, help="of the store of restart")
     words.add_argument("--door", choices=(kills.EMBEDDED, kills.MOSQUITTO), default=kills.EMBEDDED)
     given = words.parse_args()
     with tempfile.TemporaryDirectory(prefix="linli-chaos-") as folder:

@@ -63,7 +63,9 @@ class Frames:
 
     def payload(self, n: int) -> bytes:
         second, user = divmod(n // len(self._devices), USERS)
-        at = self._begin + timedelta(seconds=second)
+        return self.payload_at(n, self._begin + timedelta(seconds=second), user)
+
+    def payload_at(self, n: int, at: datetime, user: int) -> bytes:
         top = 100 + n % 60
         return _FRAME.pack(
             0x0E, top, 70, 80, at.year, at.month, at.day, at.hour, at.minute, at.second, 60 + n % 30, user

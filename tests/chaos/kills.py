@@ -34,6 +34,7 @@ UP_S = (0.3, 2.5)  # how long a hub lives before it is killed: from "just accept
 PAUSE_S = (0.1, 1.5)  # a SIGSTOP now and then: everything stands, nothing is told
 PAUSES = 0.15
 FOUL = 0.4  # of the time between two kills the net has some weather
+CLEARS = 0.5  # of the weathers end before the kill: something is acknowledged and something is being said again
 DRAIN_S = 120.0
 EMBEDDED, MOSQUITTO = "embedded", "mosquitto"
 
@@ -134,7 +135,11 @@ async def run(
             deadline = loop.time() + seconds
             while len(met) < kills or loop.time() < deadline:
                 proxy.turn(dice.choice(WEATHERS) if weather and dice.random() < FOUL else "clear")
-                await asyncio.sleep(dice.uniform(*UP_S))  # the random instant is what is being tested
+                up_s = dice.uniform(*UP_S)
+                await asyncio.sleep(up_s / 2)
+                if dice.random() < CLEARS:
+                    proxy.turn("clear")
+                await asyncio.sleep(up_s / 2)  # the random instant is what is being tested
                 if dice.random() < PAUSES:
                     hub.signal(signal.SIGSTOP)
                     pauses += 1
