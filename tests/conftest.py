@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 TEST_ALL = os.environ.get("LINLI_TEST_ALL") == "1"
 _SBIN = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 _CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "microsoft-edge")
-_PACKAGES = {"chromium": "chromium fonts-noto-cjk", "mosquitto": "mosquitto mosquitto-clients"}
+_PACKAGES = {
+    "chromium": "chromium fonts-noto-cjk",
+    "mosquitto": "mosquitto mosquitto-clients",
+    "mosquitto_pub": "mosquitto-clients",
+    "mqtt_js": "nodejs npm - then npm ci in tests/interop",
+}
 
 # A deadline measures the machine's other work; what must be quick has a test of its own.
 hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
@@ -37,9 +42,12 @@ def program(name: str) -> str | None:
     """Where the program of a system package is: chromium, mosquitto, postgresql (its `initdb`), ffmpeg, ..."""
     if name == "chromium":
         return next((path for path in (os.environ.get("LINLI_CHROMIUM"), *map(shutil.which, _CHROMIUMS)) if path), None)
+    if name == "mqtt_js":
+        found = Path(__file__).parent / "interop/node_modules/mqtt"
+        return str(found) if shutil.which("node") and found.is_dir() else None
     if name == "postgresql":
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "")]
-        return str(found[-1]) if found[-1].is_file() else None
+        servers = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "")]
+        return str(servers[-1]) if servers[-1].is_file() else None
     return shutil.which(name, path=_SBIN)
 
 
