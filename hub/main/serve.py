@@ -13,6 +13,7 @@ from hub import garbage
 from hub.logs import configure
 from hub.main import wiring
 from hub.main.running import Running
+from hub.mqtt import PahoDoor
 from hub.settings import Settings
 
 
@@ -34,10 +35,19 @@ async def _serve(settings: Settings, roles: tuple[str, ...], console: Console) -
     for name, (host, port) in hub.mqtt_listeners.items():
         console.print(f"{name} {host}:{port}")
     console.print("ready")
+    behind = asyncio.create_task(_say_behind(hub, console), name="say-behind")
     try:
         await stop.wait()
     finally:
+        behind.cancel()
         await hub.finish()
+
+
+async def _say_behind(hub: Running, console: Console) -> None:
+    """An operator's own broker may be away just now; readings come from when it has granted our subscriptions."""
+    if isinstance(hub.door, PahoDoor):
+        await hub.door.wait_until_ready()
+        console.print(f"behind the MQTT broker at {hub.door.address.host}:{hub.door.address.port}")
 
 
 def _open_files() -> None:

@@ -23,15 +23,19 @@ GATEWAYS, CUFFS = 4, 4  # a cuff has 250 readings a second to tell apart (simula
 
 
 def furnish(tx: Tx) -> list[str]:
-    """The community, its gateways and cuffs; gives the accounts as `simulators.load` reads them."""
     directory.found_area(tx, AREA, "community", "断电演示", "Unplugged")
+    return cuffs(tx, AREA)
+
+
+def cuffs(tx: Tx, area: str) -> list[str]:
+    """Gateways with cuffs; gives their accounts as `simulators.load` reads them."""
     accounts = []
     for gateway in (f"dark-gw-{number}" for number in range(1, GATEWAYS + 1)):
-        password = registry.add_gateway(tx, gateway, AREA)
-        cuffs = [f"{gateway}-bp-{number}" for number in range(1, CUFFS + 1)]
-        for cuff in cuffs:
-            registry.add_device(tx, cuff, gateway, PROFILE)
-        accounts.append(f"{gateway}:{password}:{AREA}:{','.join(cuffs)}")
+        password = registry.add_gateway(tx, gateway, area)
+        devices = [f"{gateway}-bp-{number}" for number in range(1, CUFFS + 1)]
+        for device in devices:
+            registry.add_device(tx, device, gateway, PROFILE)
+        accounts.append(f"{gateway}:{password}:{area}:{','.join(devices)}")
     return accounts
 
 
