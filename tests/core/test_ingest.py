@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from devices import topics
-from hub import quarantine, readings, receipts, registry
+from hub import presence, quarantine, readings, receipts, registry
 from hub.bus import Bus
 from hub.clock import ManualClock
 from hub.db import Store, Tx
@@ -331,6 +331,8 @@ def test_nothing_a_gateway_can_say_stops_the_batch(
     assert len(bench.verdicts) == len(said) + 1
     assert bench.verdicts[-1] in (Verdict.STORED, Verdict.DUPLICATE)
     assert ingest.meter.balanced()
+    said_of = bench.store.read_now(lambda read: presence.gateways(read)).values()
+    assert all((word or "").isprintable() for row in said_of for word in (row.boot, row.firmware))
 
 
 def test_late_data_keeps_its_own_time(bench: Bench) -> None:
