@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # A 3.1.1 client may switch MQTT's keep-alive off; then the kernel asks after 5 minutes, and gives up 2 minutes later.
 PROBE_S = {"TCP_KEEPIDLE": 300, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
+LOOK_EVERY = 32  # packets of one read between two looks at the hub's queue
 READ_BYTES_MAX = 65_536  # one read; it bounds how many packets can wait behind a full queue
 
 
@@ -231,14 +232,16 @@ class Line(asyncio.BufferedProtocol):
             self._balance()
 
     async def _take_all(self) -> None:
-        credits = self._broker.credits
+        credits, pressed = self._broker.credits, False
         while self._pending:
             self.received, packets = self._pending[0]
-            for packet in packets:
+            for place, packet in enumerate(packets):
                 if self.talk.over:
                     self._pending.clear()
                     return
-                if (type(packet) is Publish and not credits.pressed) or await self._credit(packet):
+                if not place % LOOK_EVERY:
+                    pressed = credits.pressed
+                if (type(packet) is Publish and not pressed) or await self._credit(packet):
                     await self.talk.take(packet)
             if self._pending:
                 self._pending.popleft()
