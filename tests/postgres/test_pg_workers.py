@@ -1,4 +1,4 @@
-"""`linli serve` in parts: two ingest workers behind mosquitto by `$share`, a web worker beside them, one PostgreSQL."""
+"""A hub in parts on one PostgreSQL: two ingest workers behind mosquitto by `$share`, and a web worker beside one."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ from hub import login, registry
 from hub.civic.health import kiosk
 from hub.clock import SystemClock
 from hub.db import Read, Store, Tx
-from hub.main import victim
+from hub.main import victim, wiring
+from hub.main.running import Running
+from hub.mqtt import PahoDoor
 from hub.readings import Reading
 from hub.receipts import ReceiptRow
 from hub.registry import Registry
+from hub.settings import load as load_settings
 from simulators.baseline import Pressure
 from simulators.hut import Hut, new_boot
 from simulators.journal import Journal
@@ -52,30 +55,39 @@ class City:
     port: int
     load_accounts: list[Account]
     hut: Hut
-    web: str = ""
 
-    async def serve(self, role: str, client_id: str = "") -> Process:
-        """One part of a hub; returns when it says that it takes readings, or shows pages."""
-        broker = f"mqtt://{HUB.id}:{SECRET}@127.0.0.1:{self.port}/?share=linli&client_id={client_id}"
-        words = [sys.executable, "-P", "-m", "hub", "serve", "--role", role, "--port", "0"]
-        here = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "LINLI_DATA_DIR": str(self.folder),
-            "LINLI_STATE_DIR": str(self.folder),
-            "LINLI_KEY_FILE": str(self.folder / "seal.key"),
-            "LINLI_DATABASE_URL": self.store.url.render_as_string(hide_password=False),
-            "LINLI_LOG_LEVEL": "ERROR",
-            **({"LINLI_MQTT_URL": broker} if role == "ingest" else {}),
+    def knobs(self, client_id: str) -> dict[str, str]:
+        return {
+            "data_dir": str(self.folder),
+            "state_dir": str(self.folder),
+            "key_file": str(self.folder / "seal.key"),
+            "database_url": self.store.url.render_as_string(hide_password=False),
+            "mqtt_url": f"mqtt://{HUB.id}:{SECRET}@127.0.0.1:{self.port}/?share=linli&client_id={client_id}",
+            "http_port": "0",
+            "log_level": "ERROR",
         }
+
+    @asynccontextmanager
+    async def part(self, role: str) -> AsyncIterator[Running]:
+        """One role of a hub in this process: it shares nothing with another part but the store and the broker."""
+        settings = load_settings(self.knobs("here"), {})
+        hub = Running(wiring.services(settings))
+        await hub.start(settings, (role,))
+        try:
+            yield hub
+        finally:
+            await hub.finish()
+
+    async def worker(self, client_id: str) -> Process:
+        """An ingest worker in a process of its own; returns when it takes readings."""
+        words = [sys.executable, "-P", "-m", "hub", "serve", "--role", "ingest"]
+        knobs = {f"LINLI_{name.upper()}": value for name, value in self.knobs(client_id).items()}
+        here = {**os.environ, "PYTHONPATH": str(ROOT), **knobs}
         process = await asyncio.create_subprocess_exec(*words, stderr=PIPE, env=here, cwd=self.folder)
         assert process.stderr is not None
-        wanted = b"behind the MQTT broker" if role == "ingest" else b"web "
         async with asyncio.timeout(WAIT_S):
-            while not (said := await process.stderr.readline()).startswith(wanted):
+            while not (said := await process.stderr.readline()).startswith(b"behind the MQTT broker"):
                 assert said, "it ended at once"
-        if role == "web":
-            self.web = said.decode().split()[-1]
         return process
 
     def stored(self) -> list[Reading]:
@@ -135,7 +147,7 @@ async def test_two_workers_share_the_readings_and_the_death_of_one_loses_and_dou
     make_store: MakeStore, tmp_path: Path
 ) -> None:
     async with city(tmp_path, make_store) as it, AsyncExitStack() as stack:
-        first, second = await asyncio.gather(it.serve("ingest", "worker-1"), it.serve("ingest", "worker-2"))
+        first, second = await asyncio.gather(it.worker("worker-1"), it.worker("worker-2"))
         stack.push_async_callback(end, first)
         stack.push_async_callback(end, second)
         it.hut.start()
@@ -154,7 +166,7 @@ async def test_two_workers_share_the_readings_and_the_death_of_one_loses_and_dou
         wanted = acknowledged(oracle)
         await it.until_stored(at_death + 1)  # the other one goes on alone
         alone = len(it.stored())
-        stack.push_async_callback(end, await it.serve("ingest", "worker-1"))
+        stack.push_async_callback(end, await it.worker("worker-1"))
         await it.until_stored(len(wanted) + VISITS)
         await asyncio.wait_for(emptied(it.hut), WAIT_S)
         rows = it.stored()
@@ -176,10 +188,10 @@ async def emptied(hut: Hut) -> None:
 async def test_a_kiosk_on_the_web_worker_shows_what_an_ingest_worker_stored(
     make_store: MakeStore, tmp_path: Path
 ) -> None:
-    async with city(tmp_path, make_store) as it, AsyncExitStack() as stack:
-        web, worker = await asyncio.gather(it.serve("web"), it.serve("ingest", "worker-1"))
-        stack.push_async_callback(end, web)
-        stack.push_async_callback(end, worker)
+    async with city(tmp_path, make_store) as it, it.part("web") as web, it.part("ingest") as worker:
+        assert isinstance(worker.door, PahoDoor)
+        assert web.http is not None
+        await asyncio.wait_for(worker.door.wait_until_ready(), WAIT_S)
 
         def sit_down(tx: Tx) -> str:
             kiosk.open_session(tx, PLAN.id, guest=True)
@@ -192,7 +204,7 @@ async def test_a_kiosk_on_the_web_worker_shows_what_an_ingest_worker_stored(
         asked = {"t": f"{kiosk.TOPIC}:{PLAN.id}", "surface": "kiosk", "lang": "en"}
         async with (
             asyncio.timeout(WAIT_S),
-            httpx.AsyncClient(base_url=it.web, trust_env=False, cookies={"linli_kiosk": token}) as browser,
+            httpx.AsyncClient(base_url=web.http.url, trust_env=False, cookies={"linli_kiosk": token}) as browser,
             browser.stream("GET", "/live/events", params=asked) as screen,
         ):
             assert screen.status_code == 200
