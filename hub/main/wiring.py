@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+from sqlalchemy.exc import DBAPIError
 
 from hub import migrations
 from hub.access import Permissions
 from hub.bus import Bus
 from hub.clock import Clock, SystemClock
 from hub.db import Store
+from hub.disk import DAMAGED, why
 from hub.feed import Feed
 from hub.ingest import Ingest
 from hub.module import Module, discover
@@ -22,6 +24,7 @@ from hub.rng import Rng, SystemRng
 from hub.seal import Seal
 from hub.services import Services
 from hub.settings import Settings
+from hub.soundness import Damaged
 from web.render import make_render
 
 
@@ -41,7 +44,13 @@ def open_store(settings: Settings, ports: Ports = REAL, bus: Bus | None = None) 
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     seal = Seal.open(settings.keys)
     store = Store(settings.database, seal=seal, clock=ports.clock, rng=ports.rng, bus=bus)
-    migrations.upgrade(store)
+    try:
+        migrations.upgrade(store)
+    except DBAPIError as error:
+        store.close()
+        if why(error) is DAMAGED:
+            raise Damaged(Path(store.url.database or "")) from error
+        raise
     return store
 
 
