@@ -7,10 +7,11 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from hub import font
 from hub.broker import listening
@@ -97,8 +98,24 @@ def _mqtt(settings: Settings) -> Finding:
 def _database(settings: Settings) -> Finding:
     where = urlsplit(settings.database)
     if where.scheme.startswith("sqlite"):
-        return Finding("database", "ok", f"SQLite, {Path(settings.database.removeprefix('sqlite:///')).name}")
+        return _sqlite_file(Path(settings.database.removeprefix("sqlite:///")))
     return _reach("database", where.hostname or "localhost", where.port or 5432, "LINLI_DATABASE_URL")
+
+
+def _sqlite_file(file: Path) -> Finding:
+    if not file.exists():
+        return Finding("database", "ok", f"SQLite, {file.name} is made at the first start")
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as store:
+            said = store.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        return Finding("database", "note", f"{file.name} cannot be looked at: {error}", "try again when the hub is up")
+    except sqlite3.DatabaseError as error:
+        said = str(error)
+    if said != "ok":
+        mend = "restore a backup in its place, or `linli db setaside` and start anew"
+        return Finding("database", "bad", f"{file.name} is damaged: {said}", mend)
+    return Finding("database", "ok", f"SQLite, {file.name} is whole")
 
 
 def _font(settings: Settings) -> Finding:

@@ -137,6 +137,10 @@ def open_values(seal: Seal, sealed: bytes) -> tuple[tuple[ReadValue, ...], tuple
     return tuple(_value(each) for each in now), tuple(_value(each) for each in orig)
 
 
+def open_raw(seal: Seal, sealed: bytes) -> bytes:
+    return seal.read(sealed, _RAW)
+
+
 def _value(plain: list[Any]) -> ReadValue:
     code, number, unit, absent = plain
     return ReadValue(code, None if number is None else Decimal(number), unit, absent)

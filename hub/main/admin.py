@@ -14,8 +14,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from sqlmodel import col, select
 
-from hub import directory, login, migrations, registry
-from hub.audit import verify
+from hub import directory, login, migrations, registry, soundness
 from hub.db import Actor, Read, Store, Tx
 from hub.errors import LinliError, NotFound
 from hub.i18n import _
@@ -74,7 +73,7 @@ def _once(body: dict[str, str], as_json: bool) -> None:
     typer.echo(_("This secret is shown once; keep it where it is needed"), err=True)
 
 
-db = typer.Typer(help="The store: upgrade, verify.", no_args_is_help=True)
+db = typer.Typer(help="The store: upgrade, verify, keep a damaged one aside.", no_args_is_help=True)
 area = typer.Typer(help="The area tree.", no_args_is_help=True)
 device = typer.Typer(help="Devices behind gateways.", no_args_is_help=True)
 gateway = typer.Typer(help="Gateways of huts and their passwords.", no_args_is_help=True)
@@ -109,12 +108,24 @@ def db_upgrade(data: Data = None, database: Database = None) -> None:
 
 @db.command("verify")
 def db_verify(data: Data = None, database: Database = None) -> None:
-    """Recompute the audit chain; says where it breaks, and exits with 1 if it does."""
-    broken = _read(data, database, verify)
-    if broken is not None:
-        typer.echo(_("The audit log breaks at entry {number}; someone changed it").format(number=broken), err=True)
+    """Look at the whole store: structure, seals, frames, audit chain; exits with 1 if anything is not as written."""
+    found = _read(data, database, lambda read: list(soundness.faults(read)))
+    for sentence in found:
+        typer.echo(sentence, err=True)
+    if found:
         raise typer.Exit(1)
-    typer.echo(_("The audit log is whole"))
+    typer.echo(_("The store is whole, and so is the audit log"))
+
+
+@db.command("setaside")
+def db_setaside(data: Data = None) -> None:
+    """Keep a damaged store under another name; the next start begins with a new one. Stop the hub first."""
+    settings = _settings(data, None)
+    file = Path(settings.database.removeprefix("sqlite:///"))
+    if not settings.database.startswith("sqlite:///") or not file.exists():
+        typer.echo(_("There is no SQLite store there"), err=True)
+        raise typer.Exit(1)
+    typer.echo(str(soundness.set_aside(file, datetime.now(UTC))))
 
 
 @area.command("create")
