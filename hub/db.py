@@ -161,7 +161,6 @@ class Store:
         self.reserve: Reserve | None = None  # given by who runs a hub; a command or a test needs none
         self.dialect = self.url.get_backend_name()
         self.name = rng.token(8).hex() if self.dialect == "postgresql" else ""  # among the processes on one store
-        self.name = rng.token(8).hex() if self.dialect == "postgresql" else ""  # among the processes on one store
         if self.dialect == "sqlite":
             self.engine = _sqlite_engine(self.url, seal, disk, writer=True)
             # A disk of the tests lets one connection in; then the writer's serves for reading as well.
@@ -222,10 +221,6 @@ class Store:
                 from hub.audit import record  # audit.py needs Tx; imported late to keep the arrow one way
 
                 record(tx)
-            if tx.touched and self.dialect == "postgresql":
-                from hub.echo import tell  # for the screens of other processes
-
-                tell(tx, self.name)
             if tx.touched and self.dialect == "postgresql":
                 from hub.echo import tell  # for the screens of other processes
 
