@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -181,6 +181,45 @@ async def test_over_the_limit_a_line_is_not_read_and_goes_on_by_the_clock() -> N
         assert [await client.next() for _ in range(403)] == [p.Puback(n) for n in range(7, 410)]
         await flood
         assert [one.payload.rstrip(b"\0") for one in home.shelf.got] == [b"%d" % n for n in range(1, 410)]
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.tuples(st.sampled_from([0, 1, 2]), st.sampled_from([0.2, 0.55, 0.7, 0.9, 1.0])), max_size=25),
+    st.integers(1, 5),
+)
+def test_whatever_the_pressure_does_qos_1_and_2_come_once_in_order(said: list[tuple[int, float]], burst: int) -> None:
+    """And of QoS 0 each message is either taken or counted."""
+
+    async def scenario() -> None:
+        clock = ManualClock(START)
+        async with house(clock, Limits(messages_burst=float(burst), messages_per_s=1.0)) as home:
+            client = await home.client()
+            for number, (qos, pressure) in enumerate(said, 1):
+                home.shelf.pressure = pressure
+                packet = p.Publish(up(), b"%d" % number, qos, packet_id=number if qos else 0)
+                await client.send(packet)
+                await pass_time(clock, LOOK_S)
+            home.shelf.pressure = 0.0
+            pinging = asyncio.create_task(until_pong(client))
+            while not pinging.done():
+                await pass_time(clock, LOOK_S)
+            owed = [number for number, (qos, _) in enumerate(said, 1) if qos]
+            assert pinging.result() == owed
+            assert [int(one.payload) for one in home.shelf.got if int(one.payload) in owed] == owed
+            assert len(home.shelf.got) + len(home.shelf.refusals) == len(said)
+
+    asyncio.run(scenario())
+
+
+async def until_pong(client: Client) -> list[int]:
+    """The identifiers of all acknowledgements before the answer to a ping."""
+    await client.send(p.Pingreq())
+    found = []
+    while not isinstance(packet := await client.next(), p.Pingresp):
+        assert isinstance(packet, p.Puback | p.Pubrec)
+        found.append(packet.packet_id)
+    return found
 
 
 async def test_who_is_within_credit_is_not_held_by_who_is_not() -> None:
