@@ -56,7 +56,7 @@ def template_of(message: Message) -> str:
 
 def fill(message: Message, sign: str, contact: str) -> Filled:
     zh = message.lang.startswith("zh")
-    name = template_of(message)
+    name = f"{template_of(message)}-{'zh' if zh else 'en'}"
     title, whole = variable(message.title), _allowed(message.text).rstrip("。.；;，, ")
     text = cut(whole, VARIABLE_CHARS_MAX)
     values = {
@@ -64,12 +64,12 @@ def fill(message: Message, sign: str, contact: str) -> Filled:
         "title": title or _pick(_WITHOUT_SUBJECT, zh),
         "text": text or _pick(_ELSEWHERE, zh),
     }
-    reviewed = reviewed_texts()[name]["zh" if zh else "en"].replace("{contact}", contact)
+    reviewed = approved_texts(contact)[name]
     wanted = tuple((key, value) for key, value in values.items() if f"${{{key}}}" in reviewed)
     # One pass, so that nothing a variable holds is filled in again.
     said = re.sub(r"\$\{(\w+)\}", lambda found: values[found[1]], reviewed)
     shortened = "text" in dict(wanted) and (title != _plain(message.title) or text != one_line(message.text))
-    return Filled(f"{name}-{'zh' if zh else 'en'}", wanted, f"【{sign}】{said}", cut=shortened)
+    return Filled(name, wanted, f"【{sign}】{said}", cut=shortened)
 
 
 def variable(text: str, chars_max: int = VARIABLE_CHARS_MAX) -> str:
@@ -101,3 +101,12 @@ def reviewed_texts() -> dict[str, dict[str, str]]:
     """Template -> language -> text, as it was handed in for review."""
     table = tomllib.loads((Path(__file__).parent / "sms_templates.toml").read_text(encoding="utf-8"))
     return {name: texts for name, texts in table.items() if isinstance(texts, dict)}
+
+
+def approved_texts(contact: str) -> dict[str, str]:
+    """What to hand in for review, by our own names: `notice-zh` and so on."""
+    return {
+        f"{name}-{lang}": text.replace("{contact}", contact)
+        for name, texts in reviewed_texts().items()
+        for lang, text in texts.items()
+    }

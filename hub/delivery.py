@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlmodel import col
 
 from channels.base import Accepted, Address, AddressGone, Dead, Delivery, Outcome, Receipt, Retry
-from hub import audience, reach
+from hub import audience, charges, reach
 from hub.audience import ChannelBinding
 from hub.db import Read, Tx
 from hub.outbox import FORWARD, OPEN, Fanout, OrphanReceipt, Outbox, insert_new, message_of, recall_row
@@ -81,12 +81,13 @@ def claim(tx: Tx, channel: str, limit: int, lease_s: float = LEASE_S) -> list[Cl
 def settle(tx: Tx, batch: Sequence[Claimed], outcomes: Sequence[Outcome], attempts_max: int = ATTEMPTS_MAX) -> None:
     """Write down what the channel answered, unless another worker holds the lease by now."""
     rows = _by_id(tx, Outbox, {each.delivery.id for each in batch}, lock=True)
-    proofs = []
+    proofs, taken = [], []
     for each, outcome in zip(batch, outcomes, strict=True):
         row = rows[each.delivery.id]
         if row.state == "cancelled" and isinstance(outcome, Accepted) and row.lease == each.lease:
             # It had left before the withdrawal came: the same person must hear that it no longer holds.
             row.provider_id, row.why = outcome.provider_id or None, "left before it was withdrawn"
+            taken.append((row.notice, row.channel, outcome))
             insert_new(tx, [recall_row(tx, row)])
             continue
         if row.state != "claimed" or row.lease != each.lease:
@@ -96,6 +97,7 @@ def settle(tx: Tx, batch: Sequence[Claimed], outcomes: Sequence[Outcome], attemp
             case Accepted(provider_id=provider_id):
                 row.provider_id = provider_id or None
                 _move(tx, row, "accepted", "")
+                taken.append((row.notice, row.channel, outcome))
                 if each.purpose == "send":
                     proofs.append(_proof(row, "accepted", outcome.at or tx.now(), "provider's answer"))
             case Retry(after_s=after_s, why=why):
@@ -107,6 +109,7 @@ def settle(tx: Tx, batch: Sequence[Claimed], outcomes: Sequence[Outcome], attemp
                 audience.unbind(tx, each.binding)
     tx.session.flush()
     reach.record_all(tx, proofs)
+    charges.charge(tx, taken)
     _match_orphans(tx, channel=batch[0].delivery.address.kind if batch else "", rows=list(rows.values()))
 
 
@@ -177,7 +180,12 @@ def _of_receipt(tx: Tx, channel: str, said: Receipt) -> Outbox | None:
     binding = audience.find(tx, channel, said.address.value) if said.address else None
     if binding is None:
         return None
-    last = mine.where(col(Outbox.binding) == binding.id, col(Outbox.state) == "accepted")
+    theirs = mine.where(col(Outbox.binding) == binding.id)
+    if said.level == "acknowledged":
+        # An answer without the message it is for: the youngest that can have arrived.
+        sent = theirs.where(col(Outbox.purpose) == "send", col(Outbox.state).in_(FORWARD))
+        return tx.session.execute(sent.order_by(col(Outbox.id).desc()).limit(1)).scalars().first()
+    last = theirs.where(col(Outbox.state) == "accepted")
     return tx.session.execute(last.order_by(col(Outbox.moved_at).desc()).limit(1)).scalars().first()
 
 

@@ -126,6 +126,7 @@ def load_tables(package: str = "hub.civic") -> None:
         "presence",
         "approval",
         "outbox",
+        "charges",
         "reach",
         "idempotency",
     ):

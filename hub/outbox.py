@@ -212,7 +212,7 @@ def _fanout(
 def message_of(row: Fanout) -> Message:
     return Message(
         row.notice, row.revision, cast(Priority, row.priority), row.kind, row.title, row.text, row.area_name,
-        row.issuer, row.sent_at, row.expires, row.url, row.lang, row.zone,
+        row.issuer, row.sent_at, row.expires, row.url, row.lang, row.zone, personal=not row.audience,
     )  # fmt: skip
 
 

@@ -104,6 +104,13 @@ class Settings:
     wechat_aes_key: Secret = knob(UNSET, "EncodingAESKey; set: plain callbacks are refused")
     wechat_template_id: str = knob("", "the notice template the account was granted")
     wechat_template_fields: str = knob("", "which field of that template holds what; empty: the channel's own default")
+    sms_url: str = knob("", "base address of the SMS gateway; empty: the channel is off")
+    sms_access_id: str = knob("linli", "our name at the SMS gateway")
+    sms_secret: Secret = knob(UNSET, "signs what we send and what the SMS gateway reports to /callback/sms")
+    sms_sign: str = knob("", "the approved sign that stands first in every text message")
+    sms_contact: str = knob("", "where residents ask, as in the approved texts; empty: the channel's own default")
+    sms_fen_per_part: int = knob(5, "what the provider bills for one part, for the costs on the desk", low=0)
+    sms_templates: str = knob("", "the code each text was approved under: name=CODE name=CODE; empty: its own name")
 
     # The demo
     seed: int = knob(1, "the demo community is the same for everyone who reads about it", low=0)

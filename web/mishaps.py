@@ -19,7 +19,7 @@ from hub.page import services
 from hub.rng import code
 
 log = logging.getLogger(__name__)
-PROGRAM_PATHS = ("/api/", "/fhir/", "/hooks/", "/live", "/cap", "/wechat", "/metrics")
+PROGRAM_PATHS = ("/api/", "/fhir/", "/hooks/", "/live", "/cap", "/wechat", "/callback/", "/metrics")
 _SLUGS = {400: "refused", 404: "not-found", 405: "wrong-method", 413: "too-large", 421: "wrong-host", 422: "refused"}
 
 

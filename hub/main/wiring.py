@@ -123,4 +123,11 @@ def config(settings: Settings) -> dict[str, str]:
         "wechat.aes_key": str(settings.wechat_aes_key),
         "wechat.template_id": settings.wechat_template_id,
         "wechat.template_fields": settings.wechat_template_fields,
+        "sms.url": settings.sms_url,
+        "sms.access_id": settings.sms_access_id,
+        "sms.secret": str(settings.sms_secret),
+        "sms.sign": settings.sms_sign,
+        "sms.contact": settings.sms_contact,
+        "sms.fen_per_part": str(settings.sms_fen_per_part),
+        "sms.templates": settings.sms_templates,
     }

@@ -44,5 +44,5 @@ MODULE = Module(
     ),
     seed=seed.seed,
     seed_order=90,  # last: once followers are bound, every personal message of another slice's seed would be sent
-    csrf_exempt=("/wechat",),
+    csrf_exempt=("/wechat", "/callback"),
 )

@@ -1,13 +1,15 @@
-"""WeChat calls us: receipts raise the ledger, a scanned one-time token binds a follower, 退订 and unfollowing unbind.
+"""Providers call us: receipts raise the ledger, a scanned one-time token binds a follower, 退订 and unfollowing unbind.
 
-The channel file understands the request (signature, age, replay); here its events are written in one transaction with
-the keys that make a repeat harmless. The answer leaves within WeChat's five seconds: nothing is sent from here.
+`/callback/{channel}` opens any listening channel of the folder by its name; `/wechat` is WeChat's own address. The
+channel understands the request (signature, age, replay); here its events are written in one transaction with the keys
+that make a repeat harmless. The answer leaves within WeChat's five seconds: nothing is sent from here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
@@ -18,7 +20,7 @@ from channels.base import Callback, Inbound, Listening, Receipt, Remember, Reply
 from hub import audience, courier, delivery
 from hub.access import public
 from hub.civic.notices.models import BindingToken, CallbackSeen
-from hub.db import Actor, Tx
+from hub.db import Actor, Read, Tx
 from hub.errors import NotFound
 from hub.i18n import _
 from hub.page import services
@@ -26,9 +28,10 @@ from hub.rng import code
 from hub.upsert import insert_for
 
 log = logging.getLogger(__name__)
-CHANNEL = "wechat"
+WECHAT = "wechat"
 BINDING_MINUTES = 10
 BODY_BYTES_MAX = 64 * 1024
+AUTHORIZATION_CHARS_MAX = 1024
 UNSUBSCRIBE_WORDS = frozenset({"退订", "TD", "td", "unsubscribe"})
 router = APIRouter()
 
@@ -43,40 +46,67 @@ def binding_token(tx: Tx, resident: str) -> str:
 
 @router.get("/wechat", dependencies=[public("WeChat checks our address; its signature is the proof")])
 async def check(request: Request) -> Response:
-    return await _receive(request, b"")
+    return await _receive(request, WECHAT, b"")
 
 
 @router.post("/wechat", dependencies=[public("WeChat reports; its signature is the proof")])
 async def report(request: Request) -> Response:
+    return await _receive(request, WECHAT, await _body(request))
+
+
+@router.get("/callback/{name}", dependencies=[public("a provider checks our address; its channel asks for the proof")])
+async def check_any(request: Request, name: str) -> Response:
+    return await _receive(request, name, b"")
+
+
+@router.post("/callback/{name}", dependencies=[public("a provider reports; its channel asks for the proof")])
+async def report_any(request: Request, name: str) -> Response:
+    return await _receive(request, name, await _body(request))
+
+
+async def _body(request: Request) -> bytes | None:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > BODY_BYTES_MAX:
-            return Response(status_code=413)
-    return await _receive(request, bytes(body))
+            return None
+    return bytes(body)
 
 
-async def _receive(request: Request, body: bytes) -> Response:
+async def _receive(request: Request, name: str, body: bytes | None) -> Response:
     hub = services(request)
-    channel = courier.open_channel(hub, CHANNEL)
+    channel = courier.open_channel(hub, name)
     if not isinstance(channel, Listening):
-        raise NotFound(_("This hub has no WeChat account"))
-    asked = Callback(request.method, dict(request.query_params), body)
-    reply = await hub.store.write(lambda tx: take(tx, channel, asked), Actor("wechat"))
+        raise NotFound(_("No channel of this hub listens here"))
+    if body is None:
+        return Response(status_code=413)
+    mark = request.headers.get("authorization", "")[:AUTHORIZATION_CHARS_MAX]
+    asked = Callback(request.method, dict(request.query_params), body, mark)
+    reply = await hub.store.read(lambda read: understood(read, channel, asked))
+    if reply.events or reply.remember:
+        # Asked again inside: another worker may have taken the same report meanwhile. A forged one never comes here,
+        # so that strangers cannot keep the writer busy.
+        reply = await hub.store.write(lambda tx: take(tx, channel, asked), Actor(name))
     if reply.refused:
-        log.warning("wechat callback not taken", extra={"reason": reply.refused, "status": reply.status})
+        log.warning("callback not taken", extra={"channel": name, "reason": reply.refused, "status": reply.status})
     return Response(reply.body, reply.status, media_type=reply.media_type)
+
+
+def understood(read: Read, channel: Listening, asked: Callback) -> Reply:
+    return channel.receive(asked, read.now(), lambda key: read.session.get(CallbackSeen, key) is not None)
 
 
 def take(tx: Tx, channel: Listening, asked: Callback) -> Reply:
     """Understand and write down, all or nothing."""
-    reply = channel.receive(asked, tx.now(), lambda key: tx.session.get(CallbackSeen, key) is not None)
-    for key in reply.remember:
-        if not _remember(tx, key):
-            return Reply(200, "success", refused="repeat")  # another worker took the same message a moment ago
-    for event in reply.events:
+    reply = understood(tx, channel, asked)
+    events = {event.dedupe_key: event for event in reply.events}
+    taken = {key.key for key in reply.remember if _remember(tx, key)}
+    lost = {key.key for key in reply.remember} - taken
+    if lost - events.keys():
+        return replace(reply, events=(), refused="repeat")  # another worker took the same request a moment ago
+    for event in (each for each in reply.events if each.dedupe_key not in lost):
         if isinstance(event, Receipt):
-            delivery.receipt(tx, CHANNEL, event)
+            delivery.receipt(tx, channel.name, event)
         elif isinstance(event, Inbound):
             inbound(tx, event)
     return reply
@@ -89,11 +119,11 @@ def prune(tx: Tx) -> None:
 
 
 def inbound(tx: Tx, event: Inbound) -> None:
-    """What a follower did: bound by a token, or gone."""
-    address = event.address.value
+    """What a person did: bound by a token, or gone."""
+    channel, address = event.address.kind, event.address.value
     leaves = event.kind == "unsubscribed" or (event.kind == "said" and event.value.strip() in UNSUBSCRIBE_WORDS)
     if leaves:
-        bound = audience.find(tx, CHANNEL, address)
+        bound = audience.find(tx, channel, address)
         if bound is not None:
             audience.unbind(tx, bound.id)
     elif event.kind in ("subscribed", "scanned") and event.value:
@@ -101,7 +131,7 @@ def inbound(tx: Tx, event: Inbound) -> None:
             select(BindingToken).where(col(BindingToken.token_hash) == _hash(event.value)).with_for_update()
         ).scalar_one_or_none()
         if token is not None and token.expires > tx.now():
-            audience.bind(tx, token.resident, CHANNEL, address)
+            audience.bind(tx, token.resident, channel, address)
         if token is not None:
             tx.session.delete(token)
 
