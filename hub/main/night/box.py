@@ -31,7 +31,7 @@ from simulators.line import Address, LineLost, PublishRefused
 from simulators.plan import DevicePlan
 
 VISIT_EVERY_S = 1.5
-URGENT_SHARE, PLAIN_SHARE, AGAIN_SHARE, BAD_SHARE = 0.3, 0.4, 0.3, 0.25
+URGENT_SHARE, PLAIN_SHARE, AGAIN_SHARE, BAD_SHARE = 0.5, 0.4, 0.3, 0.25
 AGAIN_AFTER_S = (1.0, 150.0)  # a cuff whose memory is read out again
 SKEWS_S = (-960, -30, 90, 3_600, 63_158_400)
 PERFUSION = Decimal("4.2")
@@ -58,6 +58,7 @@ class Box:
     def power_on(self) -> None:
         self.lives += 1
         self.process = Process(f"{self.name} life {self.lives}")
+        self._net.said("power on", self.name)
         self.process.context().run(self._boot)
 
     def power_off(self) -> None:
@@ -124,6 +125,8 @@ class Box:
         """The oracle writes first; then the gateway's journal; then the line."""
         assert self.gateway is not None  # noqa: S101 - measure() has looked
         self._oracle.keeps(kept)
+        what = "an urgent value" if kept.urgent else "a value" if kept.good else "a broken frame"
+        self._net.said(f"{what}{' read out again' if kept.first else ''} into the outbox", kept.device)
         entry = self.process.context().run(
             self.gateway.keep, kept.device, [Record(kept.codec, kept.payload, kept.at.replace(microsecond=0))]
         )
@@ -140,6 +143,7 @@ class Box:
     def _plain(self, kept: Kept) -> None:
         kept.plain = True
         self._oracle.keeps(kept)
+        self._net.said(f"{'an urgent value' if kept.urgent else 'a value'} sent without an outbox", kept.device)
         self._net.create_task(self._say_until_taken(kept), context=self.process.context())
 
     async def _say_until_taken(self, kept: Kept) -> None:

@@ -86,10 +86,11 @@ def draw(seed: str, kinds: Sequence[Kind] | None, length_s: float, often: float 
 def _spells(kind: Kind, chance: random.Random, length_s: float, often: float) -> list[Spell]:
     count, shortest_s, longest_s = _HABITS[kind]
     until_s = length_s * (CHANNEL_UNTIL if kind in _OF_CHANNEL else QUIET_FROM)
+    pool = SICK_CHANNELS if kind in _OF_CHANNEL else ("hub",) if kind in _EVERYWHERE else GATEWAYS
+    first = chance.randrange(len(pool))
     spells = []
-    for _ in range(max(1, round(count * often * length_s / 600))):
+    for number in range(max(1, round(count * often * length_s / 600))):
         begin = chance.uniform(0.04 * length_s, 0.95 * until_s)
         end = min(begin + chance.uniform(shortest_s, longest_s), until_s)
-        pool = SICK_CHANNELS if kind in _OF_CHANNEL else ("hub",) if kind in _EVERYWHERE else GATEWAYS
-        spells.append(Spell(round(begin, 3), round(end, 3), kind, chance.choice(pool)))
+        spells.append(Spell(round(begin, 3), round(end, 3), kind, pool[(first + number) % len(pool)]))
     return spells

@@ -65,7 +65,8 @@ class Life:
             state_dir=folder / "state",
             mqtt_host=ADDRESS[0],
             mqtt_port=ADDRESS[1],
-            mqtt_plaintext="anywhere",  # the night's own network
+            ingest_queue_frames_max=QUEUE_FRAMES_MAX,
+            ingest_batch_frames_max=BATCH_FRAMES_MAX,
         )
         rng = SeededRng(f"{seed} {name}")
         bus = wiring.wired_bus(wiring.modules_for(demo=False))

@@ -79,12 +79,14 @@ class Office:
         self._oracle.notices.append(told)
         await self._until_known(partial(_release, ident=ident), partial(_left_draft, ident=ident))
         told.released_s = self._net.time()
+        self._net.said(f"released {title} for {len(people)} people", "desk")
         self._net.later(CALM_AFTER_S, partial(self._was_calm, told))
         if withdraw and length_s > wait_s + 60.0:
             await asyncio.sleep(wait_s)
             told.retracted = True
             await self._until_known(partial(_retract, ident=ident), partial(_ended, ident=ident))
             told.ended_s = self._net.time()
+            self._net.said(f"withdrew {title}", "desk")
 
     def _was_calm(self, told: Told) -> None:
         life, since_s = self._life(), told.released_s - CALM_BEFORE_S

@@ -218,8 +218,8 @@ def _one_delivery(told: Told, channel: str, person: str, mine: Sequence[Shown], 
     end = told.ended_s if told.ended_s is not None else told.expires_s
     if mine and mine[0].at_s > end + CLAIMED_S:
         wrong.append(f"P8 {where}: shown {mine[0].at_s - end:.0f} s after its end")
-    if mine and told.retracted and len(back) != 1:
-        wrong.append(f"P8 {where}: withdrawn, shown, and taken back {len(back)} times")
+    if told.retracted and (len(back) > 1 or (mine and not back)):
+        wrong.append(f"P8 {where}: withdrawn, shown {len(mine)} times, taken back {len(back)} times")
     if channel == "post" and told.calm and not told.retracted:
         late_s = mine[0].at_s - told.released_s if mine else -1.0
         if late_s > DEADLINE_S:
