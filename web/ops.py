@@ -54,6 +54,8 @@ def router(registry: CollectorRegistry) -> APIRouter:
             return JSONResponse({"status": "not ready", "reasons": [f"store: {type(error).__name__}"]}, 503)
         if trouble := services(request).ingest.trouble:
             return JSONResponse({"status": "not ready", "reasons": [f"ingest: {trouble}"]}, 503)
+        if trouble := getattr(services(request).door, "trouble", None):
+            return JSONResponse({"status": "not ready", "reasons": [f"door: {trouble}"]}, 503)
         return JSONResponse({"status": "ready"})
 
     @routes.get("/metrics")

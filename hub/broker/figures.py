@@ -27,6 +27,9 @@ class BrokerFigures(Collector):
             ("connections", "Open lines", broker.connections),
             ("sessions", "Sessions kept, connected or not", broker.sessions),
             ("held", "Lines that are not read until their credit comes back", broker.credits.waiting),
+            ("retained", "Messages retained", broker.retained.count),
+            ("commits", "Commits of what kept sessions are owed", broker.journal.commits if broker.journal else 0),
+            ("unwritten", "1 while the disk refuses them", broker.trouble is not None),
             ("stage", "How far degradation has gone: 0, or its number in the published order", broker.credits.stage),
         ):
             yield GaugeMetricFamily(f"linli_broker_{name}", says, value=float(value))

@@ -17,10 +17,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Protocol, TypeVar
 
+from sqlalchemy.exc import DBAPIError
+
 from hub.broker import records
 from hub.broker.message import Message
 from hub.broker.records import Key, Record, Table
 from hub.clock import Clock
+from hub.disk import why
 
 log = logging.getLogger(__name__)
 RETRY_S = 0.5  # disk full or failing: nothing is acknowledged, and the same rows are tried again
@@ -185,9 +188,10 @@ class Journal:
             try:
                 await self._runner.run(partial(self._disk.write, batch.changes))
             except (sqlite3.Error, OSError) as error:
+                reason = why(error if isinstance(error, OSError) else DBAPIError(None, None, error))
                 if self.trouble is None:
-                    log.error("the broker's queues are not written, trying again", extra={"why": type(error).__name__})
-                self.trouble = type(error).__name__
+                    log.error("the broker's queues are not written, trying again", extra={"why": reason})
+                self.trouble = reason
                 for each in (batch, self._pending):
                     impatient = [waiter for waiter in each.waiters if waiter[1]]
                     each.waiters = [waiter for waiter in each.waiters if not waiter[1]]

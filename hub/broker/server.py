@@ -165,6 +165,11 @@ class Broker:
         return len(self._lines)
 
     @property
+    def trouble(self) -> str | None:
+        """Why what is owed to kept sessions cannot be written, and is not acknowledged."""
+        return None if self.journal is None else self.journal.trouble
+
+    @property
     def sessions(self) -> int:
         return len(self._sessions)
 

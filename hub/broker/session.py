@@ -6,6 +6,7 @@ written down row by row (records.py), so that it outlives the hub as well.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ class Session:
         self._backlog: deque[Outgoing] = deque()
         self._queue: deque[Outgoing] = deque()
         self._queued_bytes = 0
+        self._fades_s = -math.inf  # when the first of the queue expires, at the earliest
         self._ready: list[Publish | Pubrel] = []
         self._next_id = 0
         self._deliveries = Deliveries(session_id, 2 * limits.receive_maximum)
@@ -125,17 +127,22 @@ class Session:
             return Offer.OVERFLOW if qos and self.connected else Offer.DROPPED
         self._queue.append(outgoing)
         self._queued_bytes += len(parcel.message.payload)
+        if parcel.message.expires is not None:
+            self._fades_s = min(self._fades_s, parcel.message.expires)
         self._write(outgoing)
         return Offer.TAKEN
 
     def has_room(self, size: int, now: float) -> bool:
         if not self._full(size):
             return True
-        for outgoing in [each for each in self._queue if each.parcel.expired(now)]:  # they would never be sent
-            self._queue.remove(outgoing)
-            self._queued_bytes -= len(outgoing.parcel.message.payload)
-            self._counters.expired += 1
-            self._erase(outgoing)
+        if self._fades_s > now:
+            return False
+        faded = [each for each in self._queue if each.parcel.expired(now)]  # they would never be sent
+        self._queue = deque(each for each in self._queue if not each.parcel.expired(now))
+        self._queued_bytes = sum(len(each.parcel.message.payload) for each in self._queue)
+        self._counters.expired += len(faded)
+        self.erase(faded)
+        self._fades_s = min((each.parcel.message.expires or math.inf for each in self._queue), default=math.inf)
         return not self._full(size)
 
     def _full(self, size: int) -> bool:

@@ -19,6 +19,7 @@ import msgspec
 
 from hub.broker.journal import Changes, Rows
 from hub.broker.records import KINDS, Key, Record, Table
+from hub.disk import firm_log
 from hub.errors import LinliError, Unavailable
 from hub.i18n import _
 from hub.seal import Seal
@@ -78,8 +79,8 @@ class Vault:
                 os.utime(self._path, (now_s, now_s))
 
     def write(self, changes: Changes) -> None:
-        """One transaction. After an error the file is opened anew: what a failed fsync has left is not to be trusted,
-        and writing the same rows twice does no harm."""
+        """One transaction. After an error the same connection goes on: it knows how far the log was good (disk.py);
+        writing the same rows twice does no harm."""
         if self._connection is None:
             self._connection = _connect(self._path)
         connection = self._connection
@@ -92,8 +93,8 @@ class Vault:
                 self._write_table(connection, table, rows)
             connection.execute("COMMIT")
         except (sqlite3.Error, OSError):
-            self._connection = None
-            connection.close()
+            with suppress(sqlite3.Error):
+                connection.rollback()
             raise
 
     def close(self) -> None:
@@ -163,6 +164,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("BEGIN EXCLUSIVE")
+        log_path = Path(f"{path}-wal")
+        if log_path.exists() and log_path.stat().st_size:
+            firm_log(log_path)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise Unavailable(_("broker.db was written by a newer Linli; start that one, or put the file aside"))

@@ -61,6 +61,7 @@ class Run:
         self.port = 0
         self.figures = Figures()
         self.up = asyncio.Event()
+        self.clients: list[Client] = []
         self.finishing = False
         self.sent: set[int] = set()
         self.acknowledged: set[int] = set()
@@ -87,8 +88,12 @@ class Run:
         await self.up.wait()
         try:
             client = Client(*await asyncio.open_connection("127.0.0.1", self.port), 5)
+        except OSError:  # killed meanwhile
+            return None
+        self.clients.append(client)
+        try:
             await client.login(name, client_id=f"{name}-1", clean=False, properties=KEPT)
-        except (OSError, AssertionError):  # killed meanwhile
+        except (OSError, AssertionError):
             return None
         return client
 
@@ -223,6 +228,8 @@ async def run(folder: Path, *, kills: int, seed: int) -> Figures:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await going.stop()
+            for client in going.clients:
+                await client.vanish()
     return _judge(folder, going.figures)
 
 
