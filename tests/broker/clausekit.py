@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from hub.broker import Limits, wire
 from hub.broker import packets as p
 from hub.broker.properties import Properties
-from hub.clock import Clock
+from hub.clock import Clock, SystemClock
 from hub.uplink import Account
+from tests.broker.lasting import Lasting
 from tests.broker.rig import Client, House, house
 
 FREE = Account("free", "integrator", ("#", "$x/#"), ("#", "$x/#"))
@@ -21,7 +25,13 @@ BOTH = pytest.mark.parametrize("version", [4, 5])
 
 @contextlib.asynccontextmanager
 async def hall(clock: Clock | None = None, limits: Limits | None = None) -> AsyncIterator[House]:
-    async with house(clock, limits) as home:
+    """A broker in memory; the long form keeps its sessions on disk, where the same clauses hold."""
+    async with contextlib.AsyncExitStack() as stack:
+        opened = house(clock, limits)
+        if os.environ.get("LINLI_TEST_LONG") == "1":
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            opened = Lasting(folder / "broker.db", clock or SystemClock(), limits or Limits()).house()
+        home = await stack.enter_async_context(opened)
         home.book.accounts["free"] = FREE
         yield home
 
@@ -101,6 +111,11 @@ async def next_publish(client: Client) -> p.Publish:
     packet = await client.next()
     assert isinstance(packet, p.Publish), packet
     return packet
+
+
+async def next_by_qos(client: Client, count: int) -> list[p.Publish]:
+    """The next so many messages, QoS by QoS: order binds within a QoS, and on disk QoS 2 may wait longer than QoS 1."""
+    return sorted([await next_publish(client) for _ in range(count)], key=lambda packet: packet.qos)
 
 
 async def kept_subscriber(home: House, version: int, qos: int = 2, name: str = "sub", **more: int) -> Client:

@@ -13,16 +13,19 @@ import contextlib
 import json
 import random
 import resource
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hub.broker import Limits
 from hub.broker import packets as p
 from hub.broker.codec import MalformedPacket, Parser, encode
 from hub.broker.properties import Properties
 from tests.broker.clausekit import FREE
+from tests.broker.lasting import Lasting
 from tests.broker.rig import SECRET, Client, House, house
 from tests.broker.sockets import Pipe, call, dial
 
@@ -37,6 +40,7 @@ LIMITS = Limits(
     logins_burst=1e9,
     connections_per_account=50,
 )
+ROUNDS_A_BOOT = 100  # then the broker is opened again on what they left
 ANSWER_S = 5.0  # a broker that still has not closed by then is left
 
 
@@ -210,31 +214,38 @@ async def bare(port: int, version: int) -> AsyncIterator[tuple[Client, None]]:
 
 
 @contextlib.asynccontextmanager
-async def broker() -> AsyncIterator[Field]:
-    async with house(limits=LIMITS) as home:
+async def broker(lasting: Lasting | None = None) -> AsyncIterator[Field]:
+    """In memory, or on a file that earlier rounds have filled."""
+    async with lasting.house() if lasting is not None else house(limits=LIMITS) as home:
         home.book.accounts["free"] = FREE
         _, web_port = await home.broker.listen("127.0.0.1", 0, websocket=True)
         yield Field(home, web_port)
 
 
 async def fuzz(seed: int, minutes: float) -> dict[str, object]:
-    codec, until_s = Counter[str](), time.monotonic() + 60 * minutes
+    codec, live, until_s, number, boots = Counter[str](), Counter[str](), time.monotonic() + 60 * minutes, 0, 0
     at_first = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    async with broker() as live:
-        number = 0
+    with tempfile.TemporaryDirectory() as folder:
+        lasting = Lasting(Path(folder) / "broker.db", limits=LIMITS)
         while time.monotonic() < until_s:
-            number += 1
-            try:
-                for part in range(50):
-                    codec += codec_round(random.Random(f"{seed} {number} {part}"))
-                await live.round(random.Random(f"{seed} {number}"))
-                if number % 100 == 0:
-                    await live.alive()
-            except BaseException:
-                print(f"seed {seed}, round {number}", flush=True)
-                raise
-        grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - at_first
-    return {"seed": seed, "codec_rounds": 50 * number, "codec": codec, "live": live.found, "grown_kib": grown_kib}
+            boots += 1
+            async with broker(lasting) as field_:
+                for _ in range(ROUNDS_A_BOOT):
+                    number += 1
+                    try:
+                        for part in range(50):
+                            codec += codec_round(random.Random(f"{seed} {number} {part}"))
+                        await field_.round(random.Random(f"{seed} {number}"))
+                    except BaseException:
+                        print(f"seed {seed}, round {number}", flush=True)
+                        raise
+                    if time.monotonic() > until_s:
+                        break
+                await field_.alive()
+                live += field_.found
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - at_first
+    told: dict[str, object] = {"seed": seed, "boots": boots, "codec_rounds": 50 * number, "codec": codec, "live": live}
+    return {**told, "grown_kib": grown_kib}
 
 
 def main() -> None:

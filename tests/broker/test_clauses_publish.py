@@ -9,7 +9,17 @@ from hub.broker import packets as p
 from hub.broker.properties import Properties
 from hub.clock import ManualClock
 from hub.uplink import Verdict
-from tests.broker.clausekit import BOTH, assert_closed, assert_quiet, enter, hall, kept_subscriber, next_publish, stays
+from tests.broker.clausekit import (
+    BOTH,
+    assert_closed,
+    assert_quiet,
+    enter,
+    hall,
+    kept_subscriber,
+    next_by_qos,
+    next_publish,
+    stays,
+)
 from tests.broker.rig import START, Client
 
 pytestmark = pytest.mark.anyio
@@ -25,12 +35,12 @@ async def test_what_is_sent_first_is_no_duplicate_and_what_is_repeated_is(versio
         client = await kept_subscriber(home, version)
         for qos in (0, 1, 2):
             await home.broker.publish("a", b"%d" % qos, qos=qos)
-        first = [await next_publish(client) for _ in range(3)]
+        first = await next_by_qos(client, 3)
         assert [(one.qos, one.dup) for one in first] == [(0, False), (1, False), (2, False)]
         await assert_quiet(client)
         await client.vanish()
         client, _ = await stays(home, version, "sub")
-        again = [await next_publish(client) for _ in range(2)]
+        again = await next_by_qos(client, 2)
         assert [(one.qos, one.dup, one.packet_id) for one in again] == [
             (one.qos, True, one.packet_id) for one in first[1:]
         ]

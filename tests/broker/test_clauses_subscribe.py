@@ -6,7 +6,7 @@ import pytest
 
 from hub.broker import packets as p
 from hub.broker.codec import encode
-from tests.broker.clausekit import BOTH, assert_closed, assert_quiet, enter, frame, hall, stays
+from tests.broker.clausekit import BOTH, assert_closed, assert_quiet, enter, frame, hall, next_by_qos, stays
 
 pytestmark = pytest.mark.anyio
 
@@ -123,16 +123,16 @@ async def test_what_has_begun_before_unsubscribe_is_completed(version: int) -> N
         await client.subscribe("a", qos=2)
         for qos in (1, 2):
             await home.broker.publish("a", b"x", qos=qos)
-        first = [await client.next(), await client.next()]
+        first = await next_by_qos(client, 2)
         await client.send(p.Unsubscribe(9, ("a",)))
         assert isinstance(await client.next(), p.Unsuback)
         await client.vanish()
         client, _ = await stays(home, version)
-        again = [await client.next(), await client.next()]
-        assert [one.packet_id for one in again] == [one.packet_id for one in first]  # type: ignore[union-attr]
-        await client.send(p.Puback(first[0].packet_id), p.Pubrec(first[1].packet_id))  # type: ignore[union-attr]
-        assert await client.next() == p.Pubrel(first[1].packet_id)  # type: ignore[union-attr]
-        await client.send(p.Pubcomp(first[1].packet_id))  # type: ignore[union-attr]
+        again = await next_by_qos(client, 2)
+        assert [one.packet_id for one in again] == [one.packet_id for one in first]
+        await client.send(p.Puback(first[0].packet_id), p.Pubrec(first[1].packet_id))
+        assert await client.next() == p.Pubrel(first[1].packet_id)
+        await client.send(p.Pubcomp(first[1].packet_id))
         await assert_quiet(client)
 
 
