@@ -152,7 +152,7 @@ class Demo:
 
     def _doors(self, settings: Settings) -> Settings:
         http = self._free(settings.http_host, settings.http_port, "web")
-        mqtt = self._free(settings.mqtt_host, settings.mqtt_port, "MQTT", taken=http)
+        mqtt = self._free(settings.mqtt_host, max(settings.mqtt_port, 0), "MQTT", taken=http)
         return replace(settings, http_port=http, mqtt_port=mqtt)
 
     def _free(self, host: str, wanted: int, what: str, taken: int = -1) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,11 +65,12 @@ def test_a_mistake_is_one_sentence_that_names_the_knob(tmp_path: Path) -> None:
     assert "mqtt_tls_cert" in found["mqtt port"].says
 
 
-async def test_a_hub_opens_all_four_and_each_answers(tmp_path: Path) -> None:
+async def test_a_hub_opens_all_four_each_answers_and_metrics_count_them(tmp_path: Path) -> None:
     pair = certificate(tmp_path)
     settings = Settings(
         data_dir=tmp_path / "data",
         state_dir=tmp_path,
+        http_port=0,
         mqtt_port=0,
         mqtt_ws_port=0,
         mqtt_tls_cert=str(pair),
@@ -76,7 +78,7 @@ async def test_a_hub_opens_all_four_and_each_answers(tmp_path: Path) -> None:
         mqtt_tls_ws_port=0,
     )
     hub = Running(wiring.services(settings))
-    await hub.start(settings, ("front", "ingest"))
+    await hub.start(settings, ("front", "ingest", "web"))
     try:
         assert set(hub.mqtt_listeners) == {"mqtt", "ws", "mqtts", "wss"}
         trust = ssl.create_default_context(cafile=str(pair))
@@ -87,5 +89,10 @@ async def test_a_hub_opens_all_four_and_each_answers(tmp_path: Path) -> None:
             async with call(hub.mqtt_listeners[name][1], tls) as client:
                 await client.send(p.Connect(5, "c", username="nobody", password=b"x"))
                 assert await client.next() == p.Connack(False, 0x86)
+        assert hub.http is not None
+        async with httpx.AsyncClient() as browser:
+            said = (await browser.get(f"{hub.http.url}/metrics")).text
+        assert 'linli_broker_events_total{what="logins_refused"} 4.0' in said
+        assert "linli_broker_stage 0.0" in said
     finally:
         await hub.finish()
