@@ -30,7 +30,7 @@ from simulators.load import Account
 
 ROOT = Path(__file__).resolve().parents[2]
 SAY_EVERY_S = 0.2
-START_S_MAX, DRAIN_S_MAX, STOP_S_MAX = 40.0, 15.0, 10.0
+START_S_MAX, DRAIN_S_MAX, STOP_S_MAX = 40.0, 20.0, 10.0
 AFTERWARDS_S = 2.0  # readings go on for so long after the return: that it works again is part of the proof
 
 
