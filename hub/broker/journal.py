@@ -53,6 +53,15 @@ class Changes:
         else:
             self.rows[table][key] = None
 
+    def end(self, session: int) -> None:
+        self.ended.append(session)
+        for table in (Table.SUBSCRIPTION, Table.RECEIVED):
+            rows = self.rows[table]
+            for key in [key for key in rows if isinstance(key, tuple) and key[0] == session]:
+                del rows[key]
+                self._fresh.discard((table, key))
+        self.drop(Table.SESSION, session)
+
 
 class Disk(Protocol):
     """Where the rows lie: a file (vault.py), or whatever a test puts there. Its calls block."""
@@ -127,13 +136,7 @@ class Journal:
 
     def end(self, session: int) -> None:
         """The session with its subscriptions and identifiers; what it is owed has been dropped one by one."""
-        changes = self._pending.changes
-        changes.ended.append(session)
-        for table in (Table.SUBSCRIPTION, Table.RECEIVED):
-            rows = changes.rows[table]
-            for key in [key for key in rows if isinstance(key, tuple) and key[0] == session]:
-                del rows[key]
-        changes.drop(Table.SESSION, session)
+        self._pending.changes.end(session)
         self._touch()
 
     def then(self, call: Callable[[], None], *, patient: bool = True) -> None:

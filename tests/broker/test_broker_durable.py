@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hub.broker import packets as p
+from hub.broker.journal import Changes
 from hub.broker.properties import Properties
+from hub.broker.records import SubscriptionRecord, Table
+from hub.broker.vault import Vault
 from hub.clock import ManualClock
 from hub.errors import Unavailable
 from hub.uplink import Verdict
 from tests.broker import killed
-from tests.broker.lasting import Lasting, back, depart
+from tests.broker.lasting import SEAL, Lasting, back, depart
 from tests.broker.rig import AREA, START, WAIT_S, up
 
 pytestmark = pytest.mark.anyio
@@ -449,3 +455,46 @@ async def test_nothing_acknowledged_is_lost_and_no_qos_2_is_doubled_by_kill_nine
     assert any(figures.owed), "no kill met a message that was owed"
     assert (figures.lost, figures.doubled) == (0, 0), figures
     assert figures.got >= figures.acknowledged > 40 * kills
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("keep"), st.integers(1, 4), st.integers(0, 9)),
+            st.tuples(st.just("drop"), st.integers(1, 4), st.just(0)),
+            st.tuples(st.just("end"), st.integers(1, 4), st.just(0)),
+            st.tuples(st.just("commit"), st.just(0), st.just(0)),
+            st.tuples(st.just("reopen"), st.just(0), st.just(0)),
+        ),
+        max_size=25,
+    )
+)
+def test_the_file_holds_what_the_changes_said_whatever_their_order(steps: list[tuple[str, int, int]]) -> None:
+    """Subscriptions of four sessions against a dictionary; what was not committed is gone after a reopening."""
+    with tempfile.TemporaryDirectory() as folder:
+        vault, changes = Vault(Path(folder) / "broker.db", SEAL), Changes()
+        on_disk = dict(vault.open(0.0)[Table.SUBSCRIPTION])
+        wanted = dict(on_disk)
+        for what, session, qos in steps:
+            key = (session, f"home/{qos % 3}")
+            record = SubscriptionRecord(p.Subscription(f"home/{qos % 3}", qos % 3))
+            if what == "keep":
+                changes.keep(Table.SUBSCRIPTION, key, record, fresh=key not in wanted and key not in on_disk)
+                wanted[key] = record
+            elif what == "drop" and key in wanted:
+                changes.drop(Table.SUBSCRIPTION, key)
+                del wanted[key]
+            elif what == "end":
+                changes.end(session)
+                wanted = {each: kept for each, kept in wanted.items() if each[0] != session}  # type: ignore[index]
+            elif what == "commit":
+                vault.write(changes)
+                changes, on_disk = Changes(), dict(wanted)
+            elif what == "reopen":
+                vault.close()
+                changes, wanted = Changes(), dict(on_disk)
+                assert vault.open(0.0)[Table.SUBSCRIPTION] == on_disk
+        vault.close()
+        assert vault.open(0.0)[Table.SUBSCRIPTION] == on_disk
+        vault.close()
