@@ -6,7 +6,7 @@ Times are wall-clock seconds here, since a restart has another monotonic clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from hub.broker.properties import NONE, Properties
 from hub.clock import Clock
 
 
-class Table(Enum):
+class Table(StrEnum):
     """One kind of row, with what its key is."""
 
     SESSION = "session"  # number
