@@ -131,7 +131,7 @@ EXAMPLES = (
     Example(replace(_WATER, title=" \n"), Skip("the notice has no title")),
 )
 
-_PHONE = "13800000001"
+_PHONE = "10000000001"
 _SEND = "/v1/messages"
 _OK = {"code": "OK", "id": "20261122-000042", "parts": 1}
 

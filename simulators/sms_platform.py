@@ -20,7 +20,7 @@ INBOX_MAX = 10_000
 _HEADER = re.compile(
     r"LINLI1-HMAC-SHA256 id=([\w.-]+), time=(\d+), nonce=([0-9a-z]{8,64}), signature=([0-9a-f]{64})", re.ASCII
 )
-_NUMBER = re.compile(r"1[3-9]\d{9}", re.ASCII)
+_NUMBER = re.compile(r"1\d{10}", re.ASCII)
 _FORBIDDEN = re.compile(r"https?:|www\.|[【】${}\r\n\t]|\d{7}")
 
 

@@ -16,7 +16,7 @@ from channels.sms_sign import header
 
 NOW = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
 DOOR = Door("linli", "callback-secret")
-NUMBER = Address("sms", "13800000001")
+NUMBER = Address("sms", "10000000001")
 
 
 def signed(body: bytes, nonce: str = "nonce-free0000", secret: str = "callback-secret") -> Callback:

@@ -103,20 +103,20 @@ def test_a_signature_holds_for_these_bytes_this_way_and_a_while(body: bytes, oth
 def test_the_fifty_first_message_of_a_kind_waits_until_the_first_is_a_day_old() -> None:
     window = Window()
     for minute in range(PER_NUMBER_MAX):
-        assert window.wait_s("13800000001", "notice-zh", NOW + timedelta(minutes=minute)) is None
-        window.note("13800000001", "notice-zh", NOW + timedelta(minutes=minute))
+        assert window.wait_s("10000000001", "notice-zh", NOW + timedelta(minutes=minute)) is None
+        window.note("10000000001", "notice-zh", NOW + timedelta(minutes=minute))
     later = NOW + timedelta(hours=1)
-    assert window.wait_s("13800000001", "notice-zh", later) == 23 * 3600
-    assert window.wait_s("13800000001", "urgent-zh", later) is None
-    assert window.wait_s("13800000002", "notice-zh", later) is None
-    assert window.wait_s("13800000001", "notice-zh", NOW + timedelta(hours=24)) is None
+    assert window.wait_s("10000000001", "notice-zh", later) == 23 * 3600
+    assert window.wait_s("10000000001", "urgent-zh", later) is None
+    assert window.wait_s("10000000002", "notice-zh", later) is None
+    assert window.wait_s("10000000001", "notice-zh", NOW + timedelta(hours=24)) is None
 
 
 def test_the_simulated_gateway_keeps_the_same_limit() -> None:
     import random
 
     platform = Platform("linli", "s", "邻里", approved_texts("12345"), random.Random(1), lambda: NOW)
-    asked = {"number": "13800000001", "sign": "邻里", "template": "personal-zh", "variables": {}}
+    asked = {"number": "10000000001", "sign": "邻里", "template": "personal-zh", "variables": {}}
     for number in range(PER_NUMBER_MAX):
         platform.send({**asked, "key": f"key-{number:04d}"})
     assert platform.send({**asked, "key": "key-0000"})[2] is None, "a repeat arrives once and counts once"

@@ -26,7 +26,7 @@ from tests.notices.test_wechat_way import until
 from tests.web.shell_world import Shell, running
 
 pytestmark = pytest.mark.anyio
-WANG, LIN = "13800000001", "13900000002"
+WANG, LIN = "10000000001", "10000000002"
 CONFIG = {"sms.access_id": "linli", "sms.secret": "sms-secret", "sms.sign": "邻里", "sms.contact": "12345"}
 
 
