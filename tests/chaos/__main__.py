@@ -25,7 +25,7 @@ async def _kill(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any]
         folder,
         seed=given.seed,
         kills=given.kills,
-        seconds=0 if given.kills else given.minutes * 60,
+        seconds=(given.minutes or (0 if given.kills else 3)) * 60,
         rate=given.rate,
         door=given.door,
         readme=True,
@@ -34,7 +34,7 @@ async def _kill(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any]
 
 
 async def _overload(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    figures = await overload.run(folder, seconds=given.minutes * 60 / 2)
+    figures = await overload.run(folder, seconds=(given.minutes or 1) * 60 / 2)
     return figures.as_dict(), figures.kept()
 
 
@@ -60,8 +60,10 @@ def main() -> int:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--scenario", choices=sorted(RUN), default="kill")
     words.add_argument("--seed", type=int, default=1)
-    words.add_argument("--minutes", type=float, default=3)
-    words.add_argument("--kills", type=int, default=0, help="so many, however long it takes")
+    words.add_argument(
+        "--minutes", type=float, default=0, help="of kills: 3 unless their number is given; of overload: 1"
+    )
+    words.add_argument("--kills", type=int, default=0, help="so many, or as fit into the minutes")
     words.add_argument("--rate", type=float, default=500)
     words.add_argument("--clients", type=int, default=10_000, help="of reconnect")
     words.add_argument("--readings", type=int, default=180_000, help="of backlog")

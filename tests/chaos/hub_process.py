@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 60.0
+START_S = 180.0  # a machine under other people's work; what a start takes is measured, not asserted
 LINES_KEPT = 200
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -36,6 +37,7 @@ PAUSES = 0.15
 FOUL = 0.4  # of the time between two kills the net has some weather
 CLEARS = 0.5  # of the weathers end before the kill: something is acknowledged and something is being said again
 DRAIN_S = 120.0
+SILENCE_S = 15.0
 EMBEDDED, MOSQUITTO = "embedded", "mosquitto"
 
 
@@ -119,7 +121,7 @@ async def run(
     weather: bool = True,
     readme: bool = False,
 ) -> Verdict:
-    """So many kills, or as many as fit into the time."""
+    """So many kills, or as many as fit into the time; with both, whichever ends first."""
     data, oracle = folder / "data", folder / "oracle.jsonl"
     accounts, door_accounts = furnish(data)
     dice, loop = random.Random(seed), asyncio.get_running_loop()
@@ -132,8 +134,8 @@ async def run(
         try:
             await hub.start()
             driver.start()
-            deadline = loop.time() + seconds
-            while len(met) < kills or loop.time() < deadline:
+            deadline = loop.time() + (seconds or float("inf"))
+            while (not kills or len(met) < kills) and loop.time() < deadline:
                 proxy.turn(dice.choice(WEATHERS) if weather and dice.random() < FOUL else "clear")
                 up_s = dice.uniform(*UP_S)
                 await asyncio.sleep(up_s / 2)
@@ -146,6 +148,7 @@ async def run(
                     await asyncio.sleep(dice.uniform(*PAUSE_S))
                     hub.signal(signal.SIGCONT)
                 met.append(await _kill(hub, driver, proxy, met, behind_a_broker=bool(url)))
+                print(f"kill {len(met)}: {met[-1]}", file=sys.stderr, flush=True)
             proxy.turn("clear")
             await driver.drain(DRAIN_S)
             outstanding = driver.waiting
@@ -180,7 +183,12 @@ async def _kill(hub: HubProcess, driver: Driver, proxy: Proxy, met: list[Kill], 
 
 
 async def _settled(database: Path, driver: Driver) -> None:
-    """Until the store holds as many as were acknowledged: an operator's broker hands over what it still has."""
-    async with asyncio.timeout(DRAIN_S):
-        while await asyncio.to_thread(count, database) < driver.acknowledged:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)  # another process writes it
+    """Until the store holds as many as were acknowledged, or nothing more comes: an operator's broker hands over what
+    it still has, and what is lost never comes."""
+    loop = asyncio.get_running_loop()
+    held, since = -1, loop.time()
+    while held < driver.acknowledged and loop.time() - since < SILENCE_S:
+        now = await asyncio.to_thread(count, database)
+        if now != held:
+            held, since = now, loop.time()
+        await asyncio.sleep(0.1)  # another process writes it

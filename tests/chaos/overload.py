@@ -11,14 +11,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
-from tests.chaos.flood import ID_MAX, Flooder, dial, lost, quantile_ms
+from tests.chaos.flood import Flooder, dial, lost, quantile_ms
 from tests.chaos.hub_process import HubProcess, free_port
-from tests.chaos.kills import furnish
+from tests.chaos.reconnect import furnish
 
 TIMES = 3
 RSS_MIB_MAX, GOODPUT_MIN, BACK_S_MAX = 512.0, 0.8, 60.0
 LIGHT_PER_S = 200
-WINDOW = 250  # of the four lines each in the closed loop: a thousand readings on their way keep a batch full
+LINES = 64
+WINDOW = 16  # of each line in the closed loop: a thousand readings on their way keep a batch full
+FLOOD_WINDOW = 500  # in the flood as many as the door allows: together three times what the hub's queue holds
 TICK_S = 0.01
 
 
@@ -109,7 +111,7 @@ class Flood:
 
 async def run(folder: Path, *, seconds: float, readme: bool = True, times: float = TIMES) -> Figures:
     """A few seconds each of light load, of the closed loop that finds the ceiling, of the flood, and of light load."""
-    accounts, _ = furnish(folder / "data")
+    accounts = furnish(folder / "data", LINES)
     hub = HubProcess(folder / "data", free_port(), readme=readme)
     await hub.start()
     clients = [Flooder(account, f"{account.id}-flood", window=WINDOW) for account in accounts]
@@ -120,7 +122,7 @@ async def run(folder: Path, *, seconds: float, readme: bool = True, times: float
         ceiling, _ = await flood.offer(0, seconds / 2, WINDOW)
         await flood.drain()
         held_before = sum(client.sent for client in clients)
-        goodput, offered = await flood.offer(times * ceiling, seconds, ID_MAX - 1)
+        goodput, offered = await flood.offer(times * ceiling, seconds, FLOOD_WINDOW)
         held = int(offered) - (sum(client.sent for client in clients) - held_before)
         drained_s = await flood.drain()
         after_ms = await flood.light(seconds / 4)
