@@ -25,6 +25,7 @@ from hub.seal import Seal
 START = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)  # 09:00 in Jingmen
 CITY, DISTRICT, STREET, LIUHE, TAYING = "420800000000", "420802000000", "420802002000", "420802002001", "420802001013"
 KEY = bytes(range(64))
+WAIT_S_MAX = 20.0  # a loaded machine is slow; an event that never comes must still fail its test and not spin
 
 
 @cache
@@ -116,5 +117,9 @@ def staff(store: Store, ident: str) -> Subject:
 
 async def until(met: Callable[[], object]) -> None:
     """Let everything else run until a condition holds; what another task does next is no event we could wait for."""
-    while not met():  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(WAIT_S_MAX):
+            while not met():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+    except TimeoutError:
+        raise AssertionError(f"what was waited for did not come within {WAIT_S_MAX:g} s") from None
