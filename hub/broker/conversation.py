@@ -65,6 +65,7 @@ class Conversation:
         self.receive = Acl(())
         self._publish_acl = Acl(())
         self._acks = AckQueue()
+        self._twice = 0  # QoS 2 messages that stand there and among those received, until they are on disk
         self._room = asyncio.Event()
         self._aliases: dict[int, str] = {}
         self._linked = False
@@ -232,7 +233,8 @@ class Conversation:
             self._after_disk(session, partial(self._send, Pubrec(packet.packet_id)))
             return False
         maximum = self._broker.limits.receive_maximum
-        if self.version == 5 and len(self._acks) + len(session.received) >= maximum:  # [MQTT-3.3.4-9]
+        under_way = len(self._acks) + len(session.received) - self._twice
+        if self.version == 5 and under_way >= maximum:  # [MQTT-3.3.4-9]
             self.end(reasons.RECEIVE_MAXIMUM_EXCEEDED)
             return False
         while len(self._acks) >= maximum:  # 3.1.1 has no such figure: it is held back by TCP
@@ -281,6 +283,7 @@ class Conversation:
                 self._broker.forward(packet, topic, session)
             if packet.qos == 2:
                 session.record_received(packet.packet_id)
+                self._twice += 1
         if packet.qos == 0:
             waiting.settled = True
         elif journal is None or journal.mark == mark:
@@ -295,6 +298,7 @@ class Conversation:
             elif done.qos == 1:
                 self._send(Puback(done.packet_id, done.reason))
             else:
+                self._twice -= done.taken
                 self._send(Pubrec(done.packet_id, done.reason))
         self._broker.counters.acknowledged += len(ready)
         if ready:

@@ -190,10 +190,11 @@ class Journal:
         while True:
             try:
                 await self._runner.run(partial(self._disk.write, batch.changes))
-            except (sqlite3.Error, OSError) as error:
-                reason = why(error if isinstance(error, OSError) else DBAPIError(None, None, error))
+            except Exception as error:  # whatever it is: nobody may be told that it was written
+                reason = why(DBAPIError(None, None, error) if isinstance(error, sqlite3.Error) else error)
                 if self.trouble is None:
-                    log.error("the broker's queues are not written, trying again", extra={"why": reason})
+                    said = {"why": reason, "error": type(error).__name__}
+                    log.error("the broker's queues are not written, trying again", extra=said)
                 self.trouble = reason
                 for each in (batch, self._pending):
                     impatient = [waiter for waiter in each.waiters if waiter[1]]

@@ -178,8 +178,9 @@ class Broker:
     async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         """Returns when it is on disk for whom it is kept, or while the disk refuses at once: a board must still go out,
         and the hub says boards again after a restart."""
+        mark = 0 if self.journal is None else self.journal.mark
         self.router.route(Message(topic, payload, qos, retain), "", fleeting=said_again(topic))
-        if self.journal is not None:
+        if self.journal is not None and self.journal.mark != mark:
             await self.journal.settled()
 
     async def cut(self, account: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub.broker import Limits
 from hub.broker import packets as p
 from hub.broker.journal import Changes
 from hub.broker.properties import Properties
@@ -140,6 +141,17 @@ async def test_qos_2_of_a_publisher_is_taken_once_over_a_restart(tmp_path: Path,
         await hut.send(p.Publish(up(), b"another", 2, packet_id=6))  # the identifier was free again
         assert await hut.next() == p.Pubrec(6)
         assert home.shelf.payloads == [b"another"]
+
+
+async def test_a_full_window_of_qos_2_on_its_way_to_the_disk_is_no_flood(tmp_path: Path) -> None:
+    last = Lasting(tmp_path / "broker.db", limits=Limits(receive_maximum=3))
+    async with last.house() as home:
+        hut = await home.client(5, clean=False, properties=KEPT)
+        for _ in range(2):
+            await hut.send(*(p.Publish(up(), b"x", 2, packet_id=n) for n in (1, 2, 3)))
+            assert [await hut.next() for _ in range(3)] == [p.Pubrec(n) for n in (1, 2, 3)]
+            await hut.send(*(p.Pubrel(n) for n in (1, 2, 3)))
+            assert [await hut.next() for _ in range(3)] == [p.Pubcomp(n) for n in (1, 2, 3)]
 
 
 @END
