@@ -28,7 +28,6 @@ TOPIC_ALIAS_INVALID = 0x94
 TOO_LARGE = 0x95
 QUOTA_EXCEEDED = 0x97
 PAYLOAD_FORMAT_INVALID = 0x99
-SHARED_UNSUPPORTED = 0x9E
 
 # What each packet may carry (3.4.2.1, 3.6.2.1, 3.14.2.1, 3.15.2.1), whoever sends it; anything else is malformed.
 _OF_PUBLISH = frozenset((0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99))

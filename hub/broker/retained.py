@@ -1,4 +1,4 @@
-"""Retained messages (MQTT 5, 3.3.1.3), in memory, bounded by number, bytes and account."""
+"""Retained messages (MQTT 5, 3.3.1.3), bounded by number, bytes and account; routing.py writes them down."""
 
 from __future__ import annotations
 
