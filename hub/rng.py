@@ -52,7 +52,7 @@ def uuid7(now: datetime, rng: Rng) -> str:
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _DIGITS = 20  # of chance in one id; it needs 74 bits
-_IDS_AT_ONCE = 256
+_IDS_AT_ONCE = 2_048
 
 
 class Ids:
