@@ -12,7 +12,7 @@ _TITLES = {
     "temp": ("体温计", "Thermometer"),
     "height_weight": ("身高体重仪", "Height and weight scale"),
     "body": ("体成分仪", "Body composition scale"),
-    "glucose": ("血糖仪(工作人员)", "Glucose meter (staff)"),
+    "glucose": ("血糖仪（工作人员）", "Glucose meter (staff)"),
 }
 # Profile and wire format of the demo's models. The other things stand on the floor and send no readings.
 MODELS = {

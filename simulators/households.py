@@ -30,7 +30,7 @@ TYPES = (
     HouseholdType("aged-alone", "独居高龄 80+", 45, "G", (80, 94)),
     HouseholdType("adult-alone", "单身成人", 185, "h", (21, 59)),
     HouseholdType("elder-couple", "老年夫妇", 260, "HS", (60, 79)),
-    HouseholdType("elder-aged-couple", "老年夫妇(一方80+)", 40, "HZ", (75, 79)),
+    HouseholdType("elder-aged-couple", "老年夫妇（一方80+）", 40, "HZ", (75, 79)),
     HouseholdType("aged-couple", "高龄夫妇", 20, "GZ", (80, 91)),
     HouseholdType("couple", "夫妻", 330, "hs", (23, 59)),
     HouseholdType("parent-child", "单亲+儿童", 60, "hc", (24, 44)),

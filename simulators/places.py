@@ -18,8 +18,8 @@ AREAS = (
     # Quankou's last six digits are not verified (domain.md 7): an operator sets the real ones.
     AreaPlan(QUANKOU, DISTRICT, "street", "泉口街道", "Quankou Street", "unverified"),
     AreaPlan(LIUHE, QUANKOU, "community", "浏河社区", "Liuhe Community", "unverified"),
-    AreaPlan(TOWN, DISTRICT, "town", "示范镇(虚构)", "Model Town (invented)", "invented"),
-    AreaPlan(VILLAGE, TOWN, "village", "示范村(虚构)", "Model Village (invented)", "invented"),
+    AreaPlan(TOWN, DISTRICT, "town", "示范镇（虚构）", "Model Town (invented)", "invented"),
+    AreaPlan(VILLAGE, TOWN, "village", "示范村（虚构）", "Model Village (invented)", "invented"),
 )
 
 Shape = tuple[int, int, int]  # floors, stairs, flats on a landing

@@ -109,7 +109,7 @@ class Director:
         words = Words(
             kind="power",
             title="停电通知",
-            text="因线路抢修,今日14时至16时停电,请提前准备。范围:5至7栋。联系电话:0724-1000001。",
+            text="因线路抢修，今日14时至16时停电，请提前准备。范围：5至7栋。联系电话：0724-1000001。",
             title_en="Power off",
             text_en="Urgent line repair: no power today 14:00-16:00 in buildings 5 to 7. Please be prepared.",
             audience=Audience(areas=(self.area,)),
@@ -122,8 +122,8 @@ class Director:
         now = self._services.clock.now()
         words = Words(
             kind="drill",
-            title="演练:暴雨红色预警",
-            text="这是一次演练,不是真的预警。请按提示练习:关好门窗,不要外出,等候解除通知。",
+            title="演练：暴雨红色预警",
+            text="这是一次演练，不是真的预警。请按提示练习：关好门窗，不要外出，等候解除通知。",
             title_en="DRILL: red rainstorm warning",
             text_en="This is a drill, not a real warning. Practise: doors and windows shut, stay in.",
             audience=Audience(areas=(self.area,)),
