@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -59,23 +59,60 @@ class Heard:
     gone: bool = False
 
 
-def device_state(gateway_state: str, heard: Heard | None, offline_after_s: int, now: datetime) -> str:
-    """The one decision. A dead line outweighs everything; then the clock, then repeated failures, then silence."""
-    if gateway_state in ("offline", "asleep"):
-        return gateway_state
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is known of a gateway's line. `owner` is the connection whose word counts: the one that said `birth`."""
+
+    state: str = "never-seen"
+    since: datetime | None = None
+    seen: datetime | None = None
+    owner: str = ""
+
+
+def born(line: Line, connection: str, at: datetime) -> Line:
+    """A birth: the line is up, and from now on this connection speaks for it."""
+    since = line.since if line.state == "online" else at
+    return Line("online", since, _later(line.seen, at), connection)
+
+
+def told(line: Line, state: str, connection: str, at: datetime) -> Line:
+    """The gateway's state or its will. Only the owner's word counts, or the late will of an earlier connection would
+    kill the present one (Sparkplug's bdSeq lesson). Once the owner is gone, whoever speaks next owns the line, and its
+    own will counts again. An operator's broker does not name connections; then every word counts."""
+    seen = _later(line.seen, at)
+    if connection and line.owner and connection != line.owner:
+        return replace(line, seen=seen)
+    since = line.since if line.state == state else at
+    return Line(state, since, seen, "" if state == "offline" else connection or line.owner)
+
+
+def device_state(line: Line, heard: Heard | None, offline_after_s: int, now: datetime) -> str:
+    """The one decision. A dead line outweighs everything; then the clock, then repeated failures, then silence.
+
+    `offline_after_s` is the profile's bound. A device silent for longer is quiet while its gateway still speaks; when
+    the gateway has been silent as long, its will was lost, and both are offline.
+    """
+    bound = timedelta(seconds=offline_after_s)
+    seen = heard.seen if heard is not None else None
+    if line.state in ("offline", "asleep") and not (seen is not None and line.since is not None and seen > line.since):
+        return line.state
     if heard is not None and heard.gone:
         return "offline"
-    if heard is None or heard.seen is None:
+    if heard is None or seen is None:
         return "never-seen"
-    if gateway_state == "never-seen":
+    if line.state == "never-seen":
+        return "offline"
+    if now - _later(line.seen, seen) > bound:
         return "offline"
     if heard.clock_offset_s is not None and abs(heard.clock_offset_s) > CLOCK_WRONG_S:
         return "clock-wrong"
     if heard.failed_in_a_row >= FAULTY_AFTER:
         return "faulty"
-    if now - heard.seen > timedelta(seconds=offline_after_s):
-        return "quiet"
-    return "online"
+    return "quiet" if now - seen > bound else "online"
+
+
+def _later(known: datetime | None, at: datetime) -> datetime:
+    return at if known is None else max(known, at)
 
 
 def note(tx: Tx, said: Note) -> None:
@@ -87,20 +124,25 @@ def note(tx: Tx, said: Note) -> None:
         _twin(tx, said.topic, body)
     if not isinstance(said.topic, topics.Birth | topics.State):
         return
-    row = _gateway(tx, said.topic.gateway)
-    row.seen = said.received
+    row = tx.session.get(GatewayPresence, said.topic.gateway)
+    line = line_of(row)
     if isinstance(said.topic, topics.Birth):
-        row.boot = _text(body, "boot")
-        row.firmware = _text(body, "firmware")
-        row.owner = said.connection
-        _move(tx, row, "online", said)
-        return
-    state = _SAID.get(str(body.get("s")))
-    # A late will of an earlier connection must not kill the present one (Sparkplug's bdSeq lesson).
-    stale = state == "offline" and row.owner != "" and said.connection != "" and said.connection != row.owner
-    if state is not None and not stale:
-        _move(tx, row, state, said)
+        after = born(line, said.connection, said.received)
+    else:
+        state = _SAID.get(str(body.get("s")))
+        after = replace(line, seen=_later(line.seen, said.received))
+        if state is not None:
+            after = told(line, state, said.connection, said.received)
+    if row is None:
+        row = GatewayPresence(gateway=said.topic.gateway, since=said.received, seen=said.received)
+    row.state, row.owner = after.state, after.owner
+    row.since, row.seen = after.since or said.received, after.seen or said.received
+    if isinstance(said.topic, topics.Birth):
+        row.boot, row.firmware = _text(body, "boot"), _text(body, "firmware")
     tx.session.add(row)
+    if after.state != line.state:
+        tx.emit(GatewayChanged, gateway=row.gateway, area=said.topic.area, state=after.state)
+        tx.touch("operations.huts", "all")
 
 
 def _twin(tx: Tx, topic: topics.TwinReported, body: dict[str, object]) -> None:
@@ -115,19 +157,6 @@ def _twin(tx: Tx, topic: topics.TwinReported, body: dict[str, object]) -> None:
         tx.session.add(row)
         tx.emit(DeviceChanged, device=topic.device, hut=known.hut, area=topic.area, state=str(body["s"]))
         tx.touch("operations.huts", "all")
-
-
-def _gateway(tx: Tx, gateway: str) -> GatewayPresence:
-    found = tx.session.get(GatewayPresence, gateway)
-    return found or GatewayPresence(gateway=gateway, since=tx.now(), seen=tx.now())
-
-
-def _move(tx: Tx, row: GatewayPresence, state: str, said: Note) -> None:
-    if row.state != state:
-        row.state, row.since = state, said.received
-        tx.emit(GatewayChanged, gateway=row.gateway, area=said.topic.area, state=state)
-    tx.session.add(row)
-    tx.touch("operations.huts", "all")
 
 
 _HEARD = ("device", "seen", "gone", "failed_in_a_row", "clock_offset_s")
@@ -159,6 +188,10 @@ def hear(tx: Tx, arrivals: Sequence[Arrival]) -> None:
     bulk.insert(tx, "presence_device", _HEARD, measured, _UPSERT)
     # Nothing but failures: they go on where the last batch ended.
     bulk.insert(tx, "presence_device", _HEARD, failed, f"{_UPSERT} + presence_device.failed_in_a_row")
+
+
+def line_of(row: GatewayPresence | None) -> Line:
+    return Line() if row is None else Line(row.state, row.since, row.seen, row.owner)
 
 
 def gateways(read: Read) -> Mapping[str, GatewayPresence]:

@@ -12,7 +12,7 @@ from devices import topics
 from hub import presence, registry
 from hub.arrival import Note
 from hub.db import Store, Tx
-from hub.presence import Heard, device_state
+from hub.presence import Heard, Line, device_state
 from tests.world import LIUHE, START, make_store, people
 
 DAY = 86_400
@@ -37,7 +37,8 @@ DAY = 86_400
     ],
 )
 def test_dead_is_told_from_quiet(gateway: str, heard: Heard | None, state: str) -> None:
-    assert device_state(gateway, heard, DAY, START) == state
+    line = Line(gateway, START, START) if gateway != "never-seen" else Line()
+    assert device_state(line, heard, DAY, START) == state
     assert state in presence.STATES
 
 

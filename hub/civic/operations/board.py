@@ -119,8 +119,9 @@ class Place:
 
 def look(read: Read, scope: Scope, only: str | None = None) -> list[Place]:
     """Every place of the scope, or only the one of this id, in the order of the area tree."""
-    lines = _lines(read, scope)
-    boxes = _boxes(read, lines, scope, only)
+    said = presence.gateways(read)
+    lines = _lines(read, said, scope)
+    boxes = _boxes(read, said, scope, only)
     gateways: dict[str, list[Line]] = defaultdict(list)
     for line, hut in lines.values():
         gateways[hut or line.id].append(line)
@@ -166,8 +167,7 @@ def _hutless(
     ]
 
 
-def _lines(read: Read, scope: Scope) -> dict[str, tuple[Line, str | None]]:
-    said: Mapping[str, GatewayPresence] = presence.gateways(read)
+def _lines(read: Read, said: Mapping[str, GatewayPresence], scope: Scope) -> dict[str, tuple[Line, str | None]]:
     rule = select(col(Gateway.id), col(Gateway.hut)).where(scope.holds(Gateway.area)).order_by(col(Gateway.id))
     lines = {}
     for ident, hut in read.session.execute(rule):
@@ -178,7 +178,7 @@ def _lines(read: Read, scope: Scope) -> dict[str, tuple[Line, str | None]]:
 
 
 def _boxes(
-    read: Read, lines: Mapping[str, tuple[Line, str | None]], scope: Scope, only: str | None
+    read: Read, said: Mapping[str, GatewayPresence], scope: Scope, only: str | None
 ) -> dict[str, list[Box]]:
     heard, now, profiles = presence.heard(read), read.now(), all_profiles()
     columns = (
@@ -196,9 +196,9 @@ def _boxes(
         rule = rule.where((col(Device.hut) == only) | (col(Device.gateway) == only))
     found: dict[str, list[Box]] = defaultdict(list)
     for row in read.session.execute(rule):
-        line, known = lines[row.gateway][0], heard.get(row.id) or Heard(None)
+        line, known = presence.line_of(said.get(row.gateway)), heard.get(row.id) or Heard(None)
         profile = profiles.get(row.profile or "")
-        state = _state(line.state, known, profile.offline_after_s if profile else None, now)
+        state = _state(line, known, profile.offline_after_s if profile else None, now)
         due = row.calibration_due is not None and row.calibration_due <= now.date()
         upkeep = row.upkeep or ("calibration_due" if due else None)
         box = Box._make((*row[:10], upkeep, state, known.seen, known.clock_offset_s))
@@ -206,13 +206,13 @@ def _boxes(
     return found
 
 
-def _state(line: str, heard: Heard, offline_after_s: int | None, now: datetime) -> str:
+def _state(line: presence.Line, heard: Heard, offline_after_s: int | None, now: datetime) -> str:
     """`device_state`; what has no profile sends nothing, so it is as its line is."""
     if offline_after_s is not None:
         return device_state(line, heard, offline_after_s, now)
     if heard.gone:
         return "offline"
-    return line if line in DEVICE_WORDS else "online"
+    return line.state if line.state in DEVICE_WORDS else "online"
 
 
 def counts(places: Sequence[Place]) -> list[tuple[Word, int]]:
