@@ -224,4 +224,16 @@ class Listening(Addressed, Protocol):
         """Pure: what this request means. The caller stores `events` and `remember` in one transaction, then answers."""
 
 
+@runtime_checkable
+class Offered(Addressed, Protocol):
+    """A channel whose address a person's own browser offers."""
+
+    @property
+    def application_server_key(self) -> str:
+        """Public: what the browser ties its offer to."""
+
+    def address_of(self, said: Mapping[str, object]) -> Address:
+        """ValueError when this is nothing we would send to."""
+
+
 Channel: TypeAlias = Broadcast | Addressed | Listening

@@ -111,6 +111,9 @@ class Settings:
     sms_contact: str = knob("", "where residents ask, as in the approved texts; empty: the channel's own default")
     sms_fen_per_part: int = knob(5, "what the provider bills for one part, for the costs on the desk", low=0)
     sms_templates: str = knob("", "the code each text was approved under: name=CODE name=CODE; empty: its own name")
+    webpush_subject: str = knob("", "mailto: or https: where push services may ask; empty: the channel is off")
+    webpush_key: Secret = knob(UNSET, "64 hex digits, for hubs that share one; empty: data_dir/keys/webpush.key")
+    webpush_services: str = knob("", "hosts of push services that phones may name; empty: the four known ones")
 
     # The demo
     seed: int = knob(1, "the demo community is the same for everyone who reads about it", low=0)

@@ -17,6 +17,7 @@ from hub.db import Store
 from hub.disk import DAMAGED, why
 from hub.feed import Feed
 from hub.ingest import Ingest
+from hub.keyfile import kept
 from hub.module import Module, discover
 from hub.registry import Registry
 from hub.reserve import Reserve
@@ -102,7 +103,7 @@ def services(
         modules=modules,
         render=render,
         data=Path(settings.data_dir),
-        config=config(settings),
+        config={**config(settings), "webpush.key": webpush_key(settings, ports)},
         demo=demo,
     )
 
@@ -130,4 +131,13 @@ def config(settings: Settings) -> dict[str, str]:
         "sms.contact": settings.sms_contact,
         "sms.fen_per_part": str(settings.sms_fen_per_part),
         "sms.templates": settings.sms_templates,
+        "webpush.subject": settings.webpush_subject,
+        "webpush.services": settings.webpush_services,
     }
+
+
+def webpush_key(settings: Settings, ports: Ports) -> str:
+    """Ours to the push services: another one would end every phone's subscription, so it is kept with the data."""
+    if settings.webpush_key or not settings.webpush_subject:
+        return str(settings.webpush_key)
+    return kept(Path(settings.data_dir) / "keys" / "webpush.key", lambda: ports.rng.token(32)).hex()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from hub import courier, outbox
-from hub.civic.notices import api, callback, cards, jobs, pages, seed, warning_pages, warnings
+from hub.civic.notices import api, callback, cards, jobs, pages, seed, warning_pages, warnings, ways
 from hub.events import NoticeEnded, NoticeReleased, PersonalMessage
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
@@ -22,7 +22,7 @@ PERMISSIONS = {
 
 
 def router() -> APIRouter:
-    return joined(warning_pages.router, pages.router, api.router, callback.router)
+    return joined(warning_pages.router, pages.router, api.router, callback.router, ways.router)
 
 
 MODULE = Module(
@@ -36,8 +36,8 @@ MODULE = Module(
     ),
     jobs=(*jobs.JOBS, *courier.jobs()),
     permissions=PERMISSIONS,
-    topics=(*cards.TOPICS, *warning_pages.TOPICS),
-    cards=(*cards.CARDS, *warning_pages.CARDS),
+    topics=(*cards.TOPICS, *warning_pages.TOPICS, *ways.TOPICS),
+    cards=(*cards.CARDS, *warning_pages.CARDS, *ways.CARDS),
     nav=(
         Nav("staff", "/desk", N_("Notices"), "notices.read", icon="notice", order=10),
         Nav("resident", "/notices", N_("Notices"), icon="notice", order=20),

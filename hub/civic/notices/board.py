@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from devices import topics
 from hub.civic.notices import active
 from hub.civic.notices.models import Board, Notice
 from hub.db import Read, Tx
+from hub.keyfile import kept
 from hub.services import Services
 from hub.upsert import insert_for
 
@@ -47,23 +47,8 @@ class BoardKey:
     @classmethod
     def open(cls, folder: Path) -> BoardKey:
         """Read `keys/board.key` of a data folder, or make it (mode 600) on first use."""
-        path = folder / "keys" / "board.key"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            fresh = Ed25519PrivateKey.generate().private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-            waiting = path.with_suffix(f".{os.getpid()}")
-            handle = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(fresh)
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(waiting, path)  # whoever comes first; a half-written key is never seen
-            except FileExistsError:
-                pass
-            finally:
-                waiting.unlink()
-        return cls(Ed25519PrivateKey.from_private_bytes(path.read_bytes()))
+        raw = kept(folder / "keys" / "board.key", _fresh)
+        return cls(Ed25519PrivateKey.from_private_bytes(raw))
 
     @property
     def public(self) -> bytes:
@@ -72,6 +57,10 @@ class BoardKey:
     @property
     def id(self) -> str:
         return hashlib.sha256(self.public).hexdigest()[:16]
+
+
+def _fresh() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
 
 
 def canonical(board: Mapping[str, Any]) -> bytes:
