@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 from tests.interop.libraries import Aiomqtt, Gmqtt, Paho
@@ -30,10 +30,12 @@ class Trial:
     make: Callable[[], Guest]
     version: int
     place: Place
+    opened: list[Guest] = field(default_factory=list)
 
     async def guest(self, **wanted: object) -> Guest:
         made = self.make()
         name = wanted.pop("name", f"guest-{next(_names)}")
+        self.opened.append(made)
         await made.open(self.place, Wish(self.version, name, **wanted))  # type: ignore[arg-type]
         return made
 
@@ -163,4 +165,7 @@ async def _tried(guest: str, trial: Trial) -> dict[str, str]:
             found[ability] = "ok"
         except (AssertionError, TimeoutError, Refused, OSError) as error:
             found[ability] = f"{type(error).__name__} {str(error)[:60]}".strip()
+            # What failed half-way has left programs and threads behind; those that are closed already say so.
+            await asyncio.gather(*(guest.tear() for guest in trial.opened), return_exceptions=True)
+        trial.opened.clear()
     return found
