@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
-from hub import directory, login
+from hub import directory, login, registry
 from hub.access import Needs, Public, SignedIn, Subject, declarations
 from hub.civic.health import MODULE, alerts, api, desk, kiosk, resident
 from hub.civic.health.models import HealthAlert
@@ -153,11 +153,34 @@ def test_my_health_shows_my_readings_with_word_device_and_time(hut: Hut) -> None
         return [(await client.get("/me/health")).text, (await client.get("/")).text]
 
     mine, home = ask(hut, "resident", "resident", "r-wang", asks)
-    for words in ("152/88", "偏高", "97", "参考范围内", "bp-1", "设备时间", "不作为诊断依据"):
+    for words in ("152/88", "偏高", "97", "参考范围内", "设备时间", "不作为诊断依据"):
         assert words in mine, words
+    names = hut.store.read_now(
+        lambda read: f"{registry.hut(read, HUT).zh} · {registry.devices_of_hut(read, HUT)[0].zh}"
+    )
+    assert names in mine
+    assert "bp-1" not in mine
     assert "152/88" in home
     others, _home = ask(hut, "resident", "resident", "r-lin", asks)
     assert "152" not in others
+
+
+def test_only_the_newest_of_each_kind_advises_and_for_a_day(hut: Hut) -> None:
+    hut.visit(WANG)
+    first, second = hut.measure(values=HIGH), ""
+    hut.clock.advance(3_600)
+    hut.act(kiosk.touch, HUT)
+    second = hut.measure(values=HIGH)
+    view = hut.store.read_now(lambda read: resident.every(read, "r-wang"))
+    assert first not in view["advised"]
+    assert list(view["advised"]) == [second]
+    shown = hut.render("health/readings.html", view, "zh")
+    assert shown.count("请休息后复测") == 1
+    assert shown.count("偏高") == 2
+    hut.clock.advance(86_400)
+    later = hut.store.read_now(lambda read: resident.every(read, "r-wang"))
+    assert not later["advised"]
+    assert "请休息后复测" not in hut.render("health/readings.html", later, "zh")
 
 
 def test_a_reading_sent_later_says_so(hut: Hut) -> None:

@@ -104,6 +104,9 @@ def test_the_api_answers_with_accounts_a_statement_and_the_catalogue(hall: Hall)
     assert [(each["id"], each["balance"]) for each in empty] == [("person-r-lin", 0)]
     lines = api.get("/api/v1/points/accounts/person-r-wang/statement").json()["items"]
     assert (lines[0]["points"], lines[0]["reference"]) == (20, f"sheet:{sheet}:r-wang")
+    page = hall.enter("r-wang", "resident").http.get("/me/points").text
+    assert f"流水号 {lines[0]['number']}" in page
+    assert "sheet:" not in page, "how the ledger knows an entry is nothing to read out at a counter"
     assert len(api.get("/api/v1/points/catalogue").json()["items"]) == 46
     assert api.get("/api/v1/activities").json()["items"][0]["item"] == "C01"
 

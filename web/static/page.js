@@ -38,10 +38,20 @@
     });
   }
 
+  /* What is said for a while (an advice) goes when its time is over, also on a page that was drawn before and kept. */
+  function ends() {
+    var now = new Date();
+    each(document.querySelectorAll("[data-until]"), function (part) {
+      if (new Date(part.getAttribute("data-until")) <= now) { part.hidden = true; }
+    });
+  }
+
+  function fresh() { times(); ends(); }
+
   function start() {
-    times();
-    window.setInterval(times, 30000);
-    document.addEventListener("linli:fresh", times);
+    fresh();
+    window.setInterval(fresh, 30000);
+    document.addEventListener("linli:fresh", fresh);
     /* A double press sends a form once. */
     document.addEventListener("submit", function (event) {
       var form = event.target;

@@ -42,7 +42,6 @@ BASIS_NAMES: Mapping[str, str] = {
     "gateway": N_("time of the hut"),
     "received": N_("time of arrival"),
 }
-BACKFILLED_MS = 10 * 60 * 1000  # later than this it came out of a hut's store: 补传
 AGAIN = N_("The measurement did not work, please measure again")
 FAILURES: Mapping[str, str] = {
     "movement": N_("There was movement while measuring. Please keep still and measure again"),
@@ -107,7 +106,7 @@ def shown(read: Read, row: Reading) -> Shown:
         device=row.device,
         at=readings.from_ms(row.t_effective_ms),
         basis=_(BASIS_NAMES.get(row.t_basis, row.t_basis)),
-        backfilled=row.t_received_ms - row.t_effective_ms > BACKFILLED_MS,
+        backfilled=readings.sent_later(row.t_received_ms, row.t_effective_ms),
         large=() if failed else _figures(values, LARGE.get(row.kind, ())),
         small=() if failed else _figures(values, SMALL),
         failure=_failure(row) if failed else "",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from hub import directory, readings
+from hub import directory, readings, registry
 from hub.access import Subject, signed_in
 from hub.civic.health import bands, figures, trend
+from hub.civic.health.figures import Shown
 from hub.db import Read
+from hub.i18n import pick
 from hub.page import page_live
 
 LIST_MAX = 60  # about two months of an eager measurer; older ones come by the API
+ADVISED_FOR = timedelta(days=1)  # "rest, then measure again" is said to who measured today, never about last month
 
 
 def may_watch(subject: Subject, key: str) -> bool:
@@ -24,16 +28,21 @@ def may_watch(subject: Subject, key: str) -> bool:
 def home(read: Read, key: str) -> Mapping[str, Any]:
     """The last blood pressure that worked, and two weeks before it."""
     rows = (figures.shown(read, row) for row in readings.of_person(read, key, "bp", limit=5))
+    last = next((row for row in rows if not row.failure), None)
     return {
-        "last": next((row for row in rows if not row.failure), None),
+        "last": last,
+        "advised": _advised(read, [last] if last else []),
         "trend": trend.of_person(read, key),
         "tz": _zone(read, key),
     }
 
 
 def every(read: Read, key: str) -> Mapping[str, Any]:
+    rows = [figures.shown(read, row) for row in readings.of_person(read, key, limit=LIST_MAX)]
     return {
-        "rows": [figures.shown(read, row) for row in readings.of_person(read, key, limit=LIST_MAX)],
+        "rows": rows,
+        "advised": _advised(read, rows),
+        "made_with": _made_with(read, rows),
         "trend": trend.of_person(read, key),
         "tz": _zone(read, key),
     }
@@ -47,6 +56,26 @@ def router() -> APIRouter:
         return await page_live(request, "health/me.html", [f"{bands.LIST_TOPIC}:{who.id}"])
 
     return routes
+
+
+def _advised(read: Read, rows: Sequence[Shown]) -> dict[str, str]:
+    """Reading -> until when its advice stands: the newest of each kind, for a day. The page takes it away by itself."""
+    newest: dict[str, Shown] = {}
+    for row in rows:
+        newest.setdefault(row.kind, row)
+    ends = {row.id: row.at + ADVISED_FOR for row in newest.values()}
+    return {ident: end.isoformat() for ident, end in ends.items() if end > read.now()}
+
+
+def _made_with(read: Read, rows: Sequence[Shown]) -> dict[str, str]:
+    """Device -> its name and its hut's, as a neighbour knows them; what is gone from the registry has none."""
+    names = {}
+    for ident in {row.device for row in rows}:
+        device = read.session.get(registry.Device, ident)
+        hut = read.session.get(registry.Hut, device.hut) if device is not None and device.hut else None
+        parts = [pick(each.zh, each.en) for each in (hut, device) if each is not None]
+        names[ident] = " · ".join(parts)
+    return names
 
 
 def _zone(read: Read, resident: str) -> str:

@@ -64,7 +64,7 @@ async def statement(
                 "txn": each.txn, "at": each.at.isoformat(), "points": each.amount, "balance": each.balance,
                 "reason": each.reason, "item": each.item, "reference": each.reference, "reversed": each.reversed,
                 "act_date": each.act_date.isoformat() if each.act_date else None,
-                "what": cards.line(each).what, "approved_by": each.approved_by,
+                "what": cards.line(each).what, "number": cards.line(each).number, "approved_by": each.approved_by,
             }
             for each in found
         ]  # fmt: skip

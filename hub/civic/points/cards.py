@@ -50,7 +50,7 @@ class Line:
     what: str
     act: date | None  # the day of the act, where there was one
     who: str  # whose signature let it in: a title
-    reference: str
+    number: str  # of the entry in the ledger, as it is read out at a counter
     undone: bool
 
 
@@ -130,7 +130,7 @@ def line(entry: Entry) -> Line:
         what = _("Shared by a member") if entry.other == "person" and entry.amount > 0 else what
         what = _("Drawn by a member") if entry.other == "person" and entry.amount < 0 else what
     by, day = entry.approved_by, entry.act_date
-    return Line(entry.at, entry.amount, entry.balance, what, day, by, entry.reference, entry.reversed)
+    return Line(entry.at, entry.amount, entry.balance, what, day, by, f"{entry.posting:06}", entry.reversed)
 
 
 def tv(read: Read, area: str) -> Mapping[str, Any]:
