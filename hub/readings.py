@@ -28,6 +28,7 @@ from hub.seal import Seal
 _VALUES = "reading.values"
 _RAW = "raw_frame.payload"
 PAGE_MAX = 200
+SENT_LATER_MS = 10 * 60 * 1000  # a device that repeats itself is done by then; what is older came out of a store
 
 
 class Reading(SQLModel, table=True):
@@ -144,6 +145,11 @@ def open_raw(seal: Seal, sealed: bytes) -> bytes:
 def _value(plain: list[Any]) -> ReadValue:
     code, number, unit, absent = plain
     return ReadValue(code, None if number is None else Decimal(number), unit, absent)
+
+
+def sent_later(received_ms: int, effective_ms: int) -> bool:
+    """补传: it waited in a gateway's outbox while the line or the hub was away. (`late` says more: history.)"""
+    return received_ms - effective_ms > SENT_LATER_MS
 
 
 def get(read: Read, ident: str) -> Reading:

@@ -151,3 +151,20 @@ def test_no_reading_is_dated_more_than_a_clock_error_into_the_future(
     found = effective_time(t_device, EAST, t_gateway, t_received)
     assert found.at.tzinfo is not None
     assert found.at - t_received <= timedelta(seconds=240)
+
+
+sane_times = st.datetimes(datetime(2016, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@given(
+    local_times, sane_times, st.timedeltas(timedelta(0), timedelta(days=29)), st.timedeltas(timedelta(0), timedelta(3))
+)
+def test_what_a_gateway_kept_has_the_same_time_whenever_it_is_sent_again(
+    t_device: datetime | None, taken: datetime, first: timedelta, again: timedelta
+) -> None:
+    """Out of order, late, twice: the gateway's stamp decides, not the moment of arrival."""
+    once = effective_time(t_device, EAST, taken, taken + first)
+    later = effective_time(t_device, EAST, taken, taken + first + again)
+    assert (once.at, once.basis, once.offset) == (later.at, later.basis, later.offset)
+    assert once.basis != "received"
+    assert abs(once.at - taken) <= timedelta(seconds=120)

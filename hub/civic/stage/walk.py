@@ -20,6 +20,7 @@ from hub.events import (
     ReadingsStored,
 )
 from hub.i18n import N_
+from hub.readings import sent_later, to_ms
 
 # The stations of architecture.md 3 as a visitor sees them; `screens` comes from the feed, after all of these.
 DETAILS_MAX = 3
@@ -91,8 +92,9 @@ def _facts(event: Event) -> Iterator[Fact]:
     if isinstance(event, ReadingsStored):
         for reading in event.readings:
             yield Fact(reading.cause, None, reading.t_received, "frame", N_("A device speaks"), reading.device)
-            late, usual = N_("Stored, sent later"), N_("Stored")
-            yield Fact(reading.id, reading.cause, event.at, "reading", late if reading.late else usual, told=event.id)
+            later = sent_later(to_ms(reading.t_received), to_ms(reading.t_effective))
+            what = N_("Stored, sent later") if later else N_("Stored")
+            yield Fact(reading.id, reading.cause, event.at, "reading", what, told=event.id)
     elif isinstance(event, FrameQuarantined):
         if event.cause is not None:
             yield Fact(event.cause, None, born(event.cause, event.at), "frame", N_("A device speaks"), event.device)
