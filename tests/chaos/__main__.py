@@ -2,7 +2,7 @@
 
     python -m tests.chaos --seed 1 --minutes 3                     as many kills as fit
     python -m tests.chaos --seed 1 --kills 200 --door mosquitto
-    python -m tests.chaos --scenario overload                      also: reconnect, backlog, restart
+    python -m tests.chaos --scenario overload                      also: reconnect, backlog, restart, full
 
 The last line on standard output is JSON: the figures of the promise. The exit code is 1 when it was not kept.
 """
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import backlog, kills, overload, reconnect, restart
+from tests.chaos import backlog, full, kills, overload, reconnect, restart
 
 
 async def _kill(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
@@ -28,7 +28,7 @@ async def _kill(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any]
         seconds=(given.minutes or (0 if given.kills else 3)) * 60,
         rate=given.rate,
         door=given.door,
-        readme=True,
+        readme=not given.lean,
     )
     return verdict.figures(), verdict.judgement.clean and verdict.outstanding == 0
 
@@ -53,7 +53,19 @@ async def _restart(folder: Path, given: argparse.Namespace) -> tuple[dict[str, A
     return figures.as_dict(), figures.kept()
 
 
-RUN = {"kill": _kill, "overload": _overload, "reconnect": _reconnect, "backlog": _backlog, "restart": _restart}
+async def _full(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    figures = await full.run(folder, seed=given.seed)
+    return figures.as_dict(), figures.kept()
+
+
+RUN = {
+    "kill": _kill,
+    "overload": _overload,
+    "reconnect": _reconnect,
+    "backlog": _backlog,
+    "restart": _restart,
+    "full": _full,
+}
 
 
 def main() -> int:
@@ -64,6 +76,7 @@ def main() -> int:
         "--minutes", type=float, default=0, help="of kills: 3 unless their number is given; of overload: 1"
     )
     words.add_argument("--kills", type=int, default=0, help="so many, or as fit into the minutes")
+    words.add_argument("--lean", action="store_true", help="doors and ingest only, no pages: a start takes less")
     words.add_argument("--rate", type=float, default=500)
     words.add_argument("--clients", type=int, default=10_000, help="of reconnect")
     words.add_argument("--readings", type=int, default=180_000, help="of backlog")

@@ -27,6 +27,7 @@ class HubProcess:
     mqtt_url: str = ""
     readme: bool = False
     extra: dict[str, str] = field(default_factory=dict)
+    before: tuple[str, ...] = ()  # a program that starts the hub in a place of its own
     said: deque[str] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
     web_url: str = ""
     ready_s: float = 0.0
@@ -38,7 +39,13 @@ class HubProcess:
         began = time.monotonic()
         environment = {**os.environ, "LINLI_LOG_LEVEL": "ERROR", "PYTHONPATH": str(ROOT), **self.extra}
         self._process = await asyncio.create_subprocess_exec(
-            *self._command(), stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, env=environment, cwd=self.data.parent
+            *self.before,
+            *self._command(),
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=PIPE,
+            env=environment,
+            cwd=self.data.parent,
         )
         opened = asyncio.Event()
         self._listening = asyncio.create_task(self._listen(opened))
@@ -74,6 +81,10 @@ class HubProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
@@ -82,7 +93,7 @@ class HubProcess:
         await self.ended()
 
     async def stop(self) -> None:
-        if self._process is not None and self._process.returncode is None:
+        if self.running:
             self.signal(signal.SIGTERM)
             await self.ended()
 
