@@ -15,7 +15,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from hub.main.night.loop import NEUTRAL, Process, VirtualLoop
+from hub.main.night.loop import NEUTRAL, RESOLUTION_S, Process, VirtualLoop
 
 DELAY_S = (0.002, 0.05)  # one way: a district's fibre, a village's 4G
 SLICE_EVERY = 8  # one write in so many arrives in two pieces
@@ -118,7 +118,9 @@ class Call:
             return
         pipe.in_flight += len(data)
         for piece in self._net.slices(data):
-            at = max(self._net.loop.time() + pipe.delay_s, pipe.last_s)
+            at = max(
+                self._net.loop.time() + pipe.delay_s, pipe.last_s + RESOLUTION_S
+            )  # timers due together have no order
             pipe.last_s = at
             self._net.loop.call_at(at, self._due, pipe, piece, context=NEUTRAL)
 

@@ -108,13 +108,17 @@ class World:
             for name, area in gateways().items()
         ]
         self.office = Office(self.net, self.clock, self.disk, self.oracle, lambda: self.life, night.seed)
-        key = BoardKey.open(folder)
-        self.boards = [
-            BoardScreen(self.net, self.clock, area, passwords[f"screen-{area}"], key, self.oracle, night.seed)
-            for area in COMMUNITIES
-        ]
+        self._passwords = passwords
+        self.boards = self._board_screens()
         self.pages = [FeedScreen(self.net, area, lambda: self.life) for area in COMMUNITIES]
         self.nemesis = Nemesis(self)
+
+    def _board_screens(self) -> list[BoardScreen]:
+        key = BoardKey.open(self.folder)
+        return [
+            BoardScreen(self.net, self.clock, area, self._passwords[f"screen-{area}"], key, self.oracle, self.seed)
+            for area in COMMUNITIES
+        ]
 
     def play(self) -> list[str]:
         asyncio.set_event_loop(None)
@@ -188,9 +192,14 @@ class World:
 
     async def _look_at_screens(self) -> None:
         """At rest every screen shows what stands: no more, no less."""
+        fresh = self._board_screens()
+        watching = [self.net.create_task(screen.watch()) for screen in fresh]
         await asyncio.sleep(PROBE_S)
+        for task in watching:
+            task.cancel()
+        await asyncio.wait(watching)
         now = self.net.time()
-        for screen in self.boards:
+        for screen in (*self.boards, *fresh):
             standing = {
                 told.ident for told in self.oracle.notices
                 if screen.area in told.areas and not told.retracted and told.expires_s > now

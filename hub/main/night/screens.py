@@ -53,10 +53,12 @@ class BoardScreen:
         if not payload or topic != topics.board(self.area):
             return
         try:
-            found = board.verify(payload, self._keys, area=self.area, after_seq=self.seq - 1, now=self._clock.now())
+            found = board.verify(payload, self._keys, area=self.area, after_seq=0, now=self._clock.now())
         except BadBoard as bad:
             self._oracle.blame(f"P8 a screen was sent a board it must refuse: {bad}")
             return
+        if found["seq"] < self.seq:
+            return  # what a restarted door still had; the newest follows
         self.seq, self.shown = found["seq"], frozenset(each["id"] for each in found["notices"])
 
 
