@@ -20,7 +20,7 @@ from tests.sources import ROOT
 
 LONG = os.environ.get("LINLI_TEST_LONG") == "1"
 SEEDS = range(1, 21 if LONG else 4)
-MINUTES = 15.0 if LONG else 3.0
+MINUTES = 15.0 if LONG else 2.5
 BUG_MINUTES, BUG_OFTEN, BUG_SEEDS = 2.0, 4.0, 5
 REPLAY = """
 from hub.main.night.faults import Kind
@@ -41,6 +41,15 @@ def test_a_night_of_faults_keeps_every_promise(seed: int) -> None:
     assert played.kinds, "a night without a fault proves little"
     assert played.counts["records"] > 60 * MINUTES
     assert played.counts["messages"] > 10
+
+
+def test_a_night_of_everything_at_once_keeps_every_promise() -> None:
+    played = Night("5", 15.0 if LONG else 3.0, tuple(Kind), often=2.0).play()
+    print(f"{played.speed:.0f} x life, {played.counts}")
+    assert not played.wrong, told(played)
+    assert set(played.kinds) == set(Kind)
+    assert played.counts["hub lives"] > 4
+    assert played.counts["commits refused"] > 0
 
 
 def test_a_quiet_night_is_quiet() -> None:

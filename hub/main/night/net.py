@@ -118,9 +118,8 @@ class Call:
             return
         pipe.in_flight += len(data)
         for piece in self._net.slices(data):
-            at = max(
-                self._net.loop.time() + pipe.delay_s, pipe.last_s + RESOLUTION_S
-            )  # timers due together have no order
+            # Never at the same moment: timers that are due together have no order, TCP has.
+            at = max(self._net.loop.time() + pipe.delay_s, pipe.last_s + RESOLUTION_S)
             pipe.last_s = at
             self._net.loop.call_at(at, self._due, pipe, piece, context=NEUTRAL)
 
