@@ -31,7 +31,7 @@ from hub.login import (
 from hub.page import page, see_other, services
 from web.mishaps import answer
 from web.sessions import Sessions
-from web.surfaces import Surfaces, cookie_name
+from web.surfaces import Surfaces, cookie_name, home_of
 
 ARGON2_AT_ONCE = 2  # each takes 19 MiB and a core; more at once only make everyone wait
 LOGINS_WAITING_MAX = 64  # about 2 s of argon2; beyond that it is an attack, and saying so is cheap
@@ -174,16 +174,3 @@ async def _leave(request: Request, surface: str) -> None:
     if old:
         await services(request).store.write(lambda tx: close_session(tx, old))
         request.app.state.sessions.forget(old)
-
-
-def home_of(request: Request, surface: str, who: Subject | None) -> str:
-    """Where a surface begins for this subject."""
-    who = who or NOBODY
-    if surface == "kiosk":
-        return f"/kiosk/{who.hut}"
-    if surface == "tv":
-        return f"/tv/{who.area}"
-    if surface == "staff":
-        links = services(request).render.nav("staff", who)  # type: ignore[attr-defined]
-        return links[0].href if links else "/desk"
-    return "/"

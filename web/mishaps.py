@@ -17,6 +17,7 @@ from hub.errors import LinliError, NotSignedIn, TooMany
 from hub.i18n import _, language
 from hub.page import services
 from hub.rng import code
+from web.surfaces import home_of
 
 log = logging.getLogger(__name__)
 PROGRAM_PATHS = ("/api/", "/fhir/", "/hooks/", "/live", "/cap", "/wechat", "/callback/", "/metrics")
@@ -97,8 +98,10 @@ def wants_json(request: Request) -> bool:
 
 def _page(request: Request, template: str, context: Mapping[str, Any]) -> str:
     surface = request.app.state.surfaces.of(request.url.path, request.query_params)
-    home = "/login?surface=staff" if surface == "staff" else "/"
-    whole = {"request": request, "subject": subject(request), "fragments": {}, "home": home, **context}
+    who = subject(request)
+    known = who.kind != "nobody"  # who is signed in goes on to a page that is theirs, not to the sign-in form
+    home = home_of(request, surface, who) if known else "/login?surface=staff" if surface == "staff" else "/"
+    whole = {"request": request, "subject": who, "fragments": {}, "home": home, **context}
     return services(request).render(template, whole, language())
 
 

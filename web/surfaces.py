@@ -1,11 +1,15 @@
-"""Which surface family a path belongs to, and so which session cookie speaks for it (contracts.md 3)."""
+"""Which surface family a path belongs to, which session cookie speaks for it (contracts.md 3), where it begins."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from fastapi import Request
+
+from hub.access import NOBODY, Subject
 from hub.login import SURFACES
 from hub.module import Module
+from hub.page import services
 
 STAFF_PATHS = frozenset({"desk", "operate", "audit", "points-office"})
 # Paths that serve every family: the page names its own with ?surface=.
@@ -31,6 +35,19 @@ class Surfaces:
 
 def cookie_name(surface: str, *, secure: bool) -> str:
     return f"__Host-linli_{surface}" if secure else f"linli_{surface}"
+
+
+def home_of(request: Request, surface: str, who: Subject | None) -> str:
+    """Where a surface begins for this subject."""
+    who = who or NOBODY
+    if surface == "kiosk":
+        return f"/kiosk/{who.hut}"
+    if surface == "tv":
+        return f"/tv/{who.area}"
+    if surface == "staff":
+        links = services(request).render.nav("staff", who)  # type: ignore[attr-defined]
+        return links[0].href if links else "/login?surface=staff"
+    return "/"
 
 
 def _first_step(path: str) -> str:

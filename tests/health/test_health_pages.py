@@ -60,8 +60,7 @@ def ask(hut: Hut, surface: str, kind: str, ident: str, asks: Asks, *, demo: bool
 
 def test_every_route_says_who_may_use_it() -> None:
     assert MODULE.router is not None
-    parts = [route.original_router for route in MODULE.router().routes]
-    routes = [route for part in parts for route in part.routes]
+    routes = MODULE.router().routes
     assert len(routes) > 20
     for route in routes:
         assert any(isinstance(each, Needs | SignedIn | Public) for each in declarations(route)), route

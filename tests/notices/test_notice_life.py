@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub import directory
 from hub.audience import Audience
 from hub.civic.notices import active, desk, rules
+from hub.civic.notices.message import message_of
 from hub.civic.notices.models import NoticeRelease
 from hub.errors import Conflict, NotAllowed, NotFound, Refused, StillMissing
 from hub.i18n import speaking
@@ -221,3 +223,13 @@ def _act(office: Office, model: dict, verb: str, ident: str, person) -> None:  #
     assert may
     model["signed"] = signed
     model["state"] = {"approve": "draft", "release": "released", "retract": "retracted"}[verb]
+
+
+def test_an_english_message_is_signed_in_english_by_the_office_and_by_others_as_they_write_themselves(
+    office: Office,
+) -> None:
+    place = office.store.read_now(lambda read: directory.area(read, LIUHE))
+    ours, theirs = office.draft(), office.draft(issuer="荆门市供水公司")
+    assert message_of(ours, [place], "zh").issuer == "浏河社区居委会"
+    assert message_of(ours, [place], "en").issuer == "Liuhe residents' committee"
+    assert message_of(theirs, [place], "en").issuer == "荆门市供水公司"

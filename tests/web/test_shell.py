@@ -166,6 +166,21 @@ async def test_a_resident_may_not_see_the_desk_even_with_the_staff_cookie_s_name
         assert (await client.get("/desk/tiny")).status_code == 403
 
 
+async def test_an_error_page_leads_who_is_signed_in_to_a_page_of_their_own(shell: Shell) -> None:
+    homes = {}
+    for surface, kind, ident, path in (
+        ("staff", "staff", "s-staff", "/desk/nowhere"),
+        ("staff", "resident", "r-wang", "/desk/tiny"),
+        ("kiosk", "kiosk", "lh-1", "/kiosk/nowhere/at-all"),
+    ):
+        async with client_of(shell, **{f"linli_{surface}": shell.token(surface, kind, ident)}) as client:
+            page = (await client.get(path)).text
+            homes[ident] = page[: page.index("回首页")].rpartition('href="')[2].partition('"')[0]
+    async with client_of(shell) as nobody:
+        assert 'href="/login?surface=staff"' in (await nobody.get("/desk/nowhere")).text
+    assert homes == {"s-staff": "/desk/tiny", "r-wang": "/login?surface=staff", "lh-1": "/kiosk/lh-1"}
+
+
 async def test_over_tls_cookies_are_bound_to_the_host(tmp_path: Path) -> None:
     shell = make_shell(tmp_path, config={"web.public_url": "https://linli.example"})
     async with client_of(shell, "https://linli.example") as client:

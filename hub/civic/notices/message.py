@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from channels.base import Channel, Message, Priority, Rendered
+from hub.civic.notices import kinds
 from hub.civic.notices.models import Notice
 from hub.directory import Area
 from hub.i18n import translate
@@ -31,10 +32,13 @@ def message_of(notice: Notice, areas: Sequence[Area], lang: str = "zh") -> Messa
     if notice.contact:
         text = f"{text}\n{translate('Phone: {number}', spoken).format(number=notice.contact)}"
     place = areas[0] if areas else None
+    issuer = notice.issuer
+    if english and place is not None and issuer == kinds.issuer(place):
+        issuer = kinds.issuer_en(place)
     return Message(
         notice_id=notice.id, revision=notice.revision, priority=cast(Priority, notice.priority), kind=notice.kind,
         title=notice.title_en if english else notice.title, text=text,
-        area_name=(place.en if english else place.zh) if place else "", issuer=notice.issuer,
+        area_name=(place.en if english else place.zh) if place else "", issuer=issuer,
         sent_at=notice.released_at or notice.drafted_at, expires=notice.expires, url=f"/n/{notice.id}", lang=spoken,
         zone=place.tz if place else DEFAULT_ZONE,
     )  # fmt: skip
