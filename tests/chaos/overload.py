@@ -32,6 +32,7 @@ class Figures:
     offered_per_s: float
     goodput_per_s: float
     goodput_share: float
+    goodput_share_per_cpu_s: float  # the same by the hub's own CPU time, which other people's work does not change
     rss_mib_max: float
     offered: int
     acknowledged: int
@@ -61,6 +62,7 @@ class Flood:
     hub: HubProcess
     clients: Sequence[Flooder]
     rss_mib_max: float = 0.0
+    per_cpu_s: float = 0.0  # acknowledged in the last `offer`, for a second of the hub's CPU time
 
     @property
     def acked(self) -> int:
@@ -69,6 +71,7 @@ class Flood:
     async def offer(self, per_s: float, seconds: float, window: int) -> tuple[float, float]:
         """An open loop at this rate (0: closed, as fast as the window turns); gives acknowledged a second, and how
         many were offered."""
+        cpu_s = self.hub.cpu_s()
         loop = asyncio.get_running_loop()
         began = before_at = loop.time()
         before, offered, skipped = self.acked, 0.0, False
@@ -85,9 +88,10 @@ class Flood:
             for client in self.clients:
                 client.push()
             if not skipped and now - began > seconds / 5:  # the first fifth is for finding the pace
-                before, before_at, skipped = self.acked, now, True
+                before, before_at, skipped, cpu_s = self.acked, now, True, self.hub.cpu_s()
             self.rss_mib_max = max(self.rss_mib_max, self.hub.rss_mib())
             await asyncio.sleep(TICK_S)
+        self.per_cpu_s = (self.acked - before) / max(0.01, self.hub.cpu_s() - cpu_s)
         return (self.acked - before) / (loop.time() - before_at), offered
 
     async def drain(self) -> float:
@@ -120,9 +124,11 @@ async def run(folder: Path, *, seconds: float, readme: bool = True, times: float
         await dial(hub.mqtt_port, clients)
         before_ms = await flood.light(seconds / 4)
         ceiling, _ = await flood.offer(0, seconds / 2, WINDOW)
+        ceiling_per_cpu_s = flood.per_cpu_s
         await flood.drain()
         held_before = sum(client.sent for client in clients)
         goodput, offered = await flood.offer(times * ceiling, seconds, FLOOD_WINDOW)
+        per_cpu_s = flood.per_cpu_s
         held = int(offered) - (sum(client.sent for client in clients) - held_before)
         drained_s = await flood.drain()
         after_ms = await flood.light(seconds / 4)
@@ -138,6 +144,7 @@ async def run(folder: Path, *, seconds: float, readme: bool = True, times: float
         offered_per_s=round(times * ceiling),
         goodput_per_s=round(goodput),
         goodput_share=round(goodput / ceiling, 2),
+        goodput_share_per_cpu_s=round(per_cpu_s / ceiling_per_cpu_s, 2),
         rss_mib_max=round(flood.rss_mib_max, 1),
         offered=sum(client.sent for client in clients) + held,
         acknowledged=flood.acked,
@@ -156,5 +163,5 @@ def _refusals(web_url: str) -> dict[str, float]:
     """What the hub itself counts of messages it did not take or held back, by reason."""
     with urlopen(f"{web_url}/metrics", timeout=5) as answer:  # noqa: S310 (the hub's own address)
         text = answer.read().decode()
-    found = re.findall(r'^linli_\w*(?:refus|paus|shed|held)\w*\{[^}]*?"([^"]+)"\} ([\d.e+]+)$', text, re.MULTILINE)
+    found = re.findall(r'^linli_(?:broker_events|ingest_refused)_total\{\w+="([^"]+)"\} (\S+)$', text, re.MULTILINE)
     return {reason: float(count) for reason, count in found if float(count)}
