@@ -7,6 +7,7 @@ import contextlib
 import json
 import secrets
 import tempfile
+import tomllib
 from collections.abc import Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ from simulators.plan import DevicePlan, HutPlan
 from simulators.tv import Tv, totals, watching
 
 ONLINE_WITHIN_S = 15.0
+SMS_TEMPLATES = Path(__file__).resolve().parent.parent / "channels" / "sms_templates.toml"
 
 app = typer.Typer(help="The outside world, simulated: each part alone against any hub.", no_args_is_help=True)
 T = TypeVar("T")
@@ -146,6 +148,51 @@ def wechat(
 
 
 @app.command()
+def sms(
+    callback: Annotated[str, typer.Option(help="The hub's address for reports: http://host:port/callback/sms.")] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    access_id: Annotated[str, typer.Option(help="The customer's name.")] = "linli",
+    sign: Annotated[str, typer.Option(help="The approved sign.")] = "邻里",
+    templates: Annotated[Path, typer.Option(help="The approved texts, TOML.")] = SMS_TEMPLATES,
+    contact: Annotated[str, typer.Option(help="What stands for {contact} in them.")] = "12345",
+    seed: Annotated[int, typer.Option(help="The same seed does the same things.")] = 1,
+    minutes: Minutes = 10.0,
+) -> None:
+    """An SMS gateway: signed requests, reviewed templates, limits, reports, answers; phones to look at."""
+    from simulators.sms_gateway import SmsSim
+    from simulators.sms_gateway import running as sms_running
+
+    secret = secrets.token_urlsafe(24)
+    config = SmsSim(access_id, secret, sign, _approved(templates, contact), callback, seed)
+
+    async def live() -> None:
+        async with sms_running(config, port=port) as url:
+            _say({"sms": url, "access_id": access_id, "secret": secret, "sign": sign, "inbox": f"{url}/sim/inbox"})
+            await asyncio.Event().wait()
+
+    _run(_for(minutes, live()))
+
+
+@app.command()
+def push(
+    callback: Annotated[str, typer.Option(help="Where phones report: http://host:port/callback/webpush.")] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed does the same things.")] = 1,
+    minutes: Minutes = 10.0,
+) -> None:
+    """A push service with its phones: it decrypts what they get; lock screens to look at."""
+    from simulators.push_service import PushSim
+    from simulators.push_service import running as push_running
+
+    async def live() -> None:
+        async with push_running(PushSim(callback, seed), port=port) as url:
+            _say({"push": url, "services": url, "inbox": f"{url}/sim/inbox"})
+            await asyncio.Event().wait()
+
+    _run(_for(minutes, live()))
+
+
+@app.command()
 def load(
     gateway: Annotated[list[str], typer.Option(help="ID:PASSWORD:AREA[:DEVICE,...]; may be repeated.")],
     oracle: Annotated[Path, typer.Option(help="File of what was acknowledged, fsynced.")],
@@ -176,6 +223,19 @@ def _hut_plan(gateway: str, area: str, named: list[str]) -> HutPlan:
     if not devices or not area:
         _fail(f"{gateway} is no gateway of the demo: say its --area and at least one --device ID=KIND")
     return HutPlan(gateway, area, gateway, gateway, gateway, tuple(devices))
+
+
+def _approved(file: Path, contact: str) -> dict[str, str]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as trouble:
+        _fail(f"the templates cannot be read: {trouble}")
+    return {
+        f"{name}-{lang}": str(text).replace("{contact}", contact)
+        for name, texts in table.items()
+        if isinstance(texts, dict)
+        for lang, text in texts.items()
+    }
 
 
 def _rates(named: list[str]) -> dict[Fault, float]:

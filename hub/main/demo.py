@@ -14,12 +14,11 @@ import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 from rich.console import Console
@@ -29,11 +28,10 @@ from hub import garbage, login
 from hub.db import Tx
 from hub.i18n import speaking
 from hub.logs import configure
-from hub.main import seedstore, wiring
+from hub.main import providers, seedstore, wiring
 from hub.main.director import Director
 from hub.main.running import Running
 from hub.main.seedstore import Credentials
-from hub.rng import secret
 from hub.settings import Settings
 from simulators import baseline, frames
 from simulators.clock import utc_now
@@ -44,8 +42,6 @@ from simulators.phone import Phone
 from simulators.plan import DemoPlan, HutPlan
 from simulators.screen import Screen
 from simulators.tv import Tv
-from simulators.wechat_api import WechatSim
-from simulators.wechat_api import running as wechat_running
 
 log = logging.getLogger(__name__)
 PORT_TRIES = 50
@@ -98,9 +94,8 @@ class Demo:
     async def _live(self, stack: AsyncExitStack, settings: Settings, credentials: Credentials) -> None:
         plan = seedstore.plan_of(settings.data_dir, credentials)
         origin = f"http://{settings.http_host}:{settings.http_port}"
-        account = _wechat_account(plan, origin)
-        wechat = await stack.enter_async_context(wechat_running(account, settings.http_host, 0))
-        settings = replace(settings, **_wechat_settings(account, wechat), public_url=settings.public_url or origin)
+        far = await stack.enter_async_context(providers.opened(plan, origin, settings.http_host))
+        settings = replace(settings, **far.settings, public_url=settings.public_url or origin)
         services = wiring.services(settings, demo=True, stage=self.stage)
         hub = Running(services)
         await hub.start(settings)
@@ -111,13 +106,14 @@ class Demo:
         await self._open_huts(plan, credentials, address, settings)
         services.stage = Director(services, plan, self.huts, credentials)
         stack.push_async_callback(services.stage.unplug.stop)
-        ways = await services.store.write(lambda tx: self._ways(tx, plan, origin, wechat))
+        await providers.subscribe_phones(services, plan, far.urls["push"])
+        ways = await services.store.write(lambda tx: self._ways(tx, plan, origin, far.urls))
         phone_code = await services.store.write(lambda tx: _code(tx, "resident", "resident", plan.cast.volunteer, ""))
         await self._open_screens(plan, origin, f"{origin}/login?code={phone_code}")
         garbage.started()
         self._say(ways, plan, address, credentials.gateways[plan.free_hand.gateway])
         if self.json_out:
-            body = await services.store.write(lambda tx: _for_programs(tx, plan, credentials, ways, address, wechat))
+            body = await services.store.write(lambda tx: _for_programs(tx, plan, credentials, ways, address, far.urls))
             print(json.dumps({"http": origin, **body, "data": str(settings.data_dir)}, ensure_ascii=False), flush=True)
         if self.open_browser:
             webbrowser.open(ways[0].url)
@@ -229,7 +225,7 @@ class Demo:
             await asyncio.wait_for(asyncio.gather(*(hut.stop() for hut in self.huts.values())), 1.0)
 
     # -- what is printed -------------------------------------------------------------------------------------------
-    def _ways(self, tx: Tx, plan: DemoPlan, origin: str, wechat: str) -> list[Way]:
+    def _ways(self, tx: Tx, plan: DemoPlan, origin: str, far: Mapping[str, str]) -> list[Way]:
         home = plan.communities[0]
         first = home.huts[0]
         people = {person.id: person for person in home.people}
@@ -254,7 +250,9 @@ class Demo:
                 signed("staff", "staff", director.id, "/desk"),
             ),
             Way("运维 operate", operator.title_zh, signed("staff", "staff", operator.id, "/operate")),
-            Way("微信 WeChat", "模拟服务器 simulated server", f"{wechat}/"),
+            Way("微信 WeChat", "模拟服务器 simulated server", f"{far['wechat']}/"),
+            Way("短信 SMS", "模拟网关 simulated gateway", f"{far['sms']}/"),
+            Way("推送 push", "模拟的锁屏 simulated lock screens", f"{far['push']}/"),
         ]
 
     def _say(self, ways: list[Way], plan: DemoPlan, address: Address, password: str) -> None:
@@ -268,7 +266,8 @@ class Demo:
         self.console.print(_by_hand(plan, address, password), soft_wrap=True, markup=False)
         self.console.print(
             f"模拟的有 simulated: {len(self.huts)} 个小屋网关及设备 huts, {TVS} 台电视 TVs, 1 部手机 phone, "
-            "微信平台 WeChat platform. 真实的有 real: MQTT, 存储 storage, 网页 pages. Ctrl-C 停止 stops.",
+            "微信平台 WeChat platform, 短信网关 SMS gateway, 推送服务 push service. "
+            "真实的有 real: MQTT, 存储 storage, 网页 pages. Ctrl-C 停止 stops.",
             soft_wrap=True,
         )
 
@@ -304,30 +303,8 @@ def _code(tx: Tx, surface: str, kind: str, subject: str, area: str) -> str:
     return login.issue_code(tx, surface, kind, subject, area=area, minutes=LOGIN_MINUTES)
 
 
-def _wechat_account(plan: DemoPlan, origin: str) -> WechatSim:
-    followers = tuple(person.openid for one in plan.communities for person in one.people if person.openid)
-    rng = wiring.REAL.rng
-    return WechatSim(
-        appid="wx" + secret(rng)[:16],
-        secret=secret(rng)[:32],
-        token=secret(rng)[:24],
-        callback_url=f"{origin}/wechat",
-        followers=followers,
-    )
-
-
-def _wechat_settings(account: WechatSim, url: str) -> dict[str, Any]:
-    return {
-        "wechat_url": url,
-        "wechat_app_id": account.appid,
-        "wechat_secret": account.secret,
-        "wechat_token": account.token,
-        "wechat_template_id": next(iter(account.templates)),
-    }
-
-
 def _for_programs(
-    tx: Tx, plan: DemoPlan, credentials: Credentials, ways: list[Way], address: Address, wechat: str
+    tx: Tx, plan: DemoPlan, credentials: Credentials, ways: list[Way], address: Address, far: Mapping[str, str]
 ) -> dict[str, object]:
     """The one line of `--json` (contracts.md 4)."""
     huts = [hut for community in plan.communities for hut in community.huts]
@@ -356,7 +333,7 @@ def _for_programs(
         "resident": plan.cast.elder,
         "cards": {person.id: person.card for person in home.people if person.id in _cast(plan)},
         "urls": [{"screen": way.screen, "url": way.url} for way in ways],
-        "sims": {"wechat": wechat},
+        "sims": dict(far),
     }
 
 
@@ -365,7 +342,7 @@ def _cast(plan: DemoPlan) -> tuple[str, ...]:
 
 
 def _kiosk_url(tx: Tx, hut: HutPlan, ways: list[Way]) -> str:
-    origin = ways[-2].url.split("/login")[0]
+    origin = next(way.url for way in ways if "/login?" in way.url).split("/login")[0]
     code = login.issue_code(tx, "kiosk", "kiosk", hut.id, area=hut.area, minutes=LOGIN_MINUTES)
     return f"{origin}/kiosk/{hut.id}?pair={code}"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from channels.base import Page, Rendered
 from channels.tv import Television
-from hub import approval, outbox, reach
+from hub import approval, charges, outbox, reach
 from hub.access import Subject
 from hub.civic.notices import active, allclear, desk, kinds, rules
 from hub.civic.notices.message import DEFAULT_ZONE, message_of
@@ -35,7 +35,7 @@ _OWN_KINDS = {allclear.KIND: N_("All clear"), "warning": N_("Warning of another 
 _COVER_WORD = {"alarm": N_("Emergency"), "drill": N_("DRILL: this is an exercise"), "clear": N_("All clear")}
 # What the reach table calls its channels, levels and delivery states.
 WORDS = (
-    N_("web"), N_("tv"), N_("kiosk"), N_("wechat"), N_("accepted"), N_("delivered"), N_("shown"), N_("seen"),
+    N_("web"), N_("tv"), N_("kiosk"), N_("wechat"), N_("sms"), N_("webpush"), N_("accepted"), N_("delivered"), N_("shown"), N_("seen"),
     N_("acknowledged"), N_("planned"), N_("claimed"), N_("expired"), N_("cancelled"), N_("dead"), N_("unreachable"),
 )  # fmt: skip
 
@@ -169,7 +169,8 @@ def reach_line(read: Read, ident: str) -> Mapping[str, Any]:
         "kiosks": sums.at_least("kiosk", "shown"), "seen": sums.at_least(reach.BEST, "seen"),
         "reached": sums.at_least(reach.BEST, "delivered"),
         "channels": [(name, [sums.at_least(name, level) for level in reach.LEVELS]) for name in sorted(sums.channels)],
-        "deliveries": outbox.states(read, ident), "signatures": _signed(read, desk.signatures(read, found)),
+        "deliveries": outbox.states(read, ident), "costs": charges.of_notice(read, ident),
+        "signatures": _signed(read, desk.signatures(read, found)),
         "missing": [_(rules.MISSING[each]) for each in _lacking(read, found)],
     }  # fmt: skip
 

@@ -22,7 +22,7 @@ from hub.errors import LinliError, NotFound
 from hub.i18n import _, language
 from hub.page import actor, page, page_live, see_other, services
 
-PREVIEWED = ("tv", "screen", "wechat")
+PREVIEWED = ("tv", "screen", "wechat", "sms", "webpush")
 URGENT_BELOW = 10  # cards with a smaller order stand above the list: somebody must decide now
 router = APIRouter()
 

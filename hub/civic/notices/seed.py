@@ -18,6 +18,7 @@ from hub.directory import Area, Staff, StaffRole
 
 # What stands on the screens of each community at the start, oldest first; the rest is history.
 ACTIVE = ("hut_hours", "waste", "elder_allowance", "points_day", "vaccine", "water")
+TEXTED = 12  # of each community: every release would otherwise fill the simulated telephones
 WARNINGS = ("rain_red", "drill")  # an alarm on every screen would be no welcome: the visitor raises it
 
 
@@ -31,6 +32,13 @@ def seed(tx: Tx, world: Any) -> None:
     for community in world.plan.communities:
         # Bound last: nobody should find ninety days of old notices in their WeChat.
         audience.bind_many(tx, "wechat", ((person.id, person.openid) for person in community.people if person.openid))
+        audience.bind_many(tx, "sms", ((person.id, person.phone) for person in _texted(community)))
+
+
+def _texted(community: Any) -> list[Any]:
+    """A few who have a telephone but no WeChat: those who live alone first."""
+    have = [person for person in community.people if person.phone and not person.openid]
+    return sorted(have, key=lambda person: ("alone" not in person.tags, "aged80" not in person.tags))[:TEXTED]
 
 
 def _notices(tx: Tx, world: Any, community: Area, signer: Subject) -> None:

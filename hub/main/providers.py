@@ -1,0 +1,115 @@
+"""The demo's providers: a simulated WeChat platform, SMS gateway and push service, and what the hub is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from channels.base import Offered
+from channels.sms_text import approved_texts
+from hub import audience, courier
+from hub.db import Tx
+from hub.main import wiring
+from hub.rng import secret
+from hub.services import Services
+from simulators.plan import DemoPlan, PersonPlan
+from simulators.push_service import PushSim
+from simulators.push_service import running as push_running
+from simulators.sms_gateway import SmsSim
+from simulators.sms_gateway import running as sms_running
+from simulators.wechat_api import WechatSim
+from simulators.wechat_api import running as wechat_running
+
+SMS_SIGN, SMS_CONTACT = "邻里", "12345"
+PUSH_SUBJECT = "mailto:demo@linli.example"
+PHONES = 12  # simulated phones with notifications on: enough to look at, cheap at every start
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """Where they listen, by channel, and the settings that lead the hub there."""
+
+    urls: Mapping[str, str]
+    settings: Mapping[str, Any]
+
+
+@asynccontextmanager
+async def opened(plan: DemoPlan, origin: str, host: str) -> AsyncIterator[Providers]:
+    wechat, sms = _wechat_account(plan, origin), _sms_account(origin)
+    async with AsyncExitStack() as stack:
+        urls = {
+            "wechat": await stack.enter_async_context(wechat_running(wechat, host, 0)),
+            "sms": await stack.enter_async_context(sms_running(sms, host, 0)),
+            "push": await stack.enter_async_context(
+                push_running(PushSim(callback_url=f"{origin}/callback/webpush", seed=plan.seed), host, 0)
+            ),
+        }
+        settings = {
+            "wechat_url": urls["wechat"],
+            "wechat_app_id": wechat.appid,
+            "wechat_secret": wechat.secret,
+            "wechat_token": wechat.token,
+            "wechat_template_id": next(iter(wechat.templates)),
+            "sms_url": urls["sms"],
+            "sms_access_id": sms.access_id,
+            "sms_secret": sms.secret,
+            "sms_sign": sms.sign,
+            "sms_contact": SMS_CONTACT,
+            "webpush_subject": PUSH_SUBJECT,
+            "webpush_services": urls["push"],
+        }
+        yield Providers(urls, settings)
+
+
+async def subscribe_phones(services: Services, plan: DemoPlan, push: str) -> int:
+    """The push service of a new start knows nobody yet: a few residents turn notifications on again."""
+    channel = courier.open_channel(services, "webpush")
+    if not isinstance(channel, Offered):
+        return 0
+    addresses = []
+    for person in _with_the_app(plan):
+        asked = {"who": _called(person), "key": channel.application_server_key}
+        said = (await services.net.post(f"{push}/sim/subscribe", json=asked)).raise_for_status().json()
+        addresses.append((person.id, channel.address_of(said).value))
+
+    def bind(tx: Tx) -> None:
+        for resident, address in addresses:
+            audience.bind(tx, resident, "webpush", address)
+
+    await services.store.write(bind)
+    return len(addresses)
+
+
+def _with_the_app(plan: DemoPlan) -> list[PersonPlan]:
+    """The cast first: the stage's elder and volunteer have their phone at hand."""
+    cast = (plan.cast.elder, plan.cast.volunteer)
+    have = [one for one in plan.communities[0].people if one.app or one.id in cast]
+    return sorted(have, key=lambda one: one.id not in cast)[:PHONES]
+
+
+def _called(person: PersonPlan) -> str:
+    return f"{person.name[:1]}** {person.id}"
+
+
+def _wechat_account(plan: DemoPlan, origin: str) -> WechatSim:
+    followers = tuple(person.openid for one in plan.communities for person in one.people if person.openid)
+    rng = wiring.REAL.rng
+    return WechatSim(
+        appid="wx" + secret(rng)[:16],
+        secret=secret(rng)[:32],
+        token=secret(rng)[:24],
+        callback_url=f"{origin}/wechat",
+        followers=followers,
+    )
+
+
+def _sms_account(origin: str) -> SmsSim:
+    return SmsSim(
+        access_id="linli-demo",
+        secret=secret(wiring.REAL.rng)[:40],
+        sign=SMS_SIGN,
+        templates=approved_texts(SMS_CONTACT),
+        callback_url=f"{origin}/callback/sms",
+    )
