@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from channels.base import RETRACTION, Message
-from channels.text import clean, cut, one_line
+from channels.text import clean, cut, one_line, without_salutation
 
 PART_CHARS, LONG_PART_CHARS, TEXT_CHARS_MAX = 70, 67, 500  # a long message spends 3 of each 70 on joining the parts
 VARIABLE_CHARS_MAX = 35  # what reviewers allow for one variable
@@ -68,7 +68,9 @@ def fill(message: Message, sign: str, contact: str) -> Filled:
     wanted = tuple((key, value) for key, value in values.items() if f"${{{key}}}" in reviewed)
     # One pass, so that nothing a variable holds is filled in again.
     said = re.sub(r"\$\{(\w+)\}", lambda found: values[found[1]], reviewed)
-    shortened = "text" in dict(wanted) and (title != _plain(message.title) or text != one_line(message.text))
+    shortened = "text" in dict(wanted) and (
+        title != _plain(message.title) or text != one_line(without_salutation(message.text))
+    )
     return Filled(name, wanted, f"【{sign}】{said}", cut=shortened)
 
 
@@ -79,8 +81,9 @@ def variable(text: str, chars_max: int = VARIABLE_CHARS_MAX) -> str:
 
 def _allowed(text: str) -> str:
     """Without the sentences that hold what is not allowed: half a sentence would say something else."""
-    kept = [each for each in _SENTENCE.split(clean(text).translate(_MARKS)) if not _refused(each)]
-    return one_line("".join(kept))
+    plain = without_salutation(clean(text)).translate(_MARKS)
+    kept = [each for each in _SENTENCE.split(plain) if not _refused(each)]
+    return re.sub(r"(?<=[，。；：！？]) ", "", one_line("".join(kept)))  # each character is paid for
 
 
 def _refused(sentence: str) -> bool:

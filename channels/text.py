@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 
@@ -24,6 +25,15 @@ def clean(text: str) -> str:
 
 def _is_harmless(char: str) -> bool:
     return char == "\t" or (char not in _BIDI and unicodedata.category(char) not in {"Cc", "Cs"})
+
+
+_SALUTATION = re.compile(r"\s*(?:尊敬|亲爱|敬爱|各位|全体|居民|Dear\b)[^\n：:，,]{0,24}[：:，,][ \t]*(?:\n|$)")
+
+
+def without_salutation(text: str) -> str:
+    """Where only a line or two fit, the greeting would take the place of when and where."""
+    rest = _SALUTATION.sub("", text, count=1) if _SALUTATION.match(text) else text
+    return rest if rest.strip() else text
 
 
 def one_line(text: str) -> str:

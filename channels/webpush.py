@@ -38,7 +38,7 @@ from channels.base import (
     Skip,
 )
 from channels.post import Posted, Refusal, post, trouble
-from channels.text import cut, one_line
+from channels.text import cut, one_line, without_salutation
 from channels.webpush_address import BadSubscription, Services, Subscription, unpadded
 from channels.webpush_ece import PLAIN_BYTES_MAX, SALT_BYTES, SCALAR_BYTES, encrypt, private_key
 from channels.webpush_proof import EXAMPLES, EXCHANGES, SETTINGS
@@ -111,7 +111,7 @@ class Webpush:
             return Skip("the notice has no title")
         if badge and (message.priority in _ALARMING or message.kind == RETRACTION):
             title = f"【{badge}】{title}" if message.lang.startswith("zh") else f"[{badge}] {title}"
-        text = one_line(message.text)
+        text = one_line(without_salutation(message.text))
         short, body = cut(title, CAPS.title_chars_max), cut(text, CAPS.body_chars_max)
         issuer = one_line(message.issuer)
         return Rendered(

@@ -27,7 +27,7 @@ from channels.base import (
 )
 from channels.base import Dead as _Dead
 from channels.post import Refusal
-from channels.text import cut, one_line
+from channels.text import cut, one_line, without_salutation
 from channels.wechat_callback import ADDRESS_KIND, Door
 from channels.wechat_client import Account, WechatClient
 from channels.wechat_crypto import MessageCipher
@@ -95,7 +95,7 @@ class Wechat:
             title = f"【{badge}】{title}" if message.lang.startswith("zh") else f"[{badge}] {title}"
         whole = {
             "title": title,
-            "text": one_line(message.text),
+            "text": one_line(without_salutation(message.text)),
             "issuer": one_line(message.issuer),
             "area": one_line(message.area_name),
             "time": words.when(message),

@@ -59,8 +59,16 @@ def test_links_and_numbers_leave_a_variable(written: str, said: str) -> None:
 
 def test_a_sentence_with_a_telephone_number_goes_as_a_whole() -> None:
     filled = fill(replace(MESSAGE, text="明早停电。\n有事请打0724-1000001找王师傅。请备好手电。"), "邻里", "12345")
-    assert dict(filled.variables)["text"] == "明早停电。 请备好手电"
+    assert dict(filled.variables)["text"] == "明早停电。请备好手电"
     assert filled.cut
+
+
+def test_the_greeting_makes_room_for_when_and_where() -> None:
+    text = "尊敬的居民朋友：\n因供水主管道检修，需要临时停水。\n时间：11月23日8:00至18:00。\n范围：2栋、3栋。"
+    said = dict(fill(replace(MESSAGE, text=text), "邻里", "12345").variables)["text"]
+    assert said == "因供水主管道检修，需要临时停水。时间：11月23日8:00至…"
+    greeting = dict(fill(replace(MESSAGE, text="尊敬的居民朋友："), "邻里", "12345").variables)["text"]
+    assert greeting == "尊敬的居民朋友："
 
 
 def test_what_is_too_long_ends_at_a_pause_with_the_rest_elsewhere() -> None:
