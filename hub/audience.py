@@ -153,6 +153,11 @@ def page(read: Read, audience: Audience, channel: str, after: str = "", limit: i
     return Page((), None)
 
 
+def members_of(audience: Audience) -> list[ColumnElement[bool]]:
+    """Who inside one of its areas is meant: rules over `Resident`, to be joined with `Resident.area`."""
+    return _chosen(audience, None)
+
+
 def bound_channels(read: Read) -> list[str]:
     """The addressed channels that anybody can be reached on at all."""
     return list(read.session.execute(select(col(ChannelBinding.channel)).distinct()).scalars())

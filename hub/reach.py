@@ -23,7 +23,7 @@ from sqlmodel import Field, SQLModel, col
 
 from hub.access import Subject, covers
 from hub.db import Actor, Read, Store, Tx
-from hub.directory import Area
+from hub.directory import Area, Resident
 from hub.events import ReachMoved
 from hub.types import UtcTime
 
@@ -141,6 +141,7 @@ def _record_notice(tx: Tx, notice: str, proofs: Sequence[Proof]) -> int:
                 wanted[place] = each
     standing = _standing(tx, notice, {viewer for _revision, viewer, _channel in wanted})
     made, counts, risen = [], Counter[tuple[str, int]](), Counter[tuple[str, str]]()
+    readers = _new_readers(wanted, standing)
     for (revision, viewer, channel), proof in wanted.items():
         row, rank = standing.get((revision, viewer, channel)), RANK[proof.level]
         if row is not None and row.level >= rank:
@@ -167,7 +168,27 @@ def _record_notice(tx: Tx, notice: str, proofs: Sequence[Proof]) -> int:
     for (channel, level), count in sorted(risen.items()):
         tx.emit(ReachMoved, notice=notice, channel=channel, level=level, count=count)
     tx.touch("notices.reach", notice)
+    _touch_places(tx, notice, readers)
     return sum(risen.values())
+
+
+def _new_readers(
+    wanted: Mapping[tuple[int, str, str], Proof], standing: Mapping[tuple[int, str, str], Reach]
+) -> set[str]:
+    """Residents who have seen it now and had not before, on whatever channel."""
+    return {
+        place[1].removeprefix("r:")
+        for place, proof in wanted.items()
+        if place[2] == BEST and place[1].startswith("r:") and RANK[proof.level] >= RANK["seen"]
+        and (place not in standing or standing[place].level < RANK["seen"])
+    }  # fmt: skip
+
+
+def _touch_places(tx: Tx, notice: str, readers: set[str]) -> None:
+    """Only the places where somebody new has read it: a city's notice has 1,557 of them."""
+    homes = select(col(Resident.area)).where(col(Resident.id).in_(readers)).distinct()
+    for area in sorted(tx.session.execute(homes).scalars()) if readers else ():
+        tx.touch("notices.coverage", f"{notice}.{area}")
 
 
 def _standing(tx: Tx, notice: str, viewers: set[str]) -> dict[tuple[int, str, str], Reach]:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from hub import courier, outbox
-from hub.civic.notices import api, callback, cards, jobs, pages, seed, warning_pages, warnings, ways
+from hub.civic.notices import (
+    api,
+    callback,
+    cards,
+    coverage,
+    coverage_pages,
+    jobs,
+    pages,
+    seed,
+    warning_pages,
+    warnings,
+    ways,
+)
 from hub.events import NoticeEnded, NoticeReleased, PersonalMessage
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
@@ -14,6 +26,7 @@ PERMISSIONS = {
     "notices.read": ("staff", "director", "publisher", "supervisor", "grid_worker", "admin"),
     "notices.draft": ("staff", "director", "publisher"),
     "notices.release": ("staff", "director", "publisher"),
+    "notices.unreached": ("staff", "director", "publisher", "grid_worker"),  # where somebody at risk lives
     "notices.emergency": ("publisher",),
     "notices.second": ("publisher", "director"),
     "notices.relay": ("publisher", "director"),  # another office's warning, as it stands, with a second person
@@ -22,7 +35,7 @@ PERMISSIONS = {
 
 
 def router() -> APIRouter:
-    return joined(warning_pages.router, pages.router, api.router, callback.router, ways.router)
+    return joined(warning_pages.router, coverage_pages.router, pages.router, api.router, callback.router, ways.router)
 
 
 MODULE = Module(
@@ -36,7 +49,7 @@ MODULE = Module(
     ),
     jobs=(*jobs.JOBS, *courier.jobs()),
     permissions=PERMISSIONS,
-    topics=(*cards.TOPICS, *warning_pages.TOPICS, *ways.TOPICS),
+    topics=(*cards.TOPICS, *coverage.TOPICS, *warning_pages.TOPICS, *ways.TOPICS),
     cards=(*cards.CARDS, *warning_pages.CARDS, *ways.CARDS),
     nav=(
         Nav("staff", "/desk", N_("Notices"), "notices.read", icon="notice", order=10),
