@@ -1,0 +1,128 @@
+"""The service worker in a real Chromium: what it shows of a push, and that the hub hears it was shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from channels.base import Accepted, Offered
+from channels.webpush import Webpush, payload
+from hub import audience, courier, delivery, login, outbox
+from hub.civic.notices import desk
+from hub.outbox import Outbox
+from simulators.push_platform import Platform, seed_of
+from tests.conftest import needs
+from tests.notices.office_app import make_shell
+from tests.web.shell_world import Shell, running
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, CDPSession, Page
+
+pytestmark = needs("chromium")
+CONFIG = {
+    "webpush.key": "ab" * 32,
+    "webpush.subject": "mailto:office@linli.example",
+    "webpush.services": "push.example",
+}
+
+
+def push(page: Page, text: str) -> None:
+    """As the browser would hand it over, decrypted."""
+    line: CDPSession = page.context.new_cdp_session(page)
+    known: list[dict[str, Any]] = []
+    line.on("ServiceWorker.workerRegistrationUpdated", lambda said: known.extend(said["registrations"]))
+    line.send("ServiceWorker.enable")
+    page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+    while not known:
+        page.evaluate("() => 1")  # lets the driver hand over what the browser has said
+    where = {"origin": page.url.split("/me")[0], "registrationId": known[-1]["registrationId"]}
+    line.send("ServiceWorker.deliverPushMessage", {**where, "data": text})
+
+
+def shown(page: Page, title: str) -> dict[str, Any]:
+    page.wait_for_function(
+        """title => navigator.serviceWorker.ready.then(worker => worker.getNotifications()).then(
+            all => all.some(each => each.title === title))""",
+        arg=title,
+    )
+    found: list[dict[str, Any]] = page.evaluate(
+        """() => navigator.serviceWorker.ready.then(worker => worker.getNotifications()).then(
+            all => all.map(each => ({title: each.title, body: each.body, tag: each.tag, path: each.data.path})))"""
+    )
+    return next(each for each in found if each["title"] == title)
+
+
+def accepted(shell: Shell, channel: Webpush, notice: str) -> str:
+    """The delivery has left; its payload is what the phone will decrypt."""
+    while shell.write(outbox.spread):
+        pass
+    [one] = shell.write(lambda tx: delivery.claim(tx, "webpush", 10))
+    token = channel.token(one.delivery.idempotency_key, "send")
+    shell.write(lambda tx: delivery.settle(tx, [one], [Accepted(token)]))
+    message = one.delivery.message
+    rendered = channel.render(message)
+    assert message.notice_id == notice
+    return payload(message, rendered, token).decode()  # type: ignore[arg-type]
+
+
+def state(shell: Shell) -> str:
+    from sqlmodel import select
+
+    found = select(Outbox).where(Outbox.channel == "webpush")
+    return shell.store.read_now(lambda read: read.session.execute(found).scalars().one().state)
+
+
+def test_a_push_is_shown_told_and_replaced_and_nonsense_still_shows_something(browser: Browser, tmp_path: Path) -> None:
+    office, shell = make_shell(tmp_path, dict(CONFIG), inline=False)
+    channel = courier.open_channel(shell.services, "webpush")
+    assert isinstance(channel, Webpush)
+    assert isinstance(channel, Offered)
+    said = Platform("https://push.example", seed_of("t"), office.store.clock.now).subscribe("r-wang")
+    shell.write(lambda tx: audience.bind(tx, "r-wang", "webpush", channel.address_of(said).value))
+    token = str(shell.write(lambda tx: login.open_session(tx, "resident", "resident", "r-wang")))
+    with running(shell):
+        context = browser.new_context(permissions=["notifications"])
+        context.add_cookies([{"name": "linli_resident", "value": token, "url": shell.url}])
+        page = context.new_page()
+        page.goto(f"{shell.url}/me/ways")
+        made = office.draft()
+        shell.write(lambda tx: desk.release(tx, office.staff, made.id))
+        text = accepted(shell, channel, made.id)
+        with page.context.expect_event("response", lambda answer: answer.url.endswith("/callback/webpush")) as told:
+            push(page, text)
+        assert told.value.status == 204
+        assert state(shell) == "delivered"
+        first = shown(page, "停水通知")
+        assert (first["path"], first["tag"]) == (f"/n/{made.id}", json.loads(text)["g"])
+        push(page, text.replace("停水通知", "【已撤回】停水通知"))
+        shown(page, "【已撤回】停水通知")
+        assert (
+            page.evaluate("() => navigator.serviceWorker.ready.then(w => w.getNotifications()).then(a => a.length)")
+            == 1
+        )
+        push(page, "no JSON at all")
+        assert shown(page, "您有一条新消息")["body"] == ""
+        context.close()
+    office.store.close()
+
+
+@pytest.mark.parametrize("kind", ["no service worker", "a key of ours"])
+def test_the_page_says_what_this_browser_can(browser: Browser, tmp_path: Path, kind: str) -> None:
+    office, shell = make_shell(tmp_path, dict(CONFIG), inline=False)
+    token = str(shell.write(lambda tx: login.open_session(tx, "resident", "resident", "r-wang")))
+    with running(shell):
+        context = browser.new_context(service_workers="block" if kind == "no service worker" else "allow")
+        if kind == "no service worker":
+            context.add_init_script("delete window.PushManager")
+        context.add_cookies([{"name": "linli_resident", "value": token, "url": shell.url}])
+        page = context.new_page()
+        page.goto(f"{shell.url}/me/ways")
+        can, cannot = page.locator("[data-say=can]"), page.locator("[data-say=cannot]")
+        (cannot if kind == "no service worker" else can).wait_for(state="visible")
+        assert can.is_visible() is not cannot.is_visible()
+        assert page.locator("[data-say=failed]").is_hidden()
+        context.close()
+    office.store.close()
