@@ -89,6 +89,9 @@ class Ingest:
         for hear in self.links:
             hear(account, connection, up)
 
+    def listening(self, account: str) -> None:
+        self._send(self.resend(account))
+
     @property
     def waiting(self) -> int:
         return len(self._queue)

@@ -56,6 +56,9 @@ class UplinkSink(Protocol):
     def linked(self, account: str, connection: str, up: bool) -> None:
         """A gateway's connection came up or went away (the embedded door only)."""
 
+    def listening(self, account: str) -> None:
+        """A gateway has just subscribed to its receipts (the embedded door only): it wants to know where it stands."""
+
 
 class Door(Protocol):
     """What the hub may ask of a front door."""

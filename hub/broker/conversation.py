@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+from devices.topics import receipt
 from hub.broker import login, reasons
 from hub.broker import message as messages
 from hub.broker.acks import AckQueue, Unacknowledged
@@ -37,6 +38,7 @@ from hub.broker.properties import NONE
 from hub.broker.properties import PUBLISH as PUBLISH_TYPE
 from hub.broker.session import Session
 from hub.broker.subscribing import Owed, subscribe, unsubscribe
+from hub.broker.topics import matches
 from hub.broker.wills import LastWill
 from hub.uplink import Account, Uplink, Verdict
 
@@ -327,6 +329,11 @@ class Conversation:
             if retained is not None:
                 self._broker.offer_retained(session, retained)
         self.flush()
+        account, granted = self.account, [code < reasons.UNSPECIFIED for code, _ in answers]
+        if account is not None and account.kind == "gateway":
+            mine = receipt(account.area, account.id)
+            if any(ok and matches(each.filter, mine) for each, ok in zip(packet.subscriptions, granted, strict=True)):
+                self._broker.sink.listening(account.id)
 
     def _recorded(self, packet: Pubrec, session: Session) -> None:
         if packet.reason >= reasons.UNSPECIFIED:

@@ -69,6 +69,7 @@ class Shelf:
     got: list[Uplink] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     links: list[tuple[str, str, bool]] = field(default_factory=list)
+    listeners: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.open = asyncio.Event()
@@ -96,6 +97,10 @@ class Shelf:
 
     def linked(self, account: str, connection: str, up: bool) -> None:
         self.links.append((account, connection, up))
+        self._changed.set()
+
+    def listening(self, account: str) -> None:
+        self.listeners.append(account)
         self._changed.set()
 
     async def until(self, true: Callable[[], bool]) -> None:

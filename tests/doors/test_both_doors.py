@@ -147,7 +147,8 @@ async def test_a_hub_killed_before_it_acknowledged_gets_everything_again_and_sto
         await it.open()
         await it.settled(hut, first, *sent)
         assert len(it.readings()) == 21
-        assert hut.counts["lines_lost"] == (1 if kind == EMBEDDED else 0)
+        # The embedded door dies with the hub, and a try to come back may fall into the dark; another broker stays.
+        assert (hut.counts["lines_lost"] > 0) == (kind == EMBEDDED)
 
 
 @BOTH
@@ -241,6 +242,17 @@ async def test_a_revoked_gateway_is_cut_within_five_seconds_and_nobody_else(tmp_
             await it.client(PLAN.gateway)
         await other.send(p.Pingreq())
         assert await other.next() == p.Pingresp()
+
+
+async def test_a_gateway_hears_where_it_stands_when_it_subscribes_to_its_receipts(tmp_path: Path) -> None:
+    async with town(EMBEDDED, tmp_path) as it:
+        hut = await it.hut()
+        sent = await hut.measure(CUFF, CALM)
+        await it.settled(hut, sent)
+        again = await it.client(PLAN.gateway, client_id="again")
+        await again.subscribe(topics.receipt(LIUHE, PLAN.gateway))
+        heard = json.loads((await again.message()).payload)
+        assert heard == {"boot": hut.gateway.journal.boot, "seq": sent.seq}
 
 
 def acknowledged(it: Town) -> int:
