@@ -52,6 +52,12 @@ def test_a_night_of_everything_at_once_keeps_every_promise() -> None:
     assert played.counts["commits refused"] > 0
 
 
+def test_entries_that_overtake_each_other_on_two_lines_leave_no_gap() -> None:
+    played = Night("1", BUG_MINUTES, (Kind.REORDER,), often=BUG_OFTEN).play()
+    assert not played.wrong, told(played)
+    assert any("second lane" in line.what for line in played.trace.lines)
+
+
 def test_a_quiet_night_is_quiet() -> None:
     played = Night("quiet", 1.0, ()).play()
     assert not played.wrong, told(played)
