@@ -37,7 +37,7 @@ PAUSES = 0.15
 FOUL = 0.4  # of the time between two kills the net has some weather
 CLEARS = 0.5  # of the weathers end before the kill: something is acknowledged and something is being said again
 DRAIN_S = 120.0
-SILENCE_S = 15.0
+SILENCE_S = 60.0  # mosquitto saving its queue at every change (our peer) is silent for long when the queue is long
 EMBEDDED, MOSQUITTO = "embedded", "mosquitto"
 
 
