@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import needs
 from tests.planting import plant
+from tests.sources import ROOT
 
 pytestmark = needs("git")
 
@@ -55,6 +60,20 @@ def patch(tree: Path, kills: str, old: str = "    return n * 2", new: str = "   
 def test_only_a_red_test_counts(tree: Path, kills: str, word: str) -> None:
     assert plant(tree, patch(tree, kills)).word == word
     assert (tree / "code_under_test.py").read_text(encoding="utf-8") == CODE
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "planted").glob("*.patch")), ids=lambda path: path.stem)
+def test_every_planted_bug_still_fits_the_code(path: Path, tmp_path: Path) -> None:
+    """Whether its test sees it is asked by `./linli test --planted`, which takes its time; that it applies, here."""
+    said = path.read_text(encoding="utf-8")
+    assert re.match(r"# kills: tests/\S+::test_", said)
+    for name in re.findall(r"^\+\+\+ b/(\S+)", said, re.MULTILINE):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    outside = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
+    words = ["git", "apply", "--check", str(path)]
+    answer = subprocess.run(words, cwd=tmp_path, env=outside, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
 
 
 def test_a_stale_patch_is_an_error(tree: Path) -> None:
