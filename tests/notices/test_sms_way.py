@@ -14,7 +14,7 @@ from sqlmodel import select
 
 from channels.sms_sign import header
 from channels.sms_text import approved_texts
-from hub import audience, charges, courier, reach
+from hub import audience, charges, courier, directory, login, reach
 from hub.civic.notices import desk
 from hub.events import PersonalMessage
 from hub.outbox import Outbox
@@ -97,6 +97,42 @@ async def test_answering_1_acknowledges_the_latest_and_td_is_the_last_message(tm
         assert answer["answers"] == ["200"]
         left = office.store.read_now(lambda read: audience.of_resident(read, "r-lin"))
         assert [each.channel for each in left] == ["wechat"]
+
+
+async def test_an_answer_is_for_the_youngest_message_and_never_for_an_older(tmp_path: Path) -> None:
+    async with world(tmp_path) as (office, shell, far_end):
+        older = await release(office, shell)
+        await until(office, lambda: sums(office, older).at_least("sms", "delivered") == 2)
+        younger = await release(office, shell)
+        await until(office, lambda: sums(office, younger).at_least("sms", "delivered") == 2)
+        await far_end.post("/sim/reply", json={"number": WANG, "text": "收到"})
+        await far_end.post("/sim/reply", json={"number": WANG, "text": "1"})
+        assert sums(office, younger).best.get("acknowledged") == 1
+        assert sums(office, older).at_least("sms", "acknowledged") == 0
+
+
+async def test_a_resident_switches_text_messages_to_the_number_on_file(tmp_path: Path) -> None:
+    async with world(tmp_path) as (office, shell, _far_end):
+        token = await asyncio.to_thread(
+            shell.write, lambda tx: login.open_session(tx, "resident", "resident", "r-wang")
+        )
+        async with httpx.AsyncClient(base_url=shell.url, trust_env=False) as browser:
+            browser.cookies.set("linli_resident", str(token))
+            page = (await browser.get("/me/ways")).text
+            csrf = page.split('name="linli-csrf" content="')[1].split('"')[0]
+
+            async def press(do: str) -> list[str]:
+                form = {"csrf": csrf, "do": do, "number": LIN}
+                assert (await browser.post("/me/ways/sms", data=form)).status_code == 303
+                bound = office.store.read_now(lambda read: audience.of_resident(read, "r-wang"))
+                return [each.address for each in bound if each.channel == "sms"]
+
+            on_file = office.store.read_now(lambda read: directory.resident(read, "r-wang")).phone
+            assert await press("off") == []
+            assert await press("on") == [on_file]
+            assert WANG not in page
+            assert on_file
+            assert on_file not in page
 
 
 async def test_a_busy_gateway_is_asked_again_and_bills_once(tmp_path: Path) -> None:
