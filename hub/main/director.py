@@ -28,6 +28,7 @@ from simulators.hut import Hut
 from simulators.plan import DemoPlan, PersonPlan
 
 SIT_DOWN_S = 1.2  # between the card and the cuff: what an onlooker needs to see that one follows the other
+DRILL = timedelta(seconds=45)  # time to read it; while it covers the screens nothing else that is played is seen
 FLOOD = 5  # neighbours who measured while the line was cut
 
 
@@ -128,7 +129,7 @@ class Director:
             text_en="This is a drill, not a real warning. Practise: doors and windows shut, stay in.",
             audience=Audience(areas=(self.area,)),
             priority="drill",
-            expires=now + timedelta(minutes=2),
+            expires=now + DRILL,
         )
         await self._publish(words, "staff", "director")
 

@@ -48,6 +48,8 @@ class Unplug:
             self._run = asyncio.create_task(self._play(), name="unplug")
         elif self.now.phase == "flowing" and self._rig is not None and self._rig.stdin is not None:
             self._rig.stdin.write(b"pull\n")
+        elif self.now.phase in ("starting", "flowing"):
+            raise Conflict(_("The other hub is still starting; pull the plug when readings come in"))
         else:
             raise Conflict(_("The plug is out already; watch how it ends first"))
 

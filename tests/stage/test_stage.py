@@ -200,7 +200,7 @@ def test_every_button_changes_a_screen(home: House, glass: Page) -> None:
     phone.get_by_text("停电通知").first.wait_for()
     tv.get_by_text("停电通知").first.wait_for(state="attached")
     press("drill")
-    tv.get_by_text("演练:暴雨红色预警").first.wait_for()
+    tv.get_by_text("演练：暴雨红色预警").first.wait_for()
     before = board.locator("body").inner_text()
     press("bad_frame")
     seen(lambda: board.locator("body").inner_text() != before, "the quarantine on the board")

@@ -38,6 +38,11 @@
     });
   }
 
+  /* On paper "just now" would be wrong a minute later. */
+  function written() {
+    each(document.querySelectorAll("time.when[title]"), function (part) { part.textContent = part.getAttribute("title"); });
+  }
+
   /* What is said for a while (an advice) goes when its time is over, also on a page that was drawn before and kept. */
   function ends() {
     var now = new Date();
@@ -52,6 +57,8 @@
     fresh();
     window.setInterval(fresh, 30000);
     document.addEventListener("linli:fresh", fresh);
+    window.addEventListener("beforeprint", written);
+    window.addEventListener("afterprint", times);
     /* A double press sends a form once. */
     document.addEventListener("submit", function (event) {
       var form = event.target;

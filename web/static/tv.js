@@ -95,6 +95,8 @@
     write("hero-title", hero ? hero.title : stage.getAttribute("data-empty"));
     write("hero-body", hero ? hero.body || hero.meta : "");
     byId("hero-more").className = hero ? "" : "away";
+    /* Whole lines only, above the line that says how to read on: a longer title leaves the text less room. */
+    byId("hero-body").style.maxHeight = Math.max(1, Math.floor((430 - byId("hero-body").offsetTop) / 40)) * 40 + "px";
     label(byId("hero"), top() ? null : hero);
     mark(byId("hero"), !top() && focus === 0);
     each(tiles(), function (tile, index) {
