@@ -33,7 +33,7 @@ def test_a_rare_character_counts_twice_as_the_air_does() -> None:
 
 
 @given(title=HOSTILE, text=HOSTILE, area=HOSTILE, priority=st.sampled_from(["routine", "urgent", "drill"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_whatever_is_written_the_gateway_would_approve_it(title: str, text: str, area: str, priority: str) -> None:
     message = replace(MESSAGE, title=title, text=text, area_name=area, priority=priority)  # type: ignore[arg-type]
     filled = fill(message, "邻里", "12345")
@@ -95,7 +95,7 @@ def test_a_personal_message_says_only_that_it_is_there() -> None:
 
 
 @given(body=st.binary(max_size=50), other=st.binary(max_size=50), late_s=st.integers(-600, 600))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_signature_holds_for_these_bytes_this_way_and_a_while(body: bytes, other: bytes, late_s: int) -> None:
     given_mark = header("secret", "send", "linli", NOW, "0123456789abcdef", body)
     at = NOW + timedelta(seconds=late_s)

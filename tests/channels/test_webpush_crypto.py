@@ -140,7 +140,7 @@ def test_only_listed_push_services_are_ever_asked(endpoint: str, allowed: bool) 
         max_leaves=8,
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_whatever_a_page_sends_is_a_subscription_or_refused(said: object) -> None:
     if isinstance(said, dict):
         with pytest.raises(BadSubscription):

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from channels.base import Accepted
 from hub import charges
+from hub.db import Store
 from tests.world import make_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = make_store(tmp_path)
+    yield made
+    made.close()
+
 
 TAKEN = st.tuples(st.sampled_from(["n-1", "n-2"]), st.sampled_from(["sms", "wechat"]), st.integers(0, 8))
 
@@ -20,8 +31,7 @@ TAKEN = st.tuples(st.sampled_from(["n-1", "n-2"]), st.sampled_from(["sms", "wech
 @settings(
     max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_batches_add_up_to_what_was_billed(batches: list[list[tuple[str, str, int]]], tmp_path: Path) -> None:
-    store = make_store(tmp_path)
+def test_batches_add_up_to_what_was_billed(store: Store, batches: list[list[tuple[str, str, int]]]) -> None:
     before = {
         notice: {spent.channel: spent for spent in store.read_now(lambda read, n=notice: charges.of_notice(read, n))}  # type: ignore[misc]
         for notice in ("n-1", "n-2")
@@ -44,4 +54,3 @@ def test_batches_add_up_to_what_was_billed(batches: list[list[tuple[str, str, in
             assert spent.fen == 5 * spent.parts
         entered = {spent.channel for spent in store.read_now(lambda read, n=notice: charges.of_notice(read, n))}  # type: ignore[misc]
         assert {channel for place, channel in parts if place == notice} <= entered
-    store.close()
