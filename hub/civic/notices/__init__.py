@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from hub import courier, outbox
 from hub.civic.notices import (
+    answer_pages,
     api,
     callback,
     cards,
@@ -27,6 +28,7 @@ PERMISSIONS = {
     "notices.draft": ("staff", "director", "publisher"),
     "notices.release": ("staff", "director", "publisher"),
     "notices.unreached": ("staff", "director", "publisher", "grid_worker"),  # where somebody at risk lives
+    "notices.answer": ("staff", "director", "grid_worker"),  # what residents ask back
     "notices.emergency": ("publisher",),
     "notices.second": ("publisher", "director"),
     "notices.relay": ("publisher", "director"),  # another office's warning, as it stands, with a second person
@@ -35,7 +37,10 @@ PERMISSIONS = {
 
 
 def router() -> APIRouter:
-    return joined(warning_pages.router, coverage_pages.router, pages.router, api.router, callback.router, ways.router)
+    return joined(
+        warning_pages.router, coverage_pages.router, answer_pages.router, pages.router, api.router, callback.router,
+        ways.router,
+    )  # fmt: skip
 
 
 MODULE = Module(
@@ -49,10 +54,11 @@ MODULE = Module(
     ),
     jobs=(*jobs.JOBS, *courier.jobs()),
     permissions=PERMISSIONS,
-    topics=(*cards.TOPICS, *coverage.TOPICS, *warning_pages.TOPICS, *ways.TOPICS),
-    cards=(*cards.CARDS, *warning_pages.CARDS, *ways.CARDS),
+    topics=(*cards.TOPICS, *coverage.TOPICS, *answer_pages.TOPICS, *warning_pages.TOPICS, *ways.TOPICS),
+    cards=(*cards.CARDS, *warning_pages.CARDS, *answer_pages.CARDS, *ways.CARDS),
     nav=(
         Nav("staff", "/desk", N_("Notices"), "notices.read", icon="notice", order=10),
+        Nav("staff", "/desk/answers", N_("Residents' answers"), "notices.answer", icon="people", order=12),
         Nav("resident", "/notices", N_("Notices"), icon="notice", order=20),
     ),
     seed=seed.seed,

@@ -17,3 +17,47 @@ class UnreachedListed(Event):
 
     def subject(self) -> str:
         return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidentAsked(Event):
+    """A resident has a question about a notice or needs help. The words stay sealed in the task."""
+
+    task: str
+    notice: str
+    area: str
+    kind: str
+    owner: str
+
+    def subject(self) -> str:
+        return self.task
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskTaken(Event):
+    task: str
+    owner: str
+
+    def subject(self) -> str:
+        return self.task
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOverdue(Event):
+    """Nobody answered in time; the task stands in red on every desk above it."""
+
+    task: str
+    owner: str
+
+    def subject(self) -> str:
+        return self.task
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskAnswered(Event):
+    task: str
+    notice: str
+    by: str
+
+    def subject(self) -> str:
+        return self.task

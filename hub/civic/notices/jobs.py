@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hub import idempotency
-from hub.civic.notices import board, callback, desk
+from hub.civic.notices import answers, board, callback, desk
 from hub.db import Tx
 from hub.module import Job
 from hub.services import Services
@@ -17,6 +17,8 @@ async def keep_time(services: Services) -> None:
     while True:
         if await services.store.read(desk.is_time):
             await services.store.write(desk.keep_time)
+        if await services.store.read(answers.is_late):
+            await services.store.write(answers.keep_clock)
         if services.clock.monotonic() - pruned >= PRUNE_EVERY_S:
             pruned = services.clock.monotonic()
             await services.store.write(_prune)

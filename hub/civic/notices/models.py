@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Column, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
+from hub.seal import SealedText
 from hub.types import UtcTime
 
 
@@ -103,3 +104,24 @@ class BindingToken(SQLModel, table=True):
     token_hash: str = Field(primary_key=True, max_length=64)
     resident: str = Field(foreign_key="resident.id", max_length=64)
     expires: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
+
+
+class Answer(SQLModel, table=True):
+    """A question or a call for help that a resident sent back to a notice: a task at the desk until it is answered."""
+
+    __tablename__ = "notices_answer"
+    id: str = Field(primary_key=True, max_length=36)
+    key: str = Field(max_length=160, unique=True)  # notice | resident | kind | how many before: pressed twice is one
+    notice: str = Field(foreign_key="notices_notice.id", max_length=36, index=True)
+    resident: str = Field(foreign_key="resident.id", max_length=64, index=True)
+    area: str = Field(foreign_key="area.code", max_length=12, index=True)
+    way: str = Field(max_length=16)  # where it was pressed, and where the answer returns
+    kind: str = Field(max_length=16)  # question | help
+    text: str = Field(sa_column=Column(SealedText("notices_answer.text"), nullable=False))
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    owner: str = Field(default="", max_length=64)  # who of the staff answers for it
+    due: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
+    overdue: bool = Field(default=False)
+    reply: str = Field(default="", sa_column=Column(SealedText("notices_answer.reply"), nullable=False))
+    replied_by: str = Field(default="", max_length=64)
+    replied_at: datetime | None = Field(default=None, sa_column=Column(UtcTime, index=True))

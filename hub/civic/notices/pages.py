@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from hub import courier, reach
 from hub.access import Subject, needs, public, signed_in, subject
-from hub.civic.notices import active, cards, desk, forms, kinds, rules, wording
+from hub.civic.notices import active, answer_pages, cards, desk, forms, kinds, rules, wording
 from hub.civic.notices.forms import Draft
 from hub.civic.notices.message import message_of, readings
 from hub.civic.notices.models import Notice
@@ -166,9 +166,13 @@ async def full(request: Request, ident: str) -> HTMLResponse:
         return cards.shown(read, found)
 
     shown = await hub.store.read(look)
+    mine = None
     if who.kind == "resident" and shown.state == "released":
         await reach.proof(hub, who, [{"notice": ident, "rev": shown.rev, "level": "seen"}])
-    return page(request, "notices/full.html", 200 if shown.state == "released" else 410, notice=shown)
+        mine = await hub.store.read(lambda read: answer_pages.under_notice(read, who, ident))
+    topics = [f"notices.mine:{who.id}"] if mine else []
+    status = 200 if shown.state == "released" else 410
+    return await page_live(request, "notices/full.html", topics, status, notice=shown, mine=mine, asked=topics)
 
 
 async def _composer(request: Request, draft: Draft, wrong: str = "", status: int = 200) -> HTMLResponse:

@@ -1,0 +1,200 @@
+"""Residents answer a notice (收到, 有疑问, 需要帮助): the first is proof, the other two open a task at the desk.
+
+A task has an owner and a clock from its first moment. The answer returns where it was asked, and a word of it goes out
+on the resident's addressed channels; what was asked and answered is sealed and in no event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlmodel import col
+
+from hub import directory, reach
+from hub.access import Subject, covers
+from hub.civic.notices import active, rules
+from hub.civic.notices.events import ResidentAsked, TaskAnswered, TaskOverdue, TaskTaken
+from hub.civic.notices.models import Answer, Notice
+from hub.db import Read, Tx
+from hub.directory import Area, Staff, StaffRole
+from hub.errors import Conflict, NotFound, Refused
+from hub.events import PersonalMessage
+from hub.i18n import N_, _, speaking
+from hub.reach import Proof
+from hub.upsert import insert_for
+
+KINDS = {"question": N_("I have a question"), "help": N_("I need help")}
+TEXT_CHARS_MAX = 300  # two text messages; whoever needs more telephones
+LISTED_MAX = 200
+PERMISSION = "notices.answer"
+# Who owns a task first: those who are nearest. A question goes to the notice's author before any of them.
+_NEAREST = {"help": ("grid_worker", "staff", "director"), "question": ("staff", "director", "grid_worker")}
+
+
+def time_for(kind: str, priority: str) -> timedelta:
+    """The clock of a task: somebody who needs help in an emergency does not wait for tomorrow's office hours."""
+    pressing = priority in ("urgent", "emergency")
+    if kind == "help":
+        return timedelta(minutes=15 if pressing else 60)
+    return timedelta(hours=2 if pressing else 24)
+
+
+def receive(tx: Tx, who: Subject, ident: str, way: str) -> Notice:
+    """收到: the resident says so, which is the highest proof there is."""
+    notice = _meant_for(tx, who, ident)
+    viewer = reach.resident_viewer(who.id)
+    reach.record(tx, Proof(ident, notice.revision, viewer, way, "acknowledged", tx.now(), "answered"))
+    tx.touch("notices.mine", who.id)
+    return notice
+
+
+def ask(tx: Tx, who: Subject, ident: str, kind: str, text: str, way: str) -> Answer:
+    """有疑问, 需要帮助: open the task, or find the one that is open already. It is proof of receipt as well."""
+    said = text.strip()
+    if kind not in KINDS:
+        raise Refused(_("Choose one of the answers"))
+    if len(said) > TEXT_CHARS_MAX or (kind == "question" and not said):
+        raise Refused(_("A question has 1 to {n} characters").format(n=TEXT_CHARS_MAX))
+    notice = receive(tx, who, ident, way)
+    area = directory.area(tx, directory.resident(tx, who.id).area)
+    before = tx.session.execute(
+        select(func.count()).where(
+            col(Answer.notice) == ident, col(Answer.resident) == who.id, col(Answer.kind) == kind,
+            col(Answer.replied_at).is_not(None),
+        )
+    ).scalar_one()  # fmt: skip
+    key = f"{ident}|{who.id}|{kind}|{before}"
+    row = {
+        "id": tx.new_id(), "key": key, "notice": ident, "resident": who.id, "area": area.code, "way": way,
+        "kind": kind, "text": said, "at": tx.now(), "owner": _owner(tx, notice, area, kind),
+        "due": tx.now() + time_for(kind, notice.priority), "overdue": False, "reply": "", "replied_by": "",
+    }  # fmt: skip
+    fresh = insert_for(tx)(Answer).values(row).on_conflict_do_nothing(index_elements=["key"])
+    made = tx.session.execute(fresh.returning(col(Answer.id))).scalar()
+    found: Answer = tx.session.execute(select(Answer).where(col(Answer.key) == key)).scalar_one()
+    if made is not None:
+        tx.emit(ResidentAsked, task=found.id, notice=ident, area=area.code, kind=kind, owner=found.owner)
+        _touch(tx, found)
+    return found
+
+
+def take(tx: Tx, who: Subject, ident: str) -> Answer:
+    """From now on this one answers for it."""
+    found = task(tx, who, ident)
+    if found.replied_at is not None:
+        raise Conflict(_("This is answered already"))
+    if found.owner != who.id:
+        found.owner = who.id
+        tx.session.add(found)
+        tx.emit(TaskTaken, task=ident, owner=who.id)
+        _touch(tx, found)
+    return found
+
+
+def reply(tx: Tx, who: Subject, ident: str, text: str) -> Answer:
+    """The answer returns to where it was asked; the other channels only say that there is one."""
+    said = text.strip()
+    if not 0 < len(said) <= TEXT_CHARS_MAX:
+        raise Refused(_("An answer has 1 to {n} characters").format(n=TEXT_CHARS_MAX))
+    found = task(tx, who, ident)
+    if found.replied_at is not None:
+        raise Conflict(_("This is answered already"))
+    found.reply, found.replied_by, found.replied_at, found.overdue = said, who.id, tx.now(), False
+    found.owner = found.owner or who.id
+    tx.session.add(found)
+    tx.session.flush()
+    tx.emit(TaskAnswered, task=ident, notice=found.notice, by=who.id)
+    with speaking("zh"):  # not the language of whoever sits at the desk
+        title, text = _("The community has answered you"), _("Open the notice to read the answer")
+    tx.emit(PersonalMessage, resident=found.resident, kind="notice", title=title, text=text)
+    _touch(tx, found)
+    return found
+
+
+def keep_clock(tx: Tx) -> int:
+    """Say of each task once that its time is over."""
+    late = tx.session.execute(select(Answer).where(_late(tx.now())).with_for_update(skip_locked=True)).scalars().all()
+    for each in late:
+        each.overdue = True
+        tx.session.add(each)
+        tx.emit(TaskOverdue, task=each.id, owner=each.owner)
+        _touch(tx, each)
+    return len(late)
+
+
+def is_late(read: Read) -> bool:
+    return read.session.execute(select(col(Answer.id)).where(_late(read.now())).limit(1)).first() is not None
+
+
+def _late(now: datetime) -> ColumnElement[bool]:
+    return col(Answer.replied_at).is_(None) & (col(Answer.due) <= now) & col(Answer.overdue).is_(False)
+
+
+def task(read: Read, who: Subject, ident: str) -> Answer:
+    """A task in a place where this one answers residents; for anybody else it does not exist."""
+    found = read.session.get(Answer, ident, populate_existing=True)
+    if found is None or not who.may(PERMISSION, directory.area(read, found.area).path):
+        raise NotFound(_("There is no such task"))
+    return found
+
+
+def waiting(read: Read, area: str) -> Sequence[Answer]:
+    """What waits in an area and below, help before questions and the next due first."""
+    waits = _below(read, area, col(Answer.replied_at).is_(None))
+    return read.session.execute(waits.order_by(col(Answer.kind) != "help", col(Answer.due))).scalars().all()
+
+
+def answered(read: Read, area: str, limit: int = 10) -> Sequence[Answer]:
+    done = _below(read, area, col(Answer.replied_at).is_not(None))
+    return read.session.execute(done.order_by(col(Answer.replied_at).desc()).limit(limit)).scalars().all()
+
+
+def of_resident(read: Read, resident: str) -> Sequence[Answer]:
+    """Newest first: what this resident asked, with what came back."""
+    mine = select(Answer).where(col(Answer.resident) == resident).order_by(col(Answer.id).desc()).limit(10)
+    return read.session.execute(mine.execution_options(populate_existing=True)).scalars().all()
+
+
+def _below(read: Read, area: str, rule: ColumnElement[bool]) -> Select[Any]:
+    place = read.session.get(Area, area)
+    path = place.path if place else "nowhere"
+    within = or_(col(Area.path) == path, col(Area.path).startswith(f"{path}/"))
+    found = select(Answer).join(Area, col(Area.code) == col(Answer.area)).where(within, rule).limit(LISTED_MAX)
+    return found.execution_options(populate_existing=True)
+
+
+def _meant_for(read: Read, who: Subject, ident: str) -> Notice:
+    found = active.notice(read, ident)
+    home = directory.area(read, directory.resident(read, who.id).area)
+    if not any(covers(path, home.path) for path in active.paths_of(read, ident)):
+        raise NotFound(_("There is no such notice"))
+    if not rules.holds(found, read.now()):
+        raise Conflict(_("This notice no longer holds"))
+    return found
+
+
+def _owner(read: Read, notice: Notice, area: Area, kind: str) -> str:
+    """The one in the resident's own community with the fewest tasks; the author first, where it is a question."""
+    rows = read.session.execute(
+        select(col(StaffRole.role), col(StaffRole.area), col(Staff.id))
+        .join(Staff, col(Staff.id) == col(StaffRole.staff))
+        .where(
+            col(StaffRole.area).in_(area.path.split("/")), col(StaffRole.role).in_(_NEAREST[kind]), col(Staff.active)
+        )
+    ).all()
+    if kind == "question" and notice.drafted_by in {staff for _role, _place, staff in rows}:
+        return notice.drafted_by
+    held = select(col(Answer.owner), func.count()).where(col(Answer.replied_at).is_(None), col(Answer.owner) != "")
+    busy = {owner: int(n) for owner, n in read.session.execute(held.group_by(col(Answer.owner)))}
+    near = sorted((at != area.code, _NEAREST[kind].index(role), busy.get(each, 0), each) for role, at, each in rows)
+    return near[0][-1] if near else ""
+
+
+def _touch(tx: Tx, found: Answer) -> None:
+    tx.touch("notices.mine", found.resident)
+    for code in directory.area(tx, found.area).path.split("/"):
+        tx.touch("notices.answers", code)
+        tx.touch("notices.asked", code)
