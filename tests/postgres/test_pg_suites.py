@@ -30,7 +30,9 @@ SHORT = [
         f"{LEDGER}the_database_itself_refuses_to {LEDGER}a_reversal_takes_two_people_and_may_go_below_zero "
         f"{OUTBOX}sums_hold_after_every_kill_and_nothing_leaves_after_the_end "
         f"{OUTBOX}pages_of_any_size_reach_everybody_once "
-        "tests/notices/test_reach_ledger.py::test_proof_never_falls_and_every_viewer_is_counted_once",
+        "tests/notices/test_reach_ledger.py::test_proof_never_falls_and_every_viewer_is_counted_once "
+        "tests/notices/test_coverage.py::test_whoever_is_at_risk_is_knocked_at_first_and_then_the_way_is_walked "
+        "tests/notices/test_answers.py::test_what_was_asked_and_answered_stands_in_no_event_and_returns_to_the_asker",
         40,
     )
 ]
@@ -39,6 +41,7 @@ LONG = [
     ("tests/core/test_presence.py tests/core/test_store.py", 8),
     ("tests/notices/test_notice_life.py", 15),
     ("tests/notices/test_outbox.py tests/notices/test_reach_ledger.py", 20),
+    ("tests/notices/test_answers.py tests/notices/test_coverage.py", 18),
     ("tests/points/test_points_ledger.py", 30),
     ("tests/points/test_points_award.py tests/points/test_activities_sheets.py", 10),
 ]
