@@ -55,6 +55,8 @@ def needs(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.needs(*names)
 
 
+# First, or pytest-xdist reads the groups before they are there and deals out single tests.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests last: Playwright keeps a loop running in the main thread, and asyncio tests want their own."""
     items.sort(key=_turn)
@@ -66,12 +68,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("demo" if turn == DEMO else f"{item.path.name}-{turn}"))
 
 
-PLAIN, BROWSER, DEMO = range(3)
+# The demo's walk is the longest group: it begins while the other worker still has plain ones.
+PLAIN, DEMO, BROWSER = range(3)
 
 
 def _turn(item: pytest.Item) -> int:
     names = getattr(item, "fixturenames", ())
-    return DEMO if "demo" in names else BROWSER if "browser" in names else PLAIN
+    if "demo" in names and item.path.parent.name == "e2e":
+        return DEMO
+    return BROWSER if "browser" in names else PLAIN
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
