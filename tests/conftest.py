@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -55,17 +55,24 @@ def needs(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.needs(*names)
 
 
-# First, or pytest-xdist reads the groups before they are there and deals out single tests.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests last: Playwright keeps a loop running in the main thread, and asyncio tests want their own."""
     items.sort(key=_turn)
-    for item in items:
-        if item.config.pluginmanager.hasplugin("xdist"):
-            # One worker takes a file's tests together; those with a browser are a group of their own. What walks
-            # through the demo is one group, so that only one worker builds a demo.
-            turn = _turn(item)
-            item.add_marker(pytest.mark.xdist_group("demo" if turn == DEMO else f"{item.path.name}-{turn}"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One worker takes all that walks through the demo, so that only one is built; the rest goes one by one.
+
+    pytest-xdist's own groups have no effect with pytest 9: it writes them where pytest no longer reads.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/e2e" if nodeid.startswith("tests/e2e/") else nodeid
+
+    return Together(config, log)
 
 
 # The demo's walk is the longest group: it begins while the other worker still has plain ones.

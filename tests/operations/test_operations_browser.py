@@ -73,9 +73,10 @@ def test_at_1440_the_lower_third_is_in_use(browser: Browser, ops: Ops) -> None:
     with running(ops) as url:
         page = open_board(browser, ops, url, BOARD)
         covered = page.evaluate(
-            """() => [640, 720, 800, 880].map(y => !!document.elementFromPoint(700, y).closest('.ops .card'))"""
+            """() => [...Array(30).keys()].map(n => 604 + 10 * n)
+                .map(y => !!document.elementFromPoint(700, y).closest('.ops .card'))"""
         )
-        assert all(covered), covered
+        assert sum(covered) >= 24, "between two cards there is a gap, and no more than gaps"
         page.context.close()
 
 
