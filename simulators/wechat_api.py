@@ -7,12 +7,11 @@ same order give the same ids, delays and losses.
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import cast
@@ -25,13 +24,11 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from simulators import wechat_phone
+from simulators.far_end import Mood, asked_of
 from simulators.trust import trust
 from simulators.wechat_platform import Arrival, Platform, Rejected
 from simulators.wechat_wire import TRY_S, Attempt, Line
 
-MODES = ("ok", "slow", "hang", "5xx", "flap")
-HANG_S_MAX = 60.0  # a hung call is let go at last, so that a forgotten mode cannot hold sockets for ever
-BODY_BYTES_MAX = 64 * 1024
 ATTEMPTS_KEPT = 1_000
 RECEIPTS = ("success", "failed:user block", "failed: system failed", "failed:freq limit", "none")
 
@@ -85,32 +82,11 @@ class _World:
             config.callback_try_s,
         )
         self.config = config
-        self.mode = "ok"
+        self.mood = Mood(self.chance, config.slow_s)
         self.receipt = "success"
         self.codes: deque[int] = deque()
         self.attempts: deque[Attempt] = deque(maxlen=ATTEMPTS_KEPT)
         self.under_way: set[asyncio.Task[None]] = set()
-        self._let_go = asyncio.Event()
-
-    def set_mode(self, mode: str) -> None:
-        self.mode = mode
-        self._let_go.set()
-        self._let_go = asyncio.Event()
-
-    async def fault(self) -> Response | None:
-        """What the current mode does to an API call before it is looked at."""
-        match self.mode:
-            case "slow":
-                await asyncio.sleep(self.chance.uniform(*self.config.slow_s))
-            case "hang":
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._let_go.wait(), HANG_S_MAX)
-                return Response(status_code=504)
-            case "5xx":
-                return HTMLResponse("<html><h1>502 Bad Gateway</h1></html>", status_code=502)
-            case "flap" if self.chance.random() < 0.5:
-                return HTMLResponse("<html><h1>503 Service Unavailable</h1></html>", status_code=503)
-        return None
 
     async def tell(self, fields: Mapping[str, str | int]) -> Attempt:
         attempt = await self.line.tell(fields)
@@ -170,7 +146,7 @@ _Endpoint = Callable[[Request], Awaitable[Response]]
 def _api(answer: Callable[[_World, _Asked, str], Mapping[str, object]]) -> _Endpoint:
     async def endpoint(request: Request) -> Response:
         world = _world(request)
-        if faulty := await world.fault():
+        if faulty := await world.mood.fault():
             return faulty
         try:
             asked = await _json(request)
@@ -199,14 +175,10 @@ def _world(request: Request) -> _World:
 
 
 async def _json(request: Request) -> _Asked:
-    body = await request.body()
     try:
-        asked = json.loads(body) if len(body) <= BODY_BYTES_MAX else None
+        return await asked_of(request)
     except ValueError:
-        asked = None
-    if not isinstance(asked, dict):
-        raise Rejected(47001)
-    return asked
+        raise Rejected(47001) from None
 
 
 def _stable_token(world: _World, asked: _Asked, _token: str) -> Mapping[str, object]:
@@ -236,9 +208,7 @@ async def _mode(world: _World, asked: _Asked) -> Mapping[str, object]:
     """`mode`; or `errcode` with `times`; or `expire_tokens`; or `receipt`, the status of receipts to come."""
     mode, code, times, receipt = (asked.get(name) for name in ("mode", "errcode", "times", "receipt"))
     if mode is not None:
-        if mode not in MODES:
-            raise ValueError(f"mode must be one of {', '.join(MODES)}")
-        world.set_mode(str(mode))
+        world.mood.set(mode)
     if receipt is not None:
         if receipt not in RECEIPTS:
             raise ValueError(f"receipt must be one of {', '.join(RECEIPTS)}")
@@ -249,7 +219,7 @@ async def _mode(world: _World, asked: _Asked) -> Mapping[str, object]:
         world.codes.extend([code] * min(int(str(times or 1)), 10_000))
     if asked.get("expire_tokens"):
         world.platform.expire_tokens()
-    return {"mode": world.mode, "receipt": world.receipt, "errcodes": list(world.codes)}
+    return {"mode": world.mood.name, "receipt": world.receipt, "errcodes": list(world.codes)}
 
 
 async def _followers(world: _World, asked: _Asked) -> Mapping[str, object]:
