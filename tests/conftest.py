@@ -72,6 +72,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return "tests/e2e" if nodeid.startswith("tests/e2e/") else nodeid
 
+        def _reschedule(self, node: Any) -> None:
+            # A worker begins a test only when it holds the next one too; the successor of a dead one would hold one.
+            super()._reschedule(node)
+            if self.workqueue and node in self.assigned_work and self._pending_of(self.assigned_work[node]) < 2:
+                super()._reschedule(node)
+
+        def remove_node(self, node: Any) -> str | None:
+            """The test that took its worker down has failed and is not tried again; the rest of its work is."""
+            held = self.assigned_work.pop(node)
+            left = [(scope, name) for scope, names in held.items() for name, done in names.items() if not done]
+            if not left:
+                return None
+            scope, fatal = left[0]
+            held[scope][fatal] = True
+            self.workqueue.update({scope: names for scope, names in held.items() if not all(names.values())})
+            for other in self.assigned_work:
+                self._reschedule(other)
+            return fatal
+
     return Together(config, log)
 
 

@@ -44,6 +44,11 @@ class Driver:
         return self._book.written
 
     @property
+    def in_flight(self) -> int:
+        """Said to the hub and not yet acknowledged by it."""
+        return sum(sender.in_flight for sender in self._senders)
+
+    @property
     def resent(self) -> int:
         return self._counts["resent"]
 

@@ -120,8 +120,12 @@ async def run(
     door: str = EMBEDDED,
     weather: bool = True,
     readme: bool = False,
+    certain: bool = False,
 ) -> Verdict:
-    """So many kills, or as many as fit into the time; with both, whichever ends first."""
+    """So many kills, or as many as fit into the time; with both, whichever ends first.
+
+    `certain` strikes only when something is on its way: of very few kills at random instants none might meet anything.
+    """
     data, oracle = folder / "data", folder / "oracle.jsonl"
     accounts, door_accounts = furnish(data)
     dice, loop = random.Random(seed), asyncio.get_running_loop()
@@ -147,6 +151,8 @@ async def run(
                     pauses += 1
                     await asyncio.sleep(dice.uniform(*PAUSE_S))
                     hub.signal(signal.SIGCONT)
+                if certain:
+                    await _on_the_way(hub, driver, behind_a_broker=bool(url))
                 met.append(await _kill(hub, driver, proxy, met, behind_a_broker=bool(url)))
                 print(f"kill {len(met)}: {met[-1]}", file=sys.stderr, flush=True)
             proxy.turn("clear")
@@ -170,8 +176,20 @@ async def run(
     )
 
 
+async def _on_the_way(hub: HubProcess, driver: Driver, *, behind_a_broker: bool) -> None:
+    """The hub stands still until something waits for it, and is not let go on."""
+    hub.signal(signal.SIGSTOP)
+
+    def waits() -> bool:
+        return driver.acknowledged > count(hub.data / "linli.db")
+
+    async with asyncio.timeout(SILENCE_S):
+        while not (await asyncio.to_thread(waits) if behind_a_broker else driver.in_flight):
+            await driver.turned()
+
+
 async def _kill(hub: HubProcess, driver: Driver, proxy: Proxy, met: list[Kill], *, behind_a_broker: bool) -> Kill:
-    weather, on_the_way = proxy.weather, sum(sender.in_flight for sender in driver._senders)
+    weather, on_the_way = proxy.weather, driver.in_flight
     await hub.kill()
     acknowledged = driver.acknowledged - sum(kill.acknowledged for kill in met)
     if behind_a_broker:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -77,7 +78,10 @@ def demo() -> Iterator[DemoUnderTest]:
             command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=state
         )
     assert process.stdout is not None
+    late = threading.Timer(READY_S, process.kill)
+    late.start()
     line = process.stdout.readline()
+    late.cancel()
     if not line:
         process.wait(10)
         pytest.fail(f"the demo did not start:\n{log.read_text()[-3000:]}", pytrace=False)

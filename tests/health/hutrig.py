@@ -237,7 +237,7 @@ def running(hut: Hut, *, demo: bool = False) -> Iterator[str]:
         ready.set()
         await task
 
-    thread = threading.Thread(target=lambda: asyncio.run(live()), name="hut-pages")
+    thread = threading.Thread(target=lambda: asyncio.run(live()), name="hut-pages", daemon=True)
     thread.start()
     assert ready.wait(20), "the test server did not start"
     loop = hut.loop
@@ -247,4 +247,5 @@ def running(hut: Hut, *, demo: bool = False) -> Iterator[str]:
     finally:
         loop.call_soon_threadsafe(ends["stop"].set)
         thread.join(10)
+        assert not thread.is_alive(), "the test server did not stop"
         hut.loop = None

@@ -28,22 +28,33 @@ CONFIG = {
 LOOKS, LOOK_MS = 200, 50  # ten seconds at most; the browser tells nobody when a notification is up
 
 
-def push(page: Page, text: str) -> None:
-    """As the browser would hand it over, decrypted."""
-    line: CDPSession = page.context.new_cdp_session(page)
-    known: list[dict[str, Any]] = []
-    line.on("ServiceWorker.workerRegistrationUpdated", lambda said: known.extend(said["registrations"]))
-    line.send("ServiceWorker.enable")
-    page.wait_for_function("() => navigator.serviceWorker.controller !== null")
-    while not known:
-        page.evaluate("() => 1")  # lets the driver hand over what the browser has said
-    where = {"origin": page.url.split("/me")[0], "registrationId": known[-1]["registrationId"]}
-    line.send("ServiceWorker.deliverPushMessage", {**where, "data": text})
+class PushEnd:
+    """The push service's end of one page: it hears of the service worker from the first moment on."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self._known = page, list[str]()
+        self._line: CDPSession = page.context.new_cdp_session(page)
+        self._line.on("ServiceWorker.workerRegistrationUpdated", self._heard)
+        self._line.send("ServiceWorker.enable")
+
+    def _heard(self, said: dict[str, Any]) -> None:
+        self._known += [each["registrationId"] for each in said["registrations"] if not each["isDeleted"]]
+
+    def push(self, text: str) -> None:
+        """As the browser would hand it over, decrypted."""
+        self.page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+        for _look in range(LOOKS):
+            if self._known:
+                break
+            self.page.wait_for_timeout(LOOK_MS)  # lets the driver hand over what the browser has said
+        assert self._known, "Chromium told of no service worker"
+        where = {"origin": self.page.url.split("/me")[0], "registrationId": self._known[-1]}
+        self._line.send("ServiceWorker.deliverPushMessage", {**where, "data": text})
 
 
 def notifications(page: Page) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = page.evaluate(
-        """() => navigator.serviceWorker.ready.then(worker => worker.getNotifications()).then(
+        """() => navigator.serviceWorker.getRegistration().then(found => found ? found.getNotifications() : []).then(
             all => all.map(each => ({title: each.title, body: each.body, tag: each.tag, path: each.data.path})))"""
     )
     return found
@@ -101,6 +112,7 @@ def test_a_push_is_shown_told_and_replaced_and_nonsense_still_shows_something(br
         context = browser.new_context(permissions=["notifications"])
         context.add_cookies([{"name": "linli_resident", "value": token, "url": shell.url}])
         page = context.new_page()
+        end = PushEnd(page)
         page.goto(f"{shell.url}/me/ways")
         page.locator("[data-say=can]").wait_for(state="visible")
         assert page.locator("[data-say=cannot]").is_hidden()
@@ -108,14 +120,14 @@ def test_a_push_is_shown_told_and_replaced_and_nonsense_still_shows_something(br
         shell.write(lambda tx: desk.release(tx, office.staff, made.id))
         text = accepted(shell, channel, made.id)
         with page.context.expect_event("response", lambda answer: answer.url.endswith("/callback/webpush")) as told:
-            push(page, text)
+            end.push(text)
         assert told.value.status == 204
         assert state(shell) == "delivered"
         first = shown(page, "停水通知")
         assert (first["path"], first["tag"]) == (f"/n/{made.id}", json.loads(text)["g"])
-        push(page, text.replace("停水通知", "【已撤回】停水通知"))
+        end.push(text.replace("停水通知", "【已撤回】停水通知"))
         shown(page, "【已撤回】停水通知")
-        push(page, "no JSON at all")
+        end.push("no JSON at all")
         assert shown_beside(page, "您有一条新消息")["body"] == ""
         context.close()
     office.store.close()

@@ -160,7 +160,7 @@ def running(ops: Ops) -> Iterator[str]:
         await task
         job.cancel()
 
-    thread = threading.Thread(target=lambda: asyncio.run(live()), name="operate-pages")
+    thread = threading.Thread(target=lambda: asyncio.run(live()), name="operate-pages", daemon=True)
     thread.start()
     assert ready.wait(20), "the test server did not start"
     loop = ops.loop
@@ -170,6 +170,7 @@ def running(ops: Ops) -> Iterator[str]:
     finally:
         loop.call_soon_threadsafe(ends["stop"].set)
         thread.join(10)
+        assert not thread.is_alive(), "the test server did not stop"
         ops.loop = None
 
 

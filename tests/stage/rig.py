@@ -114,15 +114,16 @@ def house(folder: Path) -> Iterator[House]:
         await hub.finish()
 
     ends: dict[str, asyncio.Event] = {}
-    thread = threading.Thread(target=lambda: asyncio.run(live()), name="stage-house")
+    thread = threading.Thread(target=lambda: asyncio.run(live()), name="stage-house", daemon=True)
     thread.start()
-    ready.wait(120)
+    assert ready.wait(120), "the house did not open"
     assert not trouble, trouble
     try:
         yield it
     finally:
         it.loop.call_soon_threadsafe(ends["stop"].set)
         thread.join(WAIT_S)
+        assert not thread.is_alive(), "the house did not close"
 
 
 def csrf(html: str) -> str:

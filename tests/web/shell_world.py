@@ -209,7 +209,7 @@ def running(shell: Shell) -> Iterator[Shell]:
         ready.set()
         await task
 
-    thread = threading.Thread(target=lambda: asyncio.run(live()), name="shell")
+    thread = threading.Thread(target=lambda: asyncio.run(live()), name="shell", daemon=True)
     thread.start()
     if not ready.wait(20):
         raise RuntimeError("the test server did not start")
@@ -219,4 +219,5 @@ def running(shell: Shell) -> Iterator[Shell]:
     finally:
         ends["loop"].call_soon_threadsafe(ends["stop"].set)
         thread.join(10)
+        assert not thread.is_alive(), "the test server did not stop"
         shell.store.close()

@@ -156,7 +156,6 @@ def test_a_revoked_session_s_page_goes_to_the_sign_in(browser: Browser, shell: S
 
 def test_the_first_page_reads_offline_and_signing_out_clears_it(browser: Browser, shell: Shell) -> None:
     page = visit(browser, shell, "/", PHONE, linli_resident=resident(shell))
-    page.evaluate("navigator.serviceWorker.ready.then(function () { return true; })")
     until(page, "navigator.serviceWorker.controller !== null")
     page.reload()
     until(page, "caches.match('/').then(function (kept) { return Boolean(kept); })")

@@ -177,9 +177,7 @@ def _lines(read: Read, said: Mapping[str, GatewayPresence], scope: Scope) -> dic
     return lines
 
 
-def _boxes(
-    read: Read, said: Mapping[str, GatewayPresence], scope: Scope, only: str | None
-) -> dict[str, list[Box]]:
+def _boxes(read: Read, said: Mapping[str, GatewayPresence], scope: Scope, only: str | None) -> dict[str, list[Box]]:
     heard, now, profiles = presence.heard(read), read.now(), all_profiles()
     columns = (
         *(col(Device.id), col(Device.gateway), col(Device.hut), col(Device.kind), col(Device.zh), col(Device.en)),
