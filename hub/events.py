@@ -179,6 +179,51 @@ class ReachMoved(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoticeSeen(Event):
+    """These residents have seen the notice now and had not before, on whatever channel: nothing more need follow them."""
+
+    notice: str
+    revision: int
+    residents: tuple[str, ...]
+
+    def subject(self) -> str:
+        return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisitWanted(Event):
+    """The ladder asks for somebody at a door. Asked again for the same door and revision, it means the same visit."""
+
+    notice: str
+    revision: int
+    area: str  # the community
+    household: str
+    resident: str | None  # whom to see; None: anybody behind the door
+    reason: str  # unseen: nobody there has seen it; no_address: no channel of ours leads to this resident
+    rank: int  # the door's risk: the greater, the sooner somebody knocks
+    priority: str
+    title: str
+    expires: datetime | None
+
+    def subject(self) -> str:
+        return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoudspeakerWanted(Event):
+    """The ladder asks that a community's loudspeakers say a notice: too few doors have been reached by other ways."""
+
+    notice: str
+    revision: int
+    area: str  # the community
+    coverage: int  # doors reached in percent, rounded down
+    priority: str
+
+    def subject(self) -> str:
+        return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
 class PersonalMessage(Event):
     """A slice asks that one resident be told something on the addressed channels; notices turn it into a delivery."""
 
