@@ -180,7 +180,7 @@ class ReachMoved(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class NoticeSeen(Event):
-    """These residents have seen the notice now and had not before, on whatever channel: nothing more need follow them."""
+    """These residents have now seen the notice, and had not before on any channel: nothing more need follow them."""
 
     notice: str
     revision: int
