@@ -42,6 +42,7 @@ class Fanout(SQLModel, table=True):
     done: bool = Field(default=False, index=True)
     planned: int = Field(default=0)
     unreachable: int = Field(default=0)  # people without an address on this channel
+    seen: int = Field(default=0)  # people who had seen it by then: nothing was written for them
     rank: int
     priority: str = Field(max_length=16)
     kind: str = Field(max_length=32)

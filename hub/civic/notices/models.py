@@ -128,3 +128,37 @@ class Answer(SQLModel, table=True):
     reply: str = Field(default="", sa_column=Column(SealedText("notices_answer.reply"), nullable=False))
     replied_by: str = Field(default="", max_length=64)
     replied_at: datetime | None = Field(default=None, sa_column=Column(UtcTime, index=True))
+
+
+class Ladder(SQLModel, table=True):
+    """How far one revision has been followed up (ladder.py). Its rungs are kept as they stood when it was released."""
+
+    __tablename__ = "notices_ladder"
+    notice: str = Field(primary_key=True, foreign_key="notices_notice.id", max_length=36)
+    revision: int = Field(primary_key=True)
+    edition: str = Field(max_length=16)  # of ladder.toml
+    rungs: str = Field(sa_column=Column(Text, nullable=False))  # JSON: a new edition changes no ladder under way
+    state: str = Field(max_length=16, index=True)  # climbing | climbed | stopped | ended
+    next: int  # the rung that waits for its time
+    begun_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    ended_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+    by: str = Field(default="", max_length=128)  # who stopped it
+    why: str = Field(default="", max_length=200)
+
+
+class LadderStep(SQLModel, table=True):
+    """One way of one rung: that it was taken, once, and how far it has come. Written with what it asks for."""
+
+    __tablename__ = "notices_ladder_step"
+    notice: str = Field(primary_key=True, max_length=36)
+    revision: int = Field(primary_key=True)
+    rung: int = Field(primary_key=True)
+    way: str = Field(primary_key=True, max_length=16)  # screens | a channel | loudspeaker | visit
+    state: str = Field(max_length=16, index=True)  # going | done | skipped
+    why: str = Field(default="", max_length=16)  # why it was skipped
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    by: str = Field(default="", max_length=128)  # who did not wait for its time
+    cursor: str = Field(default="", max_length=80)  # <community>/<household>: how far the doors have been gone through
+    met: int = Field(default=0)  # places or doors it asked for
+    passed: int = Field(default=0)  # places or doors that needed nothing
+    cause: str = Field(default="", max_length=36)
