@@ -62,11 +62,11 @@ def write_batch(tx: Tx, opened: Sequence[Opened]) -> Outcome:
     for each in opened:
         if each.entry is not None:
             entries[each.entry[0], each.entry[1]].add(each.entry[2])
-        if each.note is not None:
-            presence.note(tx, each.note)
-            if isinstance(each.note.topic, topics.Birth):
-                outcome.births.append(each.note.topic.gateway)
+        if each.note is not None and isinstance(each.note.topic, topics.Birth):
+            outcome.births.append(each.note.topic.gateway)
         outcome.verdicts.append(_verdict(each, fresh_ids))
+    if notes := [each.note for each in opened if each.note is not None]:
+        presence.notes(tx, notes)
     if entries:
         outcome.receipts = receipts.settle(tx, entries)
     if fresh:

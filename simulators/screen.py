@@ -129,6 +129,7 @@ class Screen:
             follow_redirects=True,
             headers={"Accept-Language": "zh"},
             verify=trust(self.origin),
+            trust_env=False,  # a screen in the house reaches its hub by no proxy
         )
         self.html: dict[str, str] = {}  # topic -> the fragment as it stands
         self.history: list[Moment] = []
@@ -205,6 +206,7 @@ class Screen:
             origin=Origin(self.origin),
             additional_headers={"Cookie": cookies} if cookies else None,
             compression=None,
+            proxy=None,
             max_size=FRAME_BYTES_MAX,
         ) as socket:
             await socket.send(json.dumps({"sub": topics, "since": self._since}))
