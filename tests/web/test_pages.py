@@ -45,9 +45,21 @@ def quiet(shell: Shell) -> Iterator[None]:
     assert BROKEN == []
 
 
-def visit(browser: Browser, shell: Shell, path: str, size: tuple[int, int], lang: str = "zh", **cookies: str) -> Page:
+def visit(
+    browser: Browser,
+    shell: Shell,
+    path: str,
+    size: tuple[int, int],
+    lang: str = "zh",
+    *,
+    worker: bool = False,
+    **cookies: str,
+) -> Page:
+    # Only what is about the service worker waits for one: a context has no bound for closing beside its set-up.
     context = browser.new_context(
-        viewport={"width": size[0], "height": size[1]}, locale="zh-CN" if lang == "zh" else "en-GB"
+        viewport={"width": size[0], "height": size[1]},
+        locale="zh-CN" if lang == "zh" else "en-GB",
+        service_workers="allow" if worker else "block",
     )
     context.add_cookies([{"name": name, "value": value, "url": shell.url} for name, value in cookies.items()])  # type: ignore[list-item]
     page = context.new_page()
@@ -155,7 +167,7 @@ def test_a_revoked_session_s_page_goes_to_the_sign_in(browser: Browser, shell: S
 
 
 def test_the_first_page_reads_offline_and_signing_out_clears_it(browser: Browser, shell: Shell) -> None:
-    page = visit(browser, shell, "/", PHONE, linli_resident=resident(shell))
+    page = visit(browser, shell, "/", PHONE, worker=True, linli_resident=resident(shell))
     until(page, "navigator.serviceWorker.controller !== null")
     page.reload()
     until(page, "caches.match('/').then(function (kept) { return Boolean(kept); })")
