@@ -147,11 +147,11 @@ def test_a_file_laid_in_the_folder_is_a_channel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(channels, "__path__", [*channels.__path__, str(tmp_path)])
-    (tmp_path / "loudspeaker_for_a_test.py").write_text("CHANNEL_NAME = 'loudspeaker'\n", encoding="utf-8")
+    (tmp_path / "pigeon_for_a_test.py").write_text("CHANNEL_NAME = 'pigeon'\n", encoding="utf-8")
     (tmp_path / "library_is_missing.py").write_text("import a_library_nobody_has\n", encoding="utf-8")
-    assert channels.discover().keys() == FOUND.keys() | {"loudspeaker"}
+    assert channels.discover().keys() == FOUND.keys() | {"pigeon"}
     assert [record.getMessage() for record in caplog.records] == ["channel left out, its library is not installed"]
-    (tmp_path / "loudspeaker_again_for_a_test.py").write_text("CHANNEL_NAME = 'loudspeaker'\n", encoding="utf-8")
+    (tmp_path / "pigeon_again_for_a_test.py").write_text("CHANNEL_NAME = 'pigeon'\n", encoding="utf-8")
     with pytest.raises(ValueError, match="two channel files"):
         channels.discover()
 
