@@ -52,6 +52,11 @@ def found(data: Path) -> list[Account]:
 
 def _furnish(tx: Tx) -> list[Account]:
     directory.found_area(tx, AREA, "community", "浏河社区", "Liuhe")
+    return huts(tx)
+
+
+def huts(tx: Tx) -> list[Account]:
+    """The huts of an area that stands already; the accounts of their gateways."""
     accounts = []
     for gateway in GATEWAYS:
         registry.found_hut(tx, gateway, AREA, gateway, gateway)
