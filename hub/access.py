@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -52,6 +53,8 @@ class Subject:
     surface: str = ""  # resident | staff | kiosk | tv
     session: str = ""  # opaque session id
     csrf: str = ""
+    proved_at: datetime | None = None  # when this session's holder last typed the password (hub/fresh.py)
+    emergencies: bool = False  # an API token that an operator marked for signing emergencies
     permissions: Permissions | None = field(default=None, repr=False, compare=False)
 
     def may(self, permission: str, area_path: str | None = None) -> bool:

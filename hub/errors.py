@@ -3,6 +3,8 @@
 LinliError
 ├── NotFound            404  no such thing, or not yours to see
 ├── NotAllowed          403  the role or the place does not cover it
+│   └── NotMarked       403  an API token that was not marked for what it asks
+├── ProveAgain          403  the password must be typed once more; a page asks for it in place and then goes on
 ├── NotSignedIn         401  no session, or it has ended
 ├── Refused             422  the request itself is wrong; the sentence says what to change
 ├── Conflict            409  it contradicts what is already there
@@ -33,6 +35,15 @@ class NotFound(LinliError):
 class NotAllowed(LinliError):
     status = 403
     slug = "not-allowed"
+
+
+class NotMarked(NotAllowed):
+    slug = "token-not-marked"
+
+
+class ProveAgain(LinliError):
+    status = 403
+    slug = "prove-again"
 
 
 class NotSignedIn(LinliError):

@@ -156,6 +156,17 @@ class WarningTaken(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PasswordAsked(Event):
+    """Somebody signed in was asked for the password once more before something weighty. Wrong answers stand here too."""
+
+    staff: str
+    proved: bool
+
+    def subject(self) -> str:
+        return self.staff
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeliveriesPlanned(Event):
     channel: str
     notice: str
@@ -218,6 +229,23 @@ class LoudspeakerWanted(Event):
     area: str  # the community
     coverage: int  # doors reached in percent, rounded down
     priority: str
+
+    def subject(self) -> str:
+        return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeakerReported(Event):
+    """A loudspeaker says what became of something it was to say."""
+
+    speaker: str
+    area: str
+    notice: str
+    revision: int
+    round: int
+    result: str  # said | stopped | failed
+    voice: str
+    seconds: int
 
     def subject(self) -> str:
         return self.notice

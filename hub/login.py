@@ -54,6 +54,8 @@ class SessionRow(SQLModel, table=True):
     created: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     expires: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     role: str = Field(default="", max_length=32)  # API tokens: the one role they carry
+    proved: datetime | None = Field(default=None, sa_column=Column(UtcTime))  # when its holder last typed the password
+    emergencies: bool = Field(default=False)  # API tokens: marked by an operator for signing emergencies
 
 
 class OneTimeCode(SQLModel, table=True):
@@ -132,8 +134,11 @@ def _verify(phc: str, password: str) -> bool:
     return True
 
 
-def open_session(tx: Tx, surface: str, kind: str, subject: str, *, area: str = "", role: str = "") -> str:
-    """Start a session and give its token, which nobody sees again."""
+def open_session(
+    tx: Tx, surface: str, kind: str, subject: str, *, area: str = "", role: str = "", proved: bool = False,
+    emergencies: bool = False,
+) -> str:  # fmt: skip
+    """Start a session and give its token, which nobody sees again. `proved`: by a password, this moment."""
     token = secret(tx.rng)
     hours = SESSION_HOURS[surface]
     tx.session.add(
@@ -147,9 +152,23 @@ def open_session(tx: Tx, surface: str, kind: str, subject: str, *, area: str = "
             created=tx.now(),
             expires=tx.now() + timedelta(hours=hours),
             role=role,
+            proved=tx.now() if proved else None,
+            emergencies=emergencies,
         )
     )
     return token
+
+
+def note_proof(tx: Tx, token: str) -> None:
+    """The holder of this session has just typed the password once more."""
+    mine = update(SessionRow).where(col(SessionRow.token_hash) == _hash(token))
+    tx.session.execute(mine.values(proved=tx.now()))
+
+
+def name_of(read: Read, kind: str, subject: str) -> str | None:
+    """What this person types to sign in; None for who has only ever come by a one-time code."""
+    mine = select(col(Login.name)).where(col(Login.kind) == kind, col(Login.subject) == subject)
+    return read.session.execute(mine.order_by(col(Login.name)).limit(1)).scalar_one_or_none()
 
 
 def close_session(tx: Tx, token: str) -> None:
@@ -171,6 +190,8 @@ def subject_of(read: Read, token: str, surface: str) -> Subject | None:
         "surface": row.surface,
         "csrf": row.csrf,
         "session": row.token_hash[:16],
+        "proved_at": row.proved,
+        "emergencies": row.emergencies,
     }
     if row.kind == "resident":
         return _resident_subject(read, row, base)
@@ -240,9 +261,10 @@ def redeem_code(tx: Tx, text: str) -> tuple[str, OneTimeCode]:
     return open_session(tx, row.surface, row.kind, row.subject, area=row.area), row
 
 
-def create_token(tx: Tx, role: str, area: str) -> str:
-    """An API token: one role within one area."""
-    return open_session(tx, "api", "token", f"token-{role}-{code(tx.rng, 6)}", area=area, role=role)
+def create_token(tx: Tx, role: str, area: str, *, emergencies: bool = False) -> str:
+    """An API token: one role within one area; no password stands behind it, so only a marked one signs emergencies."""
+    name = f"token-{role}-{code(tx.rng, 6)}"
+    return open_session(tx, "api", "token", name, area=area, role=role, emergencies=emergencies)
 
 
 def prune(tx: Tx) -> None:

@@ -102,7 +102,7 @@ def people(tx: Tx) -> None:
 
 
 def staff(store: Store, ident: str) -> Subject:
-    """The subject a staff member's session would give."""
+    """The subject a staff member's session would give, the password typed this moment."""
     return store.read_now(
         lambda read: Subject(
             id=ident,
@@ -111,6 +111,7 @@ def staff(store: Store, ident: str) -> Subject:
             surface="staff",
             person=read.session.get(directory.Staff, ident).person,  # type: ignore[union-attr]
             household=read.session.get(directory.Staff, ident).household,  # type: ignore[union-attr]
+            proved_at=read.now(),
         )
     ).with_permissions(permissions())
 
