@@ -9,41 +9,41 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from channels import ChannelFile, discover
-from channels.base import RETRACTION, Addressed, Channel, Message, Outcome, Retry
-from hub import delivery, outbox
-from hub.delivery import Claimed
+from channels.base import RETRACTION, Addressed, Channel, Message, Outcome, Rendered, Retry
+from hub import bell, breaker, delivery, fold, outbox, quota
+from hub.breaker import Breaker, Bucket
+from hub.db import Tx
+from hub.delivery import EVERY_RANK, EXPRESS, ORDINARY, Claimed
 from hub.module import Job
+from hub.quota import Limits
 from hub.services import Services
 
 log = logging.getLogger(__name__)
-POLL_S = 0.5  # how soon a new delivery is noticed; a look is one indexed read
-BREAKER_BATCHES = 3  # that many batches without one success: the provider is down, not the message
-BREAKER_FIRST_S, BREAKER_LONGEST_S = 10.0, 300.0
+POLL_S = 2.0  # the bell wakes a worker at once; this finds what became due by time alone
+POLL_SHARED_S = 0.5  # other processes plan for this one, and no bell is heard across
+EMPTY_S = 5.0  # something is due and may not leave: the day's money does not reach for it
 
 
 @dataclass
-class Breaker:
-    """Opens for longer each time until something succeeds."""
+class Way:
+    """A channel with what its two lanes share: the provider's pace, its health, the day's quota."""
 
-    failures: int = 0
-    until: float = 0.0
+    channel: Addressed
+    limits: Limits
+    bucket: Bucket
+    breaker: Breaker
 
-    def judge(self, outcomes: list[Outcome], monotonic: float) -> None:
-        if not outcomes or not all(isinstance(each, Retry) for each in outcomes):
-            self.failures = 0
-            return
-        self.failures += 1
-        if self.failures >= BREAKER_BATCHES:
-            pause_s = min(BREAKER_LONGEST_S, BREAKER_FIRST_S * 2 ** (self.failures - BREAKER_BATCHES))
-            self.until = monotonic + pause_s
-
-    def waits(self, monotonic: float) -> bool:
-        return monotonic < self.until
+    @classmethod
+    def of(cls, services: Services, channel: Addressed) -> Way:
+        caps = channel.caps
+        limits = quota.limits_of(services.config, channel.name, caps.per_day)
+        bucket = Bucket(caps.per_s, burst=2 * caps.batch_max, kept=caps.batch_max)
+        return cls(channel, limits, bucket, Breaker())
 
 
 def settings_of(config: Mapping[str, str], name: str) -> dict[str, str]:
@@ -73,48 +73,102 @@ def for_preview(services: Services, name: str) -> Channel:
 
 
 def jobs() -> tuple[Job, ...]:
-    """One job that fans out, and one for each channel of the folder."""
+    """One job that fans out, one for each channel of the folder, and one that folds what is over."""
     carriers = [Job(f"courier-{name}", partial(carry, name=name)) for name in discover()]
-    return (Job("fan-out", fan_out), *carriers)
+    return (Job("fan-out", fan_out), *carriers, Job("fold", fold.keep_folding))
 
 
 async def fan_out(services: Services) -> None:
+    rings = bell.of(services.store.bus)
     while True:
-        if not await services.store.write(outbox.spread):
-            await services.clock.sleep(POLL_S)
+        heard = rings.heard(bell.FAN_OUT)
+        if await services.store.read(outbox.waits):
+            await services.store.write(outbox.spread)
+        else:
+            await rings.wait(bell.FAN_OUT, heard, services.clock, _poll_s(services))
 
 
 async def carry(services: Services, name: str) -> None:
     channel = open_channel(services, name)
     if isinstance(channel, Addressed):
         await keep_carrying(services, channel)
+    elif any(row.channel == name for row in await services.store.read(breaker.states)):
+        await services.store.write(partial(breaker.switched_off, channel=name))
 
 
 async def keep_carrying(services: Services, channel: Addressed) -> None:
-    """One channel's worker, for ever."""
-    breaker = Breaker()
-    is_due = partial(delivery.due, channel=channel.name)
+    """One channel's worker, for ever: two lanes, so that an emergency never waits for a batch of the others."""
+    way = Way.of(services, channel)
+    await services.store.write(partial(breaker.begin, channel=channel.name, limits=way.limits))
+    async with asyncio.TaskGroup() as lanes:
+        for ranks in (EXPRESS, ORDINARY):
+            lanes.create_task(_lane(services, way, ranks), name=f"courier-{channel.name}-{ranks[0]}")
+
+
+async def _lane(services: Services, way: Way, ranks: Sequence[int]) -> None:
+    rings, name, express = bell.of(services.store.bus), way.channel.name, ranks == EXPRESS
+    is_due = partial(delivery.due, channel=name, ranks=ranks, limits=way.limits)
     while True:
-        if breaker.waits(services.clock.monotonic()) or not await services.store.read(is_due):
-            await services.clock.sleep(POLL_S)
-        else:
-            await carry_once(services, channel, breaker)
+        heard, now = rings.heard(name), services.clock.monotonic()
+        pause_s = way.breaker.left_s(now, express=express)
+        if not pause_s and await services.store.read(is_due):
+            room = way.bucket.room(services.clock.monotonic(), express=express)
+            if not room:
+                await services.clock.sleep(way.bucket.wait_s(express=express))
+                continue
+            if await _carry_lane(services, way, ranks, 1 if way.breaker.open else room):
+                continue
+            pause_s = EMPTY_S
+        await rings.wait(name, heard, services.clock, pause_s or _poll_s(services))
 
 
-async def carry_once(services: Services, channel: Addressed, breaker: Breaker) -> int:
+async def _carry_lane(services: Services, way: Way, ranks: Sequence[int], room: int) -> int:
+    most = min(room, way.channel.caps.batch_max)
+    way.bucket.take(most)  # at once: the other lane looks while this one claims
+    held = await carry_once(services, way.channel, way.breaker, ranks=ranks, most=most, limits=way.limits)
+    way.bucket.take(held - most)
+    return held
+
+
+async def carry_once(
+    services: Services,
+    channel: Addressed,
+    health: Breaker,
+    *,
+    ranks: Sequence[int] = EVERY_RANK,
+    most: int | None = None,
+    limits: Limits = quota.NONE,
+) -> int:
     """Claim, send, settle one batch. Returns how many deliveries it held."""
     lease_s = float(services.config.get("outbox.lease_s", delivery.LEASE_S))
-    take = partial(delivery.claim, channel=channel.name, limit=channel.caps.batch_max, lease_s=lease_s)
+    take = partial(
+        delivery.claim, channel=channel.name, limit=most or channel.caps.batch_max, lease_s=lease_s, ranks=ranks,
+        limits=limits, price=partial(_price, channel),
+    )  # fmt: skip
     batch = await services.store.write(take)
     for purpose in ("send", "recall"):
         part = [each for each in batch if each.purpose == purpose]
         if part:
             outcomes = await _send(services, channel, part, lease_s)
-            breaker.judge(outcomes, services.clock.monotonic())
-            await services.store.write(partial(delivery.settle, batch=part, outcomes=outcomes))
-    if channel.caps.per_s and batch:
-        await services.clock.sleep(len(batch) / channel.caps.per_s)
+            health.judge(outcomes, services.clock.monotonic())
+            await services.store.write(partial(_settle, services, channel.name, health, part, outcomes))
     return len(batch)
+
+
+def _settle(
+    services: Services, name: str, health: Breaker, part: Sequence[Claimed], outcomes: Sequence[Outcome], tx: Tx
+) -> None:
+    delivery.settle(tx, part, outcomes)
+    breaker.note(tx, name, health, services.clock.monotonic())
+
+
+def _price(channel: Addressed, message: Message) -> int:
+    rendered = channel.render(message)
+    return rendered.cost_fen if isinstance(rendered, Rendered) else 0
+
+
+def _poll_s(services: Services) -> float:
+    return POLL_SHARED_S if services.store.dialect == "postgresql" else POLL_S
 
 
 async def _send(services: Services, channel: Addressed, part: list[Claimed], lease_s: float) -> list[Outcome]:

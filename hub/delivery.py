@@ -6,26 +6,65 @@ idempotency key. Whatever comes late, twice or out of order never moves a row ba
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TypeVar
+from datetime import date, datetime, timedelta
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, literal, or_, select
 from sqlmodel import col
 
-from channels.base import Accepted, Address, AddressGone, Dead, Delivery, Outcome, Receipt, Retry
-from hub import audience, charges, reach
+from channels.base import Accepted, Address, AddressGone, Dead, Delivery, Message, Outcome, Receipt, Retry
+from hub import audience, charges, quota, reach
 from hub.audience import ChannelBinding
 from hub.db import Read, Tx
 from hub.outbox import FORWARD, OPEN, Fanout, OrphanReceipt, Outbox, insert_new, message_of, recall_row
+from hub.quota import Limits, Purse
 
 LEASE_S = 60.0  # twice the longest batch; then another worker may take the row
 ATTEMPTS_MAX = 8  # 5 s x 3^n: about nine hours, and never past the notice's expiry
 RETRY_FIRST_S, RETRY_FACTOR, RETRY_JITTER = 5.0, 3.0, 0.25
+EXPRESS, ORDINARY = (4, 3), (2, 1)  # ranks: emergency and urgent go in a lane of their own
+EVERY_RANK = (*EXPRESS, *ORDINARY)
+EXPIRED_PAGE, EXPIRED_PAGES_MAX = 200, 50  # what ran out is put aside in pages; the rest with the next claim
 ORPHAN_RECEIPT_HOURS = 1  # a receipt may overtake the answer that names its message; never by more than this
 
 T = TypeVar("T", Outbox, Fanout, ChannelBinding)
+
+
+def _queue(*rules: ColumnElement[bool], by: Any) -> Select[Outbox]:
+    """Built once: an idle worker asks every few seconds, and making the question costs more than the answer."""
+    mine = (col(Outbox.channel) == bindparam("channel"), col(Outbox.rank) == bindparam("rank"))
+    return (
+        select(Outbox)
+        .where(*mine, *rules)
+        .order_by(by)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+_LAPSED_RULE = (col(Outbox.state) == "claimed", col(Outbox.lease_until) <= bindparam("now"))
+_FRESH_RULE = (col(Outbox.state) == "planned", col(Outbox.not_before) <= bindparam("now"))
+_TRIED_RULE = (*_FRESH_RULE, col(Outbox.counted_day).is_not(None))
+_LAPSED = _queue(*_LAPSED_RULE, by=col(Outbox.lease_until))  # their worker died
+_TRIED = _queue(*_TRIED_RULE, by=col(Outbox.not_before))  # counted already: no quota holds them back
+_FRESH = _queue(*_FRESH_RULE, by=col(Outbox.not_before))
+
+
+def _waits(ranks: str, *rules: ColumnElement[bool]) -> ColumnElement[bool]:
+    mine = (col(Outbox.channel) == bindparam("channel"), col(Outbox.rank).in_(bindparam(ranks, expanding=True)))
+    return select(col(Outbox.id)).where(*mine, *rules).exists()
+
+
+_LOOK = select(literal(1)).where(
+    or_(_waits("ranks", *_LAPSED_RULE), _waits("ranks", *_TRIED_RULE), _waits("fresh", *_FRESH_RULE))
+)
+
+
+def _free(_message: Message) -> int:
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,41 +78,53 @@ class Claimed:
     binding: str
 
 
-def due(read: Read, channel: str) -> bool:
+def due(read: Read, channel: str, *, ranks: Sequence[int] = EVERY_RANK, limits: Limits = quota.NONE) -> bool:
     """A look without a lock, so that an idle worker never takes the writer's turn."""
-    return read.session.execute(select(col(Outbox.id)).where(_due(read, channel)).limit(1)).first() is not None
+    purse = quota.purse(read, channel, limits)
+    fresh = [rank for rank in ranks if purse.may(rank)]
+    given = {"channel": channel, "ranks": ranks, "fresh": fresh, "now": read.now()}
+    return read.session.execute(_LOOK, given).first() is not None
 
 
-def claim(tx: Tx, channel: str, limit: int, lease_s: float = LEASE_S) -> list[Claimed]:
-    """Take what is due, the most urgent first. Nobody else gets these rows until the lease is over."""
-    _expire(tx, channel)
-    rows = list(
-        tx.session.execute(
-            select(Outbox)
-            .where(_due(tx, channel))
-            .order_by(col(Outbox.rank).desc(), col(Outbox.not_before), col(Outbox.id))
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .execution_options(populate_existing=True)
-        ).scalars()
-    )
+def claim(
+    tx: Tx,
+    channel: str,
+    limit: int,
+    lease_s: float = LEASE_S,
+    *,
+    ranks: Sequence[int] = EVERY_RANK,
+    limits: Limits = quota.NONE,
+    price: Callable[[Message], int] = _free,
+) -> list[Claimed]:
+    """Take what is due, the most urgent first. Nobody else gets these rows until the lease is over.
+
+    What the day's quota does not allow stays where it is; `price` says what one message will be billed, in fen.
+    """
+    purse = quota.locked_purse(tx, channel, limits)
+    rows = _picked(tx, channel, limit, ranks, purse)
     lease, until = tx.new_id(), tx.now() + timedelta(seconds=lease_s)
     bindings = _by_id(tx, ChannelBinding, {row.binding for row in rows})
-    fanouts = _by_id(tx, Fanout, {row.fanout for row in rows})
-    read_already = _read_already(tx, rows)
-    claimed = []
+    messages = {each.id: message_of(each) for each in _by_id(tx, Fanout, {row.fanout for row in rows}).values()}
+    prices = {ident: price(message) for ident, message in messages.items()} if limits.fen is not None else {}
+    read_already, claimed = _read_already(tx, rows), list[Claimed]()
+    counted, fen = 0, 0
     for row in rows:
-        binding = bindings[row.binding]
+        binding, cost = bindings[row.binding], prices.get(row.fanout, 0)
         if row.purpose == "send" and (row.notice, row.revision, row.resident) in read_already:
             _move(tx, row, "cancelled", "seen on another screen already")
         elif binding.state != "active":
             _move(tx, row, "unreachable", "the address is gone")
+        elif row.counted_day is None and not purse.take(row.rank, cost):
+            continue
         else:
+            if row.counted_day is None and limits.any:
+                row.counted_day, row.counted_fen = quota.day_of(tx.now()), cost
+                counted, fen = counted + 1, fen + cost
             row.state, row.lease, row.lease_until, row.attempts = "claimed", lease, until, row.attempts + 1
             tx.session.add(row)
-            to = Address(channel, binding.address)
-            delivery = Delivery(row.id, row.key, message_of(fanouts[row.fanout]), to)
+            delivery = Delivery(row.id, row.key, messages[row.fanout], Address(channel, binding.address))
             claimed.append(Claimed(delivery, row.purpose, lease, row.attempts, row.binding))
+    quota.count(tx, channel, counted, fen)
     tx.session.flush()
     return claimed
 
@@ -82,17 +133,20 @@ def settle(tx: Tx, batch: Sequence[Claimed], outcomes: Sequence[Outcome], attemp
     """Write down what the channel answered, unless another worker holds the lease by now."""
     rows = _by_id(tx, Outbox, {each.delivery.id for each in batch}, lock=True)
     proofs, taken = [], []
+    back: list[tuple[date, int, int]] = []  # what the day's quota gets back
     for each, outcome in zip(batch, outcomes, strict=True):
         row = rows[each.delivery.id]
         if row.state == "cancelled" and isinstance(outcome, Accepted) and row.lease == each.lease:
             # It had left before the withdrawal came: the same person must hear that it no longer holds.
             row.provider_id, row.why = outcome.provider_id or None, "left before it was withdrawn"
             taken.append((row.notice, row.channel, outcome))
+            back += _uncounted(row, outcome)
             insert_new(tx, [recall_row(tx, row)])
             continue
         if row.state != "claimed" or row.lease != each.lease:
             continue
         row.lease = row.lease_until = None
+        back += _uncounted(row, outcome)
         match outcome:
             case Accepted(provider_id=provider_id):
                 row.provider_id = provider_id or None
@@ -110,6 +164,8 @@ def settle(tx: Tx, batch: Sequence[Claimed], outcomes: Sequence[Outcome], attemp
     tx.session.flush()
     reach.record_all(tx, proofs)
     charges.charge(tx, taken)
+    if batch:
+        quota.give_back(tx, batch[0].delivery.address.kind, back)
     _match_orphans(tx, channel=batch[0].delivery.address.kind if batch else "", rows=list(rows.values()))
 
 
@@ -134,29 +190,45 @@ def prune(tx: Tx) -> None:
     tx.session.execute(delete(OrphanReceipt).where(col(OrphanReceipt.until) < tx.now()))
 
 
-def _due(read: Read, channel: str) -> ColumnElement[bool]:
-    now = read.now()
-    return and_(
-        col(Outbox.channel) == channel,
-        or_(
-            and_(col(Outbox.state) == "planned", col(Outbox.not_before) <= now),
-            and_(col(Outbox.state) == "claimed", col(Outbox.lease_until) <= now),
-        ),
-        or_(col(Outbox.expires).is_(None), col(Outbox.expires) > now),
-    )
+def _picked(tx: Tx, channel: str, most: int, ranks: Sequence[int], purse: Purse) -> list[Outbox]:
+    """Rows in the order in which they leave; a page from an index for each rank, however many millions wait."""
+    found: list[Outbox] = []
+    for rank in sorted(ranks, reverse=True):
+        for statement in (_LAPSED, _TRIED, _FRESH) if purse.may(rank) else (_LAPSED, _TRIED):
+            held = {row.id for row in found}
+            page = _living(tx, statement, {"channel": channel, "rank": rank, "now": tx.now()}, most - len(found))
+            found += [row for row in page if row.id not in held]
+            if len(found) >= most:
+                return found[:most]
+    return found
 
 
-def _expire(tx: Tx, channel: str) -> None:
-    now = tx.now()
-    tx.session.execute(
-        update(Outbox)
-        .where(
-            col(Outbox.channel) == channel,
-            col(Outbox.expires) <= now,
-            or_(col(Outbox.state) == "planned", and_(col(Outbox.state) == "claimed", col(Outbox.lease_until) <= now)),
-        )
-        .values(state="expired", why="it ran out before it could be sent", moved_at=now)
-    )
+def _living(tx: Tx, statement: Select[Outbox], given: dict[str, Any], most: int) -> list[Outbox]:
+    """A page of a queue without what has run out meanwhile, which leaves it here."""
+    for _round in range(EXPIRED_PAGES_MAX):
+        rows = list(tx.session.execute(statement, {**given, "most": most}).scalars())
+        late = [row for row in rows if row.expires is not None and row.expires <= tx.now()]
+        if not late:
+            return rows
+        for row in late:
+            _move(tx, row, "expired", "it ran out before it could be sent")
+        tx.session.flush()
+        most = max(most, EXPIRED_PAGE)
+    return []
+
+
+def _uncounted(row: Outbox, outcome: Outcome) -> list[tuple[date, int, int]]:
+    """What goes back into the day's quota: the whole message, or what it was cheaper. An unknown try stays counted."""
+    if row.counted_day is None:
+        return []
+    if isinstance(outcome, Accepted):
+        back = (row.counted_day, 0, row.counted_fen - (outcome.cost_fen or row.counted_fen))
+    elif quota.stayed(outcome):
+        back = (row.counted_day, 1, row.counted_fen)
+    else:
+        return []
+    row.counted_day, row.counted_fen = None, 0
+    return [back]
 
 
 def _try_again(tx: Tx, row: Outbox, after_s: float | None, why: str, attempts_max: int) -> None:

@@ -26,7 +26,7 @@ class Topic:
     """A fragment of a page that stays fresh: `name:key`, drawn again when a transaction touches it.
 
     `view` gives the template's context from the store; `allow` says who may watch that key. A `state` topic is latest
-    wins; an `event` topic is pushed with `Feed.push` and replayed from `since`.
+    wins; an `event` topic is pushed with `Feed.push` and replayed from `since`. What `covers` a screen is drawn first.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Topic:
     view: Callable[[Read, str], Mapping[str, Any]]
     allow: Callable[[Subject, str], bool]
     kind: str = "state"
+    covers: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,10 @@ def load_tables(package: str = "hub.civic") -> None:
         "presence",
         "approval",
         "outbox",
+        "preferences",
+        "digest",
+        "quota",
+        "breaker",
         "charges",
         "reach",
         "idempotency",

@@ -7,18 +7,19 @@ acknowledged, or out by expired, cancelled, dead, unreachable.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Column, Index, Text, and_, func, or_, select, update
+from sqlalchemy import BigInteger, Column, Date, Index, Text, and_, func, or_, select, text, union_all, update
 from sqlalchemy.dialects import sqlite
 from sqlmodel import Field, SQLModel, col
 
 from channels.base import Message, Priority
-from hub import audience
+from hub import audience, bell, reach
 from hub.audience import Audience
 from hub.db import Read, Tx
-from hub.events import DeliveriesPlanned, NoticeEnded, PersonalMessage
+from hub.events import DeliveriesPlanned, NoticeEnded, NoticeSeen, PersonalMessage
 from hub.seal import SealedText
 from hub.types import UtcTime
 from hub.upsert import insert_for
@@ -27,6 +28,7 @@ from hub.upsert import insert_for
 RANK = {"routine": 1, "drill": 1, "important": 2, "urgent": 3, "emergency": 4}
 OPEN = ("planned", "claimed")
 FORWARD = ("accepted", "delivered", "shown", "seen", "acknowledged")
+_TRIED = text("counted_day IS NOT NULL")
 
 
 class Fanout(SQLModel, table=True):
@@ -40,6 +42,7 @@ class Fanout(SQLModel, table=True):
     audience: str = Field(default="", sa_column=Column(Text, nullable=False))
     cursor: str = Field(default="", max_length=80)
     done: bool = Field(default=False, index=True)
+    folded: bool = Field(default=False, index=True)  # its deliveries have become counters
     planned: int = Field(default=0)
     unreachable: int = Field(default=0)  # people without an address on this channel
     seen: int = Field(default=0)  # people who had seen it by then: nothing was written for them
@@ -83,11 +86,25 @@ class Outbox(SQLModel, table=True):
     why: str = Field(default="", max_length=200)
     cause: str | None = Field(default=None, max_length=36)
     moved_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    counted_day: date | None = Field(default=None, sa_type=Date)  # claimed, and not yet known whether it left
+    counted_fen: int = Field(default=0)
     __table_args__ = (
         Index("ix_outbox_due", "channel", "state", "rank", "not_before"),
         Index("ix_outbox_notice_resident", "notice", "resident"),
         Index("ix_outbox_channel_provider_id", "channel", "provider_id"),
+        Index("ix_outbox_tried", "channel", "rank", "not_before", sqlite_where=_TRIED, postgresql_where=_TRIED),
     )
+
+
+class OutboxFold(SQLModel, table=True):
+    """Deliveries of ordinary notices that are over, as counters."""
+
+    __tablename__ = "outbox_fold"
+    notice: str = Field(primary_key=True, max_length=64)  # empty: messages to one resident, all together
+    channel: str = Field(primary_key=True, max_length=16)
+    purpose: str = Field(primary_key=True, max_length=8)
+    state: str = Field(primary_key=True, max_length=16)
+    n: int
 
 
 class OrphanReceipt(SQLModel, table=True):
@@ -107,13 +124,28 @@ class OrphanReceipt(SQLModel, table=True):
     until: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
+_UNDONE = select(col(Fanout.id)).where(col(Fanout.done).is_(False)).limit(1)
+
+
 def plan(
-    tx: Tx, message: Message, to: Audience, *, not_before: datetime | None = None, cause: str | None = None
-) -> None:
-    """Ask for a message to everyone of an audience, on every channel that anybody there can be reached on."""
-    for channel in audience.bound_channels(tx):
+    tx: Tx,
+    message: Message,
+    to: Audience,
+    channels: Collection[str] | None = None,
+    *,
+    not_before: datetime | None = None,
+    cause: str | None = None,
+) -> list[str]:
+    """Ask for a message to everyone of an audience who has not seen it by then, on these channels or on every one.
+
+    Returns those that anybody at all can be reached on; on the others nothing is planned.
+    """
+    asked = [each for each in audience.bound_channels(tx) if channels is None or each in channels]
+    for channel in asked:
         tx.session.add(_fanout(tx, message, channel, str(to), not_before=not_before, cause=cause))
     tx.session.flush()
+    bell.pull(tx, bell.FAN_OUT)
+    return asked
 
 
 def plan_personal(tx: Tx, event: PersonalMessage) -> None:
@@ -132,6 +164,11 @@ def plan_personal(tx: Tx, event: PersonalMessage) -> None:
         tx.emit(DeliveriesPlanned, channel=binding.channel, notice=event.id, count=1)
 
 
+def waits(read: Read) -> bool:
+    """A look without a lock: is there anything for `spread`?"""
+    return read.session.execute(_UNDONE).first() is not None
+
+
 def spread(tx: Tx, limit: int = audience.PAGE_RESIDENTS) -> bool:
     """Turn one page of the most urgent fan-out into deliveries. Says whether there was anything to do."""
     row = tx.session.execute(
@@ -145,15 +182,19 @@ def spread(tx: Tx, limit: int = audience.PAGE_RESIDENTS) -> bool:
     if row is None:
         return False
     found = audience.page(tx, Audience.read(row.audience), row.channel, row.cursor, limit)
-    rows = [_row(tx, row, each.resident, each.binding) for each in found.targets if each.binding]
+    seen = reach.has_seen(tx, row.notice, row.revision, [each.resident for each in found.targets])
+    left = [each for each in found.targets if each.resident not in seen]
+    rows = [_row(tx, row, each.resident, each.binding) for each in left if each.binding]
     if rows:
         insert_new(tx, rows)
         tx.emit(DeliveriesPlanned, channel=row.channel, notice=row.notice, count=len(rows), cause=row.cause)
     row.planned += len(rows)
-    row.unreachable += len(found.targets) - len(rows)
+    row.unreachable += len(left) - len(rows)
+    row.seen += len(found.targets) - len(left)
     row.cursor, row.done = found.after or row.cursor, found.after is None
     tx.session.add(row)
     tx.touch("notices.reach", row.notice)
+    tx.touch("notices.ladder", row.notice)
     return True
 
 
@@ -175,26 +216,56 @@ def cancel(tx: Tx, notice: str, revision: int, why: str, *, recall: bool) -> int
     return int(done.rowcount)
 
 
+def drop(tx: Tx, notice: str, revision: int, channel: str, why: str) -> int:
+    """Nothing more of this on one channel: what has not left stays here."""
+    mine = (col(Fanout.notice) == notice, col(Fanout.revision) == revision, col(Fanout.channel) == channel)
+    tx.session.execute(update(Fanout).where(*mine).values(done=True))
+    waits = and_(
+        col(Outbox.notice) == notice, col(Outbox.revision) == revision, col(Outbox.channel) == channel,
+        col(Outbox.purpose) == "send", col(Outbox.state) == "planned",
+    )  # fmt: skip
+    return tx.change(update(Outbox).where(waits).values(state="cancelled", why=why[:200], moved_at=tx.now()))
+
+
+def on_notice_seen(tx: Tx, event: NoticeSeen) -> None:
+    """Read once anywhere is read everywhere: what still waits for these residents need not leave."""
+    waits = and_(
+        col(Outbox.notice) == event.notice, col(Outbox.revision) == event.revision, col(Outbox.purpose) == "send",
+        col(Outbox.resident).in_(event.residents), col(Outbox.state) == "planned",
+    )  # fmt: skip
+    # What is claimed is leaving at this moment; to call it cancelled would send a correction after it.
+    ended = {"state": "cancelled", "why": "seen on another screen already", "moved_at": tx.now()}
+    tx.session.execute(update(Outbox).where(waits).values(ended))
+
+
 def on_notice_ended(tx: Tx, event: NoticeEnded) -> None:
     """Nothing leaves after the end; what was withdrawn is also taken back from those whom it may have reached."""
     cancel(tx, event.notice, event.revision, event.how, recall=event.how == "retracted")
 
 
 def states(read: Read, notice: str) -> dict[str, dict[str, int]]:
-    """Deliveries of a notice by channel and state, with those nobody can be reached by."""
+    """Deliveries of a notice by channel and state, with those nobody reaches and those who had seen it."""
     found: dict[str, dict[str, int]] = {}
-    rows = read.session.execute(
+    standing = (
         select(col(Outbox.channel), col(Outbox.state), func.count())
         .where(col(Outbox.notice) == notice, col(Outbox.purpose) == "send")
         .group_by(col(Outbox.channel), col(Outbox.state))
     )
-    for channel, state, n in rows:
-        found.setdefault(channel, {})[state] = n
-    none = select(col(Fanout.channel), func.sum(Fanout.unreachable)).where(col(Fanout.notice) == notice)
-    for channel, n in read.session.execute(none.group_by(col(Fanout.channel))):
-        if n:
-            shelf = found.setdefault(channel, {})
-            shelf["unreachable"] = shelf.get("unreachable", 0) + int(n)
+    folded = select(col(OutboxFold.channel), col(OutboxFold.state), col(OutboxFold.n)).where(
+        col(OutboxFold.notice) == notice, col(OutboxFold.purpose) == "send"
+    )
+    # One statement: both halves are of one instant also where a transaction sees what others commit meanwhile.
+    for channel, state, n in read.session.execute(union_all(standing, folded)):
+        shelf = found.setdefault(channel, {})
+        shelf[state] = shelf.get(state, 0) + int(n)
+    none = select(col(Fanout.channel), func.sum(Fanout.unreachable), func.sum(Fanout.seen))
+    for channel, *counts in read.session.execute(
+        none.where(col(Fanout.notice) == notice).group_by(col(Fanout.channel))
+    ):
+        for state, n in zip(("unreachable", "seen already"), counts, strict=True):
+            if n:
+                shelf = found.setdefault(channel, {})
+                shelf[state] = shelf.get(state, 0) + int(n)
     return found
 
 
@@ -239,3 +310,5 @@ def recall_row(tx: Tx, row: Outbox) -> dict[str, Any]:
 def insert_new(tx: Tx, rows: list[dict[str, Any]]) -> None:
     """Only the one key may already be there (a page done twice); any other fault must be heard."""
     tx.session.execute(insert_for(tx)(Outbox).on_conflict_do_nothing(index_elements=["key"]), rows)
+    for channel in {row["channel"] for row in rows}:
+        bell.pull(tx, channel)
