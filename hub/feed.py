@@ -1,7 +1,9 @@
 """The live fan-out: fragments by topic, drawn once per change and language, written to whoever watches.
 
-A watcher holds the latest frame per topic and one wake-up: a slow screen never builds a queue, its memory is bounded by
-the number of its topics. What must not be lost (a notice, points) is state in the store, so the next drawing holds it.
+A watcher that keeps up is written to at once, in the same turn as all others. One that does not holds the latest frame
+per topic and one wake-up: a slow screen never builds a queue, its memory is bounded by the number of its topics. What
+must not be lost (a notice, points) is state in the store, so the next drawing holds it. Topics that lie over a screen
+are drawn before all others, also before those that were touched earlier.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hub.access import Subject
 from hub.clock import Clock
-from hub.db import Store
+from hub.db import Read, Store
 from hub.events import Event
 from hub.i18n import speaking
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 REPLAY_FRAMES_MAX = 50  # event topics: about a day of one community's notices
+DRAWN_AT_ONCE = 8  # topics in one look at the store: what is urgent waits for one such look at most
 CACHE_FRAGMENTS_MAX = 20_000  # 1,557 communities x a few topics x two languages, with room; oldest go first
 
 
@@ -41,16 +45,23 @@ class Frame:
 
 
 class Watcher:
-    """One screen: its topics and what it has not been sent yet."""
+    """One screen: its topics and what it was not sent yet. `write` sends a frame at once, or says that it cannot."""
 
-    def __init__(self, lang: str) -> None:
+    def __init__(self, lang: str, write: Callable[[Frame], bool] | None = None) -> None:
         self.lang = lang
         self.topics: set[str] = set()
         self.wake = asyncio.Event()
+        self.given: dict[str, int] = {}  # topic -> the id of the newest frame it was offered
+        self._write = write
+        self._taken = False  # somebody is sending what was waiting: what is newer must not overtake it
         self._latest: dict[str, Frame] = {}
         self._events: deque[Frame] = deque(maxlen=REPLAY_FRAMES_MAX)
 
     def offer(self, frame: Frame, *, event: bool) -> None:
+        self.given[frame.topic] = frame.id
+        free = self._write is not None and not self._taken and not self._latest and not self._events
+        if free and self._write is not None and self._write(frame):
+            return
         if event:
             self._events.append(frame)
         else:
@@ -58,11 +69,16 @@ class Watcher:
         self.wake.set()
 
     def take(self) -> list[Frame]:
+        """What waits; until `sent`, nothing is written past it."""
         frames = [*self._latest.values(), *self._events]
         self._latest.clear()
         self._events.clear()
         self.wake.clear()
+        self._taken = True
         return frames
+
+    def sent(self) -> None:
+        self._taken = False
 
 
 class Feed:
@@ -78,11 +94,11 @@ class Feed:
         self._watchers: dict[tuple[str, str], set[Watcher]] = defaultdict(set)
         self._cache: dict[tuple[str, str], Frame] = {}
         self._replay: dict[tuple[str, str], deque[Frame]] = {}
-        self._dirty: set[str] = set()
+        # Topics to draw, with the events that touched them: what covers nothing, and what covers a screen.
+        self._dirty: tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]] = ({}, {})
         self._drawing: asyncio.Task[None] | None = None
         self._last_id = 0
         self.observers: list[Callable[[str, int, tuple[str, ...]], None]] = []  # (topic, viewers, event ids)
-        self._why: dict[str, tuple[str, ...]] = {}
 
     def may_watch(self, subject: Subject, topic: str) -> bool:
         name, _, key = topic.partition(":")
@@ -92,18 +108,18 @@ class Feed:
     def committed(self, events: Sequence[Event], touched: frozenset[tuple[str, str]]) -> None:
         """Bus observer: draw the touched topics anew. Fragments nobody watches are only forgotten."""
         ids = tuple(event.id for event in events)
-        for name, key in touched:
+        for name, key in sorted(touched):  # a set's own order would differ from run to run
             topic = f"{name}:{key}"
             for lang in ("zh", "en"):
                 self._cache.pop((topic, lang), None)
-            self._dirty.add(topic)
-            self._why[topic] = ids
-        if not self._dirty:
+            if self.viewers(topic):
+                self._dirty[self._covers(topic)][topic] = ids
+        if not any(self._dirty):
             return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # the command line and tests without a loop have no screens
-            self._dirty.clear()
+            self._dirty = ({}, {})
             return
         if self._drawing is None or self._drawing.done():
             self._drawing = loop.create_task(self._draw(), name="feed-draw")
@@ -114,49 +130,90 @@ class Feed:
         self.committed((), frozenset(_split(topic) for topic, _lang in self._watchers if self._watchers[topic, _lang]))
 
     async def _draw(self) -> None:
-        while self._dirty:
-            topics, self._dirty = self._dirty, set()
-            for topic in sorted(topics):  # a set's own order would differ from run to run
-                for lang in ("zh", "en"):
-                    watchers = self._watchers.get((topic, lang))
-                    if not watchers:
-                        continue
-                    try:
-                        frame = await self.current(topic, lang)
-                    except Exception:
-                        log.exception("a fragment could not be drawn", extra={"topic": topic.partition(":")[0]})
-                        continue
-                    for watcher in tuple(watchers):
-                        watcher.offer(frame, event=False)
-                    for observer in self.observers:
-                        observer(topic, len(watchers), self._why.get(topic, ()))
-                self._why.pop(topic, None)
+        while any(self._dirty):
+            plain, covering = self._dirty
+            queue = covering or plain
+            part = {topic: queue.pop(topic) for topic in list(islice(queue, DRAWN_AT_ONCE))}
+            wanted = [(topic, lang) for topic in part for lang in ("zh", "en") if self._watchers.get((topic, lang))]
+            try:
+                drawn = await self._drawn(wanted)
+            except Exception:
+                log.exception("the store could not be looked at for fragments")
+                drawn = {}
+            for (topic, lang), frame in drawn.items():
+                watchers = tuple(self._watchers.get((topic, lang), ()))
+                for watcher in watchers:
+                    watcher.offer(frame, event=False)
+                for observer in self.observers:
+                    observer(topic, len(watchers), part[topic])
+
+    def _covers(self, topic: str) -> bool:
+        declared = self._topics.get(topic.partition(":")[0])
+        return declared is not None and declared.covers
+
+    async def _drawn(self, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Frame]:
+        """These fragments as they stand, from the cache or drawn in one look; without those that cannot be drawn."""
+        found: dict[tuple[str, str], Frame] = {}
+        missing = []
+        marker = object()
+        for each in wanted:
+            cached = self._cache.get(each)
+            if isinstance(cached, Frame):
+                found[each] = cached
+            else:
+                missing.append(each)
+                self._cache[each] = marker  # type: ignore[assignment] # a touch while we draw removes the marker
+        if not missing:
+            return found
+        try:
+            htmls = await self._store.read(lambda read: [self._html(read, *each) for each in missing])
+        finally:
+            standing = {each for each in missing if self._cache.get(each) is marker}
+            for each in standing:
+                del self._cache[each]
+        for each, html in zip(missing, htmls, strict=True):
+            if isinstance(html, Exception):
+                log.error("a fragment could not be drawn", exc_info=html, extra={"topic": each[0].partition(":")[0]})
+                continue
+            found[each] = self._frame(each[0], html)
+            if each in standing:
+                self._keep(each, found[each])
+        return found
+
+    def _html(self, read: Read, topic: str, lang: str) -> str | Exception:
+        try:
+            return self._render_one(read, topic, lang)
+        except Exception as error:
+            read.session.rollback()  # PostgreSQL answers nothing more in a transaction that failed
+            return error
+
+    def _render_one(self, read: Read, topic: str, lang: str) -> str:
+        name, _, key = topic.partition(":")
+        declared = self._topics[name]
+        with speaking(lang):
+            return self._render(declared.template, declared.view(read, key), lang)
+
+    def _keep(self, where: tuple[str, str], frame: Frame) -> None:
+        self._cache[where] = frame
+        while len(self._cache) > CACHE_FRAGMENTS_MAX:
+            self._cache.pop(next(iter(self._cache)))
 
     async def current(self, topic: str, lang: str) -> Frame:
         """The fragment as it stands, from the cache or drawn now."""
         cached = self._cache.get((topic, lang))
         if isinstance(cached, Frame):  # or the marker of a drawing under way: then draw here too
             return cached
-        name, _, key = topic.partition(":")
-        declared = self._topics[name]
         marker = object()
         self._cache[(topic, lang)] = marker  # type: ignore[assignment] # a touch while we draw removes the marker
-
-        def draw(read: Any) -> str:
-            with speaking(lang):
-                return self._render(declared.template, declared.view(read, key), lang)
-
         try:
-            html = await self._store.read(draw)
+            html = await self._store.read(lambda read: self._render_one(read, topic, lang))
         except BaseException:
             if self._cache.get((topic, lang)) is marker:
                 del self._cache[(topic, lang)]
             raise
         frame = self._frame(topic, html)
         if self._cache.get((topic, lang)) is marker:
-            self._cache[(topic, lang)] = frame
-        while len(self._cache) > CACHE_FRAGMENTS_MAX:
-            self._cache.pop(next(iter(self._cache)))
+            self._keep((topic, lang), frame)
         return frame
 
     def push(self, name: str, key: str, context: Mapping[str, Any]) -> None:
@@ -180,11 +237,14 @@ class Feed:
                 if since and frame.id > since:
                     watcher.offer(frame, event=True)
         else:
+            given = watcher.given.get(topic)
             try:
-                watcher.offer(await self.current(topic, watcher.lang), event=False)
+                frame = await self.current(topic, watcher.lang)
             except BaseException:
                 self._drop(watcher, topic)
                 raise
+            if watcher.given.get(topic) == given:  # else it was given a newer one while we looked
+                watcher.offer(frame, event=False)
 
     def leave(self, watcher: Watcher) -> None:
         for topic in tuple(watcher.topics):
@@ -192,6 +252,7 @@ class Feed:
 
     def _drop(self, watcher: Watcher, topic: str) -> None:
         watcher.topics.discard(topic)
+        watcher.given.pop(topic, None)
         watchers = self._watchers.get((topic, watcher.lang))
         if watchers is not None:
             watchers.discard(watcher)

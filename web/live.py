@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,13 +20,16 @@ from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame as WireFrame
+from websockets.frames import Opcode
 from websockets.http11 import Request, Response
+from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from hub.access import NOBODY, Subject
 from hub.clock import Clock
 from hub.errors import LinliError, NotFound
-from hub.feed import Feed, Watcher
+from hub.feed import Feed, Frame, Watcher
 from hub.i18n import _
 from web.guards import LOOPBACK, known_host, own_origin
 from web.sessions import Sessions
@@ -84,6 +88,7 @@ class Live:
     frames_sent: int = 0
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     _server: Server | None = None
+    _encoded: tuple[Frame | None, bytes] = (None, b"")  # the newest frame as it goes over the wire, for all viewers
 
     def open(self) -> None:
         """Begin to take sockets; inside the loop that serves them."""
@@ -163,7 +168,7 @@ class Live:
     async def _watch(self, connection: ServerConnection) -> None:
         viewer = connection
         assert isinstance(viewer, Viewer)  # noqa: S101 - made by take()
-        watcher = Watcher(viewer.lang)
+        watcher = Watcher(viewer.lang, partial(self._write_now, viewer))
         writing = asyncio.ensure_future(self._write(viewer, watcher))
         try:
             async for message in viewer:
@@ -175,7 +180,18 @@ class Live:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
 
+    def _write_now(self, viewer: Viewer, frame: Frame) -> bool:
+        """Into the socket, if it is open and has taken all it was given before; else the frame waits for `_write`."""
+        if viewer.protocol.state is not OPEN or viewer.transport.get_write_buffer_size():
+            return False
+        if self._encoded[0] is not frame:
+            self._encoded = (frame, WireFrame(Opcode.TEXT, frame.data).serialize(mask=False))
+        viewer.transport.write(self._encoded[1])
+        self.frames_sent += 1
+        return True
+
     async def _write(self, viewer: Viewer, watcher: Watcher) -> None:
+        """For the slow: what could not be written at once."""
         while True:
             await watcher.wake.wait()
             for frame in watcher.take():
@@ -188,6 +204,7 @@ class Live:
                 except ConnectionClosed:
                     return
                 self.frames_sent += 1
+            watcher.sent()
 
     async def _heard(self, viewer: Viewer, watcher: Watcher, message: str | bytes) -> None:
         try:
