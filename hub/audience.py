@@ -1,4 +1,6 @@
-"""Who hears a notice: areas, buildings, tags and roles, expanded to residents lazily in pages, never all at once.
+"""Who hears a notice: areas, and within them buildings, stairs, homes, marks, roles or those another notice missed.
+
+It is kept as a rule, signed with the words, and expanded to residents lazily in pages, never all at once.
 
 An address (a WeChat openid, a phone) is a channel binding: sealed, with an HMAC mark to find it by. One resident has at
 most one active address on a channel; an address belongs to at most one resident.
@@ -10,24 +12,34 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, ColumnElement, func, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, and_, exists, func, insert, or_, select, update
 from sqlmodel import Field, SQLModel, col
 
+from hub import tags
 from hub.access import ROLES
 from hub.db import Read, Tx
 from hub.directory import Area, Building, Household, Resident, Staff, StaffRole
 from hub.errors import Refused
 from hub.i18n import _
 from hub.login import SessionRow
+from hub.reach import BEST, RANK, Reach
 from hub.seal import SealedText
 from hub.types import UtcTime
 
 PAGE_RESIDENTS = 1_000  # one short transaction on the smallest machine; a city is 1,560 of them
 LIST_MAX = 200  # areas, buildings, tags or roles of one notice; more is a mistake
+BUILDINGS_MAX = 80  # of a count by building; a street has more, and nobody reads them
+_LISTS = ("areas", "buildings", "stairs", "households", "tags", "roles")
 _TAG = re.compile(r"[a-z0-9_-]{1,32}")
+_STAIR = re.compile(r"[a-z0-9-]{1,64}/[0-9]{1,2}")
+_ID = re.compile(r"[a-z0-9-]{1,64}")
+_FIRST = ("areas", "buildings", "tags", "roles")
+STAIR_MARKS = ("单元", "-")  # what stands behind the number of the stair in a flat's name: 2单元301, 2-301
+_HOME = col(Resident.household)
 
 
 class ChannelBinding(SQLModel, table=True):
@@ -43,29 +55,37 @@ class ChannelBinding(SQLModel, table=True):
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Empty buildings, tags and roles mean everybody in the areas."""
+    """Lists of places add up (a building, a stair of another, one home more); tags, roles and `unreached` narrow that.
+
+    Empty lists mean everybody in the areas.
+    """
 
     areas: tuple[str, ...]
     buildings: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
+    stairs: tuple[str, ...] = ()  # "<building>/<number>"
+    households: tuple[str, ...] = ()
+    unreached: str = ""  # a notice: only those who have not seen it
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Audience:
         """From a request or a stored text; says what is wrong with it."""
-        unknown = set(given) - {"areas", "buildings", "tags", "roles"}
-        lists = {name: given.get(name) or () for name in ("areas", "buildings", "tags", "roles")}
+        unreached = given.get("unreached") or ""
+        lists = {name: given.get(name) or () for name in _LISTS}
         fits = all(
             isinstance(items, list | tuple) and len(items) <= LIST_MAX and all(isinstance(each, str) for each in items)
             for items in lists.values()
         )
-        if unknown or not fits:
+        if set(given) - {*_LISTS, "unreached"} or not fits or not isinstance(unreached, str):
             raise Refused(_("An audience has areas and, if wanted, buildings, tags and roles, each a list of texts"))
-        made = cls(**{name: tuple(dict.fromkeys(items)) for name, items in lists.items()})
+        made = cls(**{name: tuple(dict.fromkeys(items)) for name, items in lists.items()}, unreached=unreached)
         if not made.areas:
             raise Refused(_("Choose at least one area"))
         if not all(_TAG.fullmatch(tag) for tag in made.tags) or not set(made.roles) <= set(ROLES):
             raise Refused(_("The audience names a tag or a role that does not exist"))
+        if not all(_STAIR.fullmatch(each) for each in made.stairs) or not _ID.fullmatch(unreached or "none"):
+            raise Refused(_("The audience names a stair or a notice that does not exist"))
         return made
 
     @classmethod
@@ -74,11 +94,13 @@ class Audience:
 
     @property
     def everybody(self) -> bool:
-        """Whether the public screens of the areas may show it: it is not meant for some of the people only."""
-        return not (self.tags or self.roles)
+        """Whether the public screens of the areas may show it. A stair or a home is too few people to stay unknown."""
+        return not (self.tags or self.roles or self.stairs or self.households or self.unreached)
 
     def __str__(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        """What is signed. Lists that came later are left out while empty: an older signature stays good."""
+        kept = {name: items for name, items in asdict(self).items() if items or name in _FIRST}
+        return json.dumps(kept, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +109,28 @@ class Count:
     households: int
     tvs: int
     followers: Mapping[str, int]  # active addresses by channel
+
+
+@dataclass(frozen=True, slots=True)
+class InBuilding:
+    id: str
+    zh: str
+    en: str
+    residents: int
+    households: int
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the desk is shown before a release: counts, and nobody's name."""
+
+    count: Count
+    reachable: int  # with at least one address
+    buildings: tuple[InBuilding, ...]  # empty where there are too many to read
+
+    @property
+    def unreachable(self) -> int:
+        return self.count.residents - self.reachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +147,7 @@ class Page:
 
 def counted(read: Read, audience: Audience) -> Count:
     """How many people, homes and screens it would reach. Three counts, no person is loaded."""
-    who = _chosen(audience, _within(read, audience))
+    who = [*members_of(read, audience), _inside(read, audience)]
     homes = func.count(func.distinct(col(Resident.household)))
     one = read.session.execute(select(func.count(), homes).where(*who)).one()
     bound = read.session.execute(
@@ -124,11 +168,43 @@ def counted(read: Read, audience: Audience) -> Count:
     return Count(int(one[0]), int(one[1]), int(tvs), {channel: int(n) for channel, n in bound})
 
 
-def page(read: Read, audience: Audience, channel: str, after: str = "", limit: int = PAGE_RESIDENTS) -> Page:
+def size(read: Read, audience: Audience, as_of: datetime | None = None) -> int:
+    """How many people it means."""
+    who = [*members_of(read, audience, as_of), _inside(read, audience)]
+    return int(read.session.execute(select(func.count()).select_from(Resident).where(*who)).scalar_one())
+
+
+def surveyed(read: Read, audience: Audience) -> Survey:
+    who = [*members_of(read, audience), _inside(read, audience)]
+    bound = exists().where(col(ChannelBinding.resident) == col(Resident.id), col(ChannelBinding.state) == "active")
+    reachable = select(func.count()).select_from(Resident).where(*who, bound)
+    rows = read.session.execute(
+        select(col(Building.id), col(Building.zh), col(Building.en), func.count(), func.count(func.distinct(_HOME)))
+        .join(Household, col(Household.building) == col(Building.id))
+        .join(Resident, col(Household.id) == _HOME)
+        .where(*who)
+        .group_by(col(Building.id), col(Building.zh), col(Building.en))
+        .order_by(col(Building.id))
+        .limit(BUILDINGS_MAX + 1)
+    ).all()
+    few = [InBuilding(*row) for row in rows] if len(rows) <= BUILDINGS_MAX else []
+    return Survey(counted(read, audience), int(read.session.execute(reachable).scalar_one()), tuple(few))
+
+
+def page(
+    read: Read,
+    audience: Audience,
+    channel: str,
+    after: str = "",
+    limit: int = PAGE_RESIDENTS,
+    as_of: datetime | None = None,
+) -> Page:
     """The next residents behind the cursor, community by community, each with an address on the channel or none.
 
-    A cursor is `<community>/<resident>`: an index finds it, however many millions come before.
+    A cursor is `<community>/<resident>`: an index finds it, however many millions come before. `as_of` is the moment
+    at which the audience was counted: who has read an earlier notice since then still belongs to it.
     """
+    chosen = members_of(read, audience, as_of)
     code, _slash, last = after.partition("/")
     within = _within(read, audience)
     while code or (code := _next_community(read, within, "")):
@@ -140,7 +216,7 @@ def page(read: Read, audience: Audience, channel: str, after: str = "", limit: i
                 & (col(ChannelBinding.channel) == channel)
                 & (col(ChannelBinding.state) == "active"),
             )
-            .where(*_chosen(audience, None), col(Resident.area) == code, col(Resident.id) > last)
+            .where(*chosen, col(Resident.area) == code, col(Resident.id) > last)
             .order_by(col(Resident.id))
             .limit(limit)
         ).all()
@@ -153,9 +229,24 @@ def page(read: Read, audience: Audience, channel: str, after: str = "", limit: i
     return Page((), None)
 
 
-def members_of(audience: Audience) -> list[ColumnElement[bool]]:
+def members_of(read: Read, audience: Audience, as_of: datetime | None = None) -> list[ColumnElement[bool]]:
     """Who inside one of its areas is meant: rules over `Resident`, to be joined with `Resident.area`."""
-    return _chosen(audience, None)
+    rules: list[ColumnElement[bool]] = []
+    if audience.buildings or audience.stairs or audience.households:
+        rules.append(_HOME.in_(select(col(Household.id)).where(_homes(audience))))
+    if audience.tags:
+        today = _today(read, audience)
+        rules.append(or_(*[tags.rule(tag, today) for tag in audience.tags]))
+    if audience.roles and "resident" not in audience.roles:
+        at_work = (
+            select(col(Staff.person))
+            .join(StaffRole, col(StaffRole.staff) == col(Staff.id))
+            .where(col(StaffRole.role).in_(audience.roles), col(Staff.active))
+        )
+        rules.append(col(Resident.id).in_(at_work))
+    if audience.unreached:
+        rules.append(~_has_seen(audience.unreached, as_of))
+    return rules
 
 
 def bound_channels(read: Read) -> list[str]:
@@ -216,6 +307,18 @@ def buildings_in(read: Read, areas: Sequence[str]) -> list[Building]:
     return list(rows.scalars())
 
 
+def astray(read: Read, audience: Audience, communities: Sequence[str]) -> bool:
+    """Whether it names a building, a stair or a home outside these communities."""
+    buildings = {*audience.buildings, *(stair.partition("/")[0] for stair in audience.stairs)}
+    standing = select(col(Building.id)).where(col(Building.id).in_(buildings), col(Building.area).in_(communities))
+    homes = select(col(Household.id)).where(
+        col(Household.id).in_(audience.households), col(Household.area).in_(communities)
+    )
+    known = set(read.session.execute(standing).scalars()) if buildings else set()
+    lived = set(read.session.execute(homes).scalars()) if audience.households else set()
+    return not (buildings <= known and set(audience.households) <= lived)
+
+
 def _mark(read: Read, channel: str, address: str) -> str:
     return read.seal.mark(f"{channel}|{address}", "address")
 
@@ -225,23 +328,35 @@ def _within(read: Read, audience: Audience) -> ColumnElement[bool]:
     return or_(col(Area.code).in_(audience.areas), *[col(Area.path).startswith(f"{path}/") for path in paths])
 
 
-def _chosen(audience: Audience, within: ColumnElement[bool] | None) -> list[ColumnElement[bool]]:
-    rules: list[ColumnElement[bool]] = []
-    if within is not None:
-        rules.append(col(Resident.area).in_(select(col(Area.code)).where(within)))
+def _inside(read: Read, audience: Audience) -> ColumnElement[bool]:
+    return col(Resident.area).in_(select(col(Area.code)).where(_within(read, audience)))
+
+
+def _homes(audience: Audience) -> ColumnElement[bool]:
+    """Places add up: a building, one stair of another, a home of a third."""
+    places: list[ColumnElement[bool]] = []
     if audience.buildings:
-        homes = select(col(Household.id)).where(col(Household.building).in_(audience.buildings))
-        rules.append(col(Resident.household).in_(homes))
-    if audience.tags:
-        rules.append(or_(*[col(Resident.tags).contains(f" {tag} ", autoescape=True) for tag in audience.tags]))
-    if audience.roles and "resident" not in audience.roles:
-        at_work = (
-            select(col(Staff.person))
-            .join(StaffRole, col(StaffRole.staff) == col(Staff.id))
-            .where(col(StaffRole.role).in_(audience.roles), col(Staff.active))
-        )
-        rules.append(col(Resident.id).in_(at_work))
-    return rules
+        places.append(col(Household.building).in_(audience.buildings))
+    for stair in audience.stairs:
+        building, _slash, number = stair.partition("/")
+        on_it = [col(Household.flat).startswith(f"{number}{mark}") for mark in STAIR_MARKS]
+        places.append(and_(col(Household.building) == building, or_(*on_it)))
+    if audience.households:
+        places.append(col(Household.id).in_(audience.households))
+    return or_(*places)
+
+
+def _has_seen(notice: str, as_of: datetime | None) -> ColumnElement[bool]:
+    proof = and_(
+        col(Reach.notice) == notice, col(Reach.viewer) == "r:" + col(Resident.id), col(Reach.channel) == BEST,
+        col(Reach.level) >= RANK["seen"],
+    )  # fmt: skip
+    return exists().where(proof if as_of is None else and_(proof, col(Reach.seen_at) <= as_of))
+
+
+def _today(read: Read, audience: Audience) -> date:
+    zone = read.session.execute(select(col(Area.tz)).where(col(Area.code).in_(audience.areas)).limit(1)).scalar()
+    return read.now().astimezone(ZoneInfo(zone or "UTC")).date()
 
 
 def _next_community(read: Read, within: ColumnElement[bool], after: str) -> str:

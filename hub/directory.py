@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Column, insert, or_, select
+from sqlalchemy import Column, insert, or_, select, update
 from sqlmodel import Field, SQLModel, col
 
 from hub import surnames
@@ -103,9 +103,9 @@ class Consent(SQLModel, table=True):
     __tablename__ = "consent"
     id: str = Field(primary_key=True, max_length=36)
     resident: str = Field(foreign_key="resident.id", max_length=64, index=True)
-    purpose: str = Field(max_length=32)  # kiosk | doctor | honour_roll | photo_wall
+    purpose: str = Field(max_length=32)  # kiosk | doctor | honour_roll | photo_wall | send.<channel>.<class>
     version: str = Field(max_length=16)
-    basis: str = Field(max_length=16)  # kiosk | oral | written | guardian
+    basis: str = Field(max_length=16)  # kiosk | oral | written | guardian | app
     at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     withdrawn_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
 
@@ -292,6 +292,16 @@ def give_consent(tx: Tx, resident_id: str, purpose: str, version: str, basis: st
     consent = Consent(id=tx.new_id(), resident=resident_id, purpose=purpose, version=version, basis=basis, at=tx.now())
     tx.session.add(consent)
     return consent
+
+
+def withdraw_consent(tx: Tx, resident_id: str, purpose: str) -> None:
+    """Whatever was agreed to for this purpose ends now; when it was given and when it ended stays on record."""
+    standing = (
+        col(Consent.resident) == resident_id,
+        col(Consent.purpose) == purpose,
+        col(Consent.withdrawn_at).is_(None),
+    )
+    tx.session.execute(update(Consent).where(*standing).values(withdrawn_at=tx.now()))
 
 
 def has_consent(read: Read, resident_id: str, purpose: str, version: str) -> bool:

@@ -45,6 +45,8 @@ class Fanout(SQLModel, table=True):
     folded: bool = Field(default=False, index=True)  # its deliveries have become counters
     planned: int = Field(default=0)
     unreachable: int = Field(default=0)  # people without an address on this channel
+    declined: int = Field(default=0)  # who wants nothing of this class here
+    digested: int = Field(default=0)  # who finds it in the daily overview
     seen: int = Field(default=0)  # people who had seen it by then: nothing was written for them
     rank: int
     priority: str = Field(max_length=16)
@@ -181,7 +183,7 @@ def spread(tx: Tx, limit: int = audience.PAGE_RESIDENTS) -> bool:
     ).scalar_one_or_none()
     if row is None:
         return False
-    found = audience.page(tx, Audience.read(row.audience), row.channel, row.cursor, limit)
+    found = audience.page(tx, Audience.read(row.audience), row.channel, row.cursor, limit, row.sent_at)
     seen = reach.has_seen(tx, row.notice, row.revision, [each.resident for each in found.targets])
     left = [each for each in found.targets if each.resident not in seen]
     rows = [_row(tx, row, each.resident, each.binding) for each in left if each.binding]

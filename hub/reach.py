@@ -61,6 +61,8 @@ class Reach(SQLModel, table=True):
     level: int
     at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     evidence: str = Field(max_length=80)
+    # When we knew that it was seen. `at` is the channel's word, and it moves on with an acknowledgement.
+    seen_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
 
 
 class ReachCount(SQLModel, table=True):
@@ -141,7 +143,7 @@ def _record_notice(tx: Tx, notice: str, proofs: Sequence[Proof]) -> int:
                 wanted[place] = each
     standing = _standing(tx, notice, {viewer for _revision, viewer, _channel in wanted})
     made, counts, risen = [], Counter[tuple[str, int]](), Counter[tuple[str, str]]()
-    readers = _new_readers(wanted, standing)
+    readers, known = _new_readers(wanted, standing), tx.now()
     for (revision, viewer, channel), proof in wanted.items():
         row, rank = standing.get((revision, viewer, channel)), RANK[proof.level]
         if row is not None and row.level >= rank:
@@ -151,11 +153,12 @@ def _record_notice(tx: Tx, notice: str, proofs: Sequence[Proof]) -> int:
         if row is None:
             made.append(
                 {"notice": notice, "revision": revision, "viewer": viewer, "channel": channel, "level": rank,
-                 "at": proof.at, "evidence": proof.evidence[:80]}
+                 "at": proof.at, "evidence": proof.evidence[:80], "seen_at": _seen(rank, known)}
             )  # fmt: skip
         else:
             counts[shelf, row.level] -= 1
             row.level, row.at, row.evidence = rank, proof.at, proof.evidence[:80]
+            row.seen_at = row.seen_at or _seen(rank, known)
             tx.session.add(row)
         if channel != BEST:
             risen[channel, proof.level] += 1
@@ -189,6 +192,10 @@ def _touch_places(tx: Tx, notice: str, readers: set[str]) -> None:
     homes = select(col(Resident.area)).where(col(Resident.id).in_(readers)).distinct()
     for area in sorted(tx.session.execute(homes).scalars()) if readers else ():
         tx.touch("notices.coverage", f"{notice}.{area}")
+
+
+def _seen(rank: int, known: datetime) -> datetime | None:
+    return known if rank >= RANK["seen"] else None
 
 
 def _standing(tx: Tx, notice: str, viewers: set[str]) -> dict[tuple[int, str, str], Reach]:

@@ -88,6 +88,7 @@ def doors(read: Read, notice: Notice, area: str) -> list[Door]:
     today = read.now().astimezone(ZoneInfo(place.tz)).date()
     grids = {each.id: each.grid for each in audience.buildings_in(read, [area])}
     seen = case((col(Reach.level) >= RANK["seen"], 1), else_=0)
+    meant = audience.members_of(read, Audience.read(notice.audience), notice.released_at)
     rows = read.session.execute(
         select(
             col(Household.id), col(Household.building), col(Household.flat), func.count(), func.sum(seen),
@@ -100,7 +101,7 @@ def doors(read: Read, notice: Notice, area: str) -> list[Door]:
             (col(Reach.notice) == notice.id) & (col(Reach.revision) == notice.revision)
             & (col(Reach.viewer) == "r:" + col(Resident.id)) & (col(Reach.channel) == BEST),
         )
-        .where(col(Resident.area) == area, *audience.members_of(Audience.read(notice.audience)))
+        .where(col(Resident.area) == area, *meant)
         .group_by(col(Household.id), col(Household.building), col(Household.flat))
     )  # fmt: skip
     found = []

@@ -13,7 +13,7 @@ from channels.text import clean, one_line
 from hub import audience, directory
 from hub.access import Subject
 from hub.audience import Audience
-from hub.civic.notices import kinds, rules
+from hub.civic.notices import active, kinds, rules
 from hub.civic.notices.models import Notice
 from hub.db import Read
 from hub.errors import Refused
@@ -44,9 +44,10 @@ def places(read: Read, by: Subject, to: Audience) -> list[directory.Area]:
     areas = [directory.area(read, code) for code in to.areas]
     for area in areas:
         by.require("notices.draft", area.path)
-    known = {building.id for building in audience.buildings_in(read, [a.code for a in directory.below(read, to.areas)])}
-    if not set(to.buildings) <= known:
+    if audience.astray(read, to, [area.code for area in directory.below(read, to.areas)]):
         raise Refused(_("A building of the audience does not stand in its areas"))
+    if to.unreached:
+        active.touching(read, active.notice(read, to.unreached), [area.path for area in areas])
     return areas
 
 
