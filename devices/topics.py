@@ -17,6 +17,7 @@ from typing import ClassVar, TypeAlias
 ROOT = "linli/1"
 HUB_STATE = f"{ROOT}/hub/state"
 RESERVED_BELOW_DEVICE = frozenset({"pack", "done"})
+HORN = "horn"  # the one device of a loudspeaker's account
 RESERVED_GATEWAYS = frozenset({"board"})
 
 # What the hub itself subscribes to behind an operator's broker.
@@ -240,6 +241,11 @@ def gateway_publishes(area: str, gateway: str) -> tuple[str, ...]:
     """The filters a gateway's account may publish within (contracts.md 1, Accounts)."""
     own = f"{ROOT}/{area}/{gateway}"
     return (f"{own}/up/#", birth(area, gateway), state(area, gateway), f"{own}/twin/+/reported")
+
+
+def speaker_publishes(area: str, speaker: str) -> tuple[str, ...]:
+    """A loudspeaker says what it has said, and nothing else."""
+    return (f"{ROOT}/{area}/{speaker}/up/{HORN}/done/+",)
 
 
 def gateway_subscribes(area: str, gateway: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from devices import topics
-from hub import bulk, presence, quarantine, readings, receipts
+from hub import bulk, presence, quarantine, readings, receipts, speaker
 from hub.arrival import Arrival, Opened
 from hub.db import Tx
 from hub.events import ReadingsStored, ReadValue, StoredReading
@@ -67,6 +67,8 @@ def write_batch(tx: Tx, opened: Sequence[Opened]) -> Outcome:
         outcome.verdicts.append(_verdict(each, fresh_ids))
     if notes := [each.note for each in opened if each.note is not None]:
         presence.notes(tx, notes)
+        for note in notes:
+            speaker.heard(tx, note)
     if entries:
         outcome.receipts = receipts.settle(tx, entries)
     if fresh:

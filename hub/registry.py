@@ -216,8 +216,9 @@ def _account(row: Credential) -> Account:
             topics.gateway_subscribes(row.area, row.user),
             area=row.area,
         )
-    if row.kind == "screen":
-        return Account(row.user, row.kind, (), (topics.board(row.area), topics.HUB_STATE), area=row.area)
+    if row.kind in ("screen", "speaker"):
+        says = topics.speaker_publishes(row.area, row.user) if row.kind == "speaker" else ()
+        return Account(row.user, row.kind, says, (topics.board(row.area), topics.HUB_STATE), area=row.area)
     allow, deny = tuple(json.loads(row.allow)), tuple(json.loads(row.deny))
     return Account(row.user, row.kind, allow, allow, deny, row.area)
 

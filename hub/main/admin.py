@@ -225,12 +225,14 @@ def device_state(ident: str, state: str, data: Data = None, database: Database =
 def screen_create(
     ident: str,
     area_code: Annotated[str, typer.Option("--area")],
+    loudspeaker: Annotated[bool, typer.Option(help="It speaks, and may report what it has said.")] = False,
     as_json: AsJson = False,
     data: Data = None,
     database: Database = None,
 ) -> None:
     """An MQTT account that reads one area's board and the hub's state, nothing else."""
-    password = _write(data, database, lambda tx: registry.grant_credential(tx, ident, "screen", area_code))
+    kind = "speaker" if loudspeaker else "screen"
+    password = _write(data, database, lambda tx: registry.grant_credential(tx, ident, kind, area_code))
     _once({"user": ident, "password": password}, as_json)
 
 

@@ -15,11 +15,13 @@ from hub.civic.notices import (
     jobs,
     pages,
     seed,
+    speakers,
+    speech_pages,
     warning_pages,
     warnings,
     ways,
 )
-from hub.events import NoticeEnded, NoticeReleased, PersonalMessage
+from hub.events import LoudspeakerWanted, NoticeEnded, NoticeReleased, PersonalMessage, SpeakerReported
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
 
@@ -39,7 +41,7 @@ PERMISSIONS = {
 def router() -> APIRouter:
     return joined(
         warning_pages.router, coverage_pages.router, answer_pages.router, pages.router, api.router, callback.router,
-        ways.router,
+        ways.router, speech_pages.router,
     )  # fmt: skip
 
 
@@ -50,11 +52,21 @@ MODULE = Module(
     listeners=(
         (NoticeEnded, outbox.on_notice_ended),
         (NoticeReleased, warnings.on_released),
+        (NoticeReleased, speakers.on_released),
+        (LoudspeakerWanted, speakers.on_wanted),
+        (SpeakerReported, speakers.on_reported),
         (PersonalMessage, outbox.plan_personal),
     ),
     jobs=(*jobs.JOBS, *courier.jobs()),
     permissions=PERMISSIONS,
-    topics=(*cards.TOPICS, *coverage.TOPICS, *answer_pages.TOPICS, *warning_pages.TOPICS, *ways.TOPICS),
+    topics=(
+        *cards.TOPICS,
+        *coverage.TOPICS,
+        *answer_pages.TOPICS,
+        *warning_pages.TOPICS,
+        *ways.TOPICS,
+        *speech_pages.TOPICS,
+    ),
     cards=(*cards.CARDS, *warning_pages.CARDS, *answer_pages.CARDS, *ways.CARDS),
     nav=(
         Nav("staff", "/desk", N_("Notices"), "notices.read", icon="notice", order=10),

@@ -22,7 +22,7 @@ from sqlalchemy import or_, select, update
 from sqlmodel import col
 
 from devices import topics
-from hub.civic.notices import active
+from hub.civic.notices import active, speech
 from hub.civic.notices.models import Board, Notice
 from hub.db import Read, Tx
 from hub.keyfile import kept
@@ -95,13 +95,19 @@ def verify(payload: bytes, keys: Mapping[str, bytes], *, area: str, after_seq: i
     return board
 
 
-def compose(area: str, seq: int, at: datetime, notices: Sequence[Notice]) -> dict[str, Any]:
+def compose(
+    area: str, seq: int, at: datetime, notices: Sequence[Notice], says: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """`says`: what the loudspeakers of the place are to say, by notice (speech.py)."""
+    aloud = says or {}
     return {
         "area": area,
         "seq": seq,
         "at": at.isoformat(),
         "expires": (at + timedelta(hours=BOARD_HOURS)).isoformat(),
-        "notices": [_entry(each) for each in notices[:NOTICES_MAX]],
+        "notices": [
+            {**_entry(each), **({"say": aloud[each.id]} if each.id in aloud else {})} for each in notices[:NOTICES_MAX]
+        ],
     }
 
 
@@ -146,7 +152,9 @@ def next_boards(tx: Tx) -> list[tuple[int, dict[str, Any]]]:
     for row in rows:
         row.seq += 1
         tx.session.add(row)
-        found.append((row.wanted, compose(row.area, row.seq, tx.now(), active.notices_of(tx, row.area))))
+        shown = active.notices_of(tx, row.area)
+        says = speech.of_place(tx, row.area, shown)
+        found.append((row.wanted, compose(row.area, row.seq, tx.now(), shown, says)))
     return found
 
 

@@ -36,6 +36,7 @@ _COVER_WORD = {"alarm": N_("Emergency"), "drill": N_("DRILL: this is an exercise
 # What the reach table calls its channels, levels and delivery states.
 WORDS = (
     N_("web"), N_("tv"), N_("kiosk"), N_("wechat"), N_("sms"), N_("webpush"), N_("accepted"), N_("delivered"),
+    N_("loudspeaker"),
     N_("shown"), N_("seen"), N_("acknowledged"), N_("planned"), N_("claimed"), N_("expired"), N_("cancelled"),
     N_("dead"), N_("unreachable"),
 )  # fmt: skip

@@ -61,3 +61,39 @@ class TaskAnswered(Event):
 
     def subject(self) -> str:
         return self.task
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechWanted(Event):
+    """The loudspeakers of these places are to say a notice."""
+
+    notice: str
+    revision: int
+    areas: tuple[str, ...]
+    why: str  # emergency | ladder | desk
+
+    def subject(self) -> str:
+        return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipKept(Event):
+    """Somebody's own voice stands for the machine's in this revision; by `sha256` one finds what was said."""
+
+    notice: str
+    revision: int
+    sha256: str
+    ms: int
+
+    def subject(self) -> str:
+        return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipDropped(Event):
+    notice: str
+    revision: int
+    sha256: str
+
+    def subject(self) -> str:
+        return self.notice

@@ -162,3 +162,44 @@ class LadderStep(SQLModel, table=True):
     met: int = Field(default=0)  # places or doors it asked for
     passed: int = Field(default=0)  # places or doors that needed nothing
     cause: str = Field(default="", max_length=36)
+
+
+class Speech(SQLModel, table=True):
+    """The loudspeakers of a place are to say a revision (speech.py). `round` rises each time it shall be said again."""
+
+    __tablename__ = "notices_speech"
+    notice: str = Field(primary_key=True, foreign_key="notices_notice.id", max_length=36)
+    revision: int = Field(primary_key=True)
+    area: str = Field(primary_key=True, foreign_key="area.code", max_length=12, index=True)
+    round: int = Field(default=1)
+    why: str = Field(max_length=16)  # emergency | ladder | desk
+    wanted_by: str = Field(max_length=128)
+    wanted_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+class Played(SQLModel, table=True):
+    """What one loudspeaker reports of one round. The first report stands; a repeat changes nothing."""
+
+    __tablename__ = "notices_played"
+    notice: str = Field(primary_key=True, foreign_key="notices_notice.id", max_length=36)
+    revision: int = Field(primary_key=True)
+    round: int = Field(primary_key=True)
+    speaker: str = Field(primary_key=True, max_length=64)
+    area: str = Field(foreign_key="area.code", max_length=12)
+    result: str = Field(max_length=16)  # said | stopped | failed
+    voice: str = Field(max_length=8)  # clip | machine | chime: a person's recording, a synthetic voice, none installed
+    seconds: int
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+class Clip(SQLModel, table=True):
+    """Somebody's own voice for one revision; the sound lies in the data folder under its hash (clips.py)."""
+
+    __tablename__ = "notices_clip"
+    notice: str = Field(primary_key=True, foreign_key="notices_notice.id", max_length=36)
+    revision: int = Field(primary_key=True)
+    sha256: str = Field(max_length=64, index=True)
+    ms: int
+    level_db: int  # below full scale
+    kept_by: str = Field(max_length=128)
+    kept_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))

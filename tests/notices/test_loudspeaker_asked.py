@@ -1,0 +1,188 @@
+"""Who has the loudspeakers say a notice: once each, at a decent hour, no longer than it holds; and what they report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from devices import topics
+from hub import reach, registry, speaker
+from hub.arrival import Note
+from hub.audience import Audience
+from hub.civic.notices import active, board, desk, speakers, speech
+from hub.civic.notices.models import Notice
+from hub.db import Read, Tx
+from hub.errors import Conflict, NotAllowed
+from hub.events import LoudspeakerWanted
+from tests import world
+from tests.notices.office import Office, open_office
+from tests.world import LIUHE, START, TAYING
+
+HORN = "lh-horn-1"
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    made = open_office(tmp_path)
+    made.store.write_now(lambda tx: registry.grant_credential(tx, HORN, "speaker", LIUHE))
+    yield made
+    made.store.close()
+
+
+def says(office: Office, area: str = LIUHE) -> dict[str, Any]:
+    def look(read: Read) -> dict[str, Any]:
+        return dict(speech.of_place(read, area, active.notices_of(read, area)))
+
+    return office.store.read_now(look)
+
+
+def emergency(office: Office) -> Notice:
+    made = office.store.write_now(
+        lambda tx: desk.draft(tx, office.publisher, _words(priority="emergency", title="暴雨红色预警"))
+    )
+    office.store.write_now(lambda tx: desk.approve(tx, office.publisher, made.id))
+    return office.store.write_now(lambda tx: desk.release(tx, office.second_publisher, made.id))
+
+
+def _words(**changes: Any) -> Any:
+    from tests.notices.office import words
+
+    return words(**changes)
+
+
+def wanted(office: Office, notice: Notice, area: str = LIUHE) -> None:
+    def ask(tx: Tx) -> None:
+        tx.emit(
+            LoudspeakerWanted, notice=notice.id, revision=notice.revision, area=area, coverage=40,
+            priority=notice.priority,
+        )  # fmt: skip
+
+    office.store.write_now(ask)
+
+
+def report(
+    office: Office, notice: Notice, *, by: str = HORN, area: str = LIUHE, ok: bool = True, **result: Any
+) -> None:
+    body = {"ok": ok, "result": {"rev": notice.revision, "round": 1, "voice": "machine", "seconds": 30, **result}}
+    said = Note(topics.Done(area, by, "horn", notice.id), json.dumps(body).encode(), START, "line-1")
+    office.store.write_now(lambda tx: speaker.heard(tx, said))
+
+
+def shown(office: Office, notice: Notice) -> int:
+    return office.store.read_now(lambda read: reach.sums(read, notice.id).at_least("loudspeaker", "shown"))
+
+
+def test_an_emergency_is_said_at_once_and_twice_and_a_routine_notice_only_when_asked(office: Office) -> None:
+    quiet = office.released()
+    assert says(office) == {}
+    loud = emergency(office)
+    [(ident, say)] = says(office).items()
+    assert (ident, say["times"], say["round"], say["until"]) == (loud.id, 2, 1, None)
+    assert datetime.fromisoformat(say["from"]) == START
+    wanted(office, quiet)
+    assert says(office).keys() == {loud.id, quiet.id}
+    assert says(office)[quiet.id]["times"] == 1
+
+
+def test_asked_twice_by_the_ladder_it_is_one_round_and_by_the_desk_another(office: Office) -> None:
+    made = office.released()
+    for _ in range(2):
+        wanted(office, made)
+    assert says(office)[made.id]["round"] == 1
+    office.store.write_now(lambda tx: speakers.say(tx, office.staff, made.id))
+    assert says(office)[made.id]["round"] == 2
+    assert says(office, TAYING) == {}
+
+
+def test_what_is_withdrawn_is_off_the_board_and_so_no_longer_said(office: Office) -> None:
+    made = office.released()
+    wanted(office, made)
+    assert board.compose(LIUHE, 1, START, [made], says(office))["notices"][0]["say"]["text"].startswith(
+        "通知。停水通知。"
+    )
+    office.store.write_now(lambda tx: desk.retract(tx, office.staff, made.id, "It was a mistake"))
+    assert says(office) == {}
+    with pytest.raises(Conflict):
+        office.store.write_now(lambda tx: speakers.say(tx, office.staff, made.id))
+
+
+def test_a_notice_for_some_is_never_said_aloud_and_no_neighbouring_desk_may_ask(office: Office) -> None:
+    some = office.released(audience=Audience((LIUHE,), tags=("alone",)))
+    wanted(office, some)
+    assert says(office) == {}
+    attendant = world.staff(office.store, "s-attendant")
+    made = office.released()
+    with pytest.raises(NotAllowed):
+        office.store.write_now(lambda tx: speakers.say(tx, attendant, made.id))
+
+
+def test_what_a_speaker_said_counts_as_shown_once(office: Office) -> None:
+    made = office.released()
+    wanted(office, made)
+    report(office, made, ok=False)
+    assert shown(office, made) == 0
+    office.store.write_now(lambda tx: speakers.say(tx, office.staff, made.id))
+    for _ in range(2):
+        report(office, made, round=2)
+    assert shown(office, made) == 1
+    state = office.store.read_now(lambda read: speakers.state(read, made.id))
+    assert [(line.speaker, line.played.result) for line in state.lines if line.played] == [(HORN, "said")]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"by": "lh-hut-1"},  # a gateway, no speaker
+        {"area": TAYING},  # of another place
+        {"round": 2},  # never asked
+        {"rev": 2},
+        {"voice": "human"},
+        {"seconds": -1},
+    ],
+    ids=str,
+)
+def test_a_report_that_cannot_be_true_proves_nothing(office: Office, forged: dict[str, Any]) -> None:
+    office.store.write_now(lambda tx: registry.add_gateway(tx, "lh-hut-1", LIUHE))
+    made = office.released()
+    wanted(office, made)
+    report(office, made, **forged)
+    assert shown(office, made) == 0
+    other = office.released(title="停电通知")
+    report(office, other)
+    assert shown(office, other) == 0
+
+
+@given(
+    st.integers(0, 366 * 24 * 60).map(lambda minutes: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)),
+    st.sampled_from(["Asia/Shanghai", "Asia/Urumqi", "Europe/Berlin", "America/New_York"]),
+    st.sampled_from(["routine", "important", "urgent", "drill"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_nothing_but_an_emergency_begins_in_the_community_s_night(now: datetime, zone: str, priority: str) -> None:
+    found = speech.hours(priority, now, zone)
+    assert found.until is not None
+    assert now <= found.begin < found.until
+    assert found.begin - now < timedelta(hours=12)
+    for edge in (found.begin, found.until - timedelta(seconds=1)):
+        assert speech.CURFEW_ENDS <= edge.astimezone(ZoneInfo(zone)).time() < speech.CURFEW_BEGINS
+    assert speech.hours("emergency", now, zone) == speech.Hours(now, None)
+
+
+def test_a_loudspeaker_s_account_may_read_the_board_and_report_and_nothing_else() -> None:
+    from hub.broker.acl import Acl
+
+    publish = Acl(topics.speaker_publishes(LIUHE, HORN))
+    assert publish.allowed(topics.done(LIUHE, HORN, "horn", "n-1"))
+    for topic in (
+        topics.board(LIUHE), topics.birth(LIUHE, HORN), topics.up(LIUHE, HORN, "horn", "sig.2a35"),
+        topics.done(LIUHE, "lh-horn-2", "horn", "n-1"), topics.HUB_STATE,
+    ):  # fmt: skip
+        assert not publish.allowed(topic)
