@@ -19,7 +19,7 @@ from sqlmodel import Field, SQLModel, col
 from hub.access import Grant, Subject
 from hub.db import Read, Tx
 from hub.directory import Area, Resident, Staff, grants
-from hub.errors import NotSignedIn, TooMany
+from hub.errors import Conflict, NotSignedIn, TooMany
 from hub.i18n import _
 from hub.rng import Rng, code, secret
 from hub.types import UtcTime
@@ -70,6 +70,14 @@ class OneTimeCode(SQLModel, table=True):
 
 def set_password(tx: Tx, name: str, kind: str, subject: str, password: str) -> None:
     tx.session.merge(Login(name=name.lower(), kind=kind, subject=subject, password=hashed(tx.rng, password)))
+
+
+def give_password(tx: Tx, name: str, staff: str, password: str) -> None:
+    """A password for a member of staff under a name that is nobody else's."""
+    standing = tx.session.get(Login, name.strip().lower())
+    if standing is not None and standing.subject != staff:
+        raise Conflict(_("Somebody else signs in under this name; choose another"))
+    set_password(tx, name.strip(), "staff", staff, password)
 
 
 def check_password(tx: Tx, name: str, password: str) -> Login | None:

@@ -19,6 +19,8 @@ from web.auth import Auth
 from web.guards import LOOPBACK, CsrfCheck, OwnHouse, SafeHeaders
 from web.live import Live
 from web.mishaps import Mishaps
+from web.passwords import Passwords
+from web.prove import Prove, prove_page
 from web.sessions import Sessions
 from web.shelf import Shelf
 from web.speech import Speech
@@ -40,8 +42,9 @@ def create_app(services: Services, *, state_folder: Path | None = None) -> FastA
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        dependencies=[Depends(csrf)],
+        dependencies=[Depends(csrf), Depends(Prove())],
     )
+    app.state.passwords = Passwords()
     app.state.services, app.state.surfaces, app.state.sessions, app.state.secure = services, surfaces, sessions, secure
     app.state.live = Live(services.feed, sessions, services.clock, frozenset(hosts), secure)
     app.state.metrics = ops.make_registry(app.state.live)
@@ -51,7 +54,7 @@ def create_app(services: Services, *, state_folder: Path | None = None) -> FastA
     app.add_middleware(Speech)
     app.add_middleware(Mishaps)
     app.add_middleware(SafeHeaders, frames="'self'" if services.demo else "'none'", secure=secure)
-    mishaps.register(app)
+    mishaps.register(app, prove_page)
     shelf = Shelf(state_folder)
     for routes in (
         home.router(),

@@ -6,7 +6,6 @@ cookie and the clean address.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -16,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub.access import NOBODY, Subject, public
 from hub.db import Actor, Tx
-from hub.errors import LinliError, TooMany
+from hub.errors import LinliError
 from hub.i18n import _
 from hub.login import (
     SESSION_HOURS,
@@ -24,7 +23,6 @@ from hub.login import (
     close_session,
     open_session,
     password_of,
-    proves,
     redeem_code,
     settle_try,
 )
@@ -33,8 +31,6 @@ from web.mishaps import answer
 from web.sessions import Sessions
 from web.surfaces import Surfaces, cookie_name, home_of
 
-ARGON2_AT_ONCE = 2  # each takes 19 MiB and a core; more at once only make everyone wait
-LOGINS_WAITING_MAX = 64  # about 2 s of argon2; beyond that it is an attack, and saying so is cheap
 UNSEEN = ("/static/", "/healthz", "/readyz", "/metrics", "/sw.js", "/manifest.webmanifest")
 
 
@@ -106,8 +102,6 @@ def local(path: str) -> str:
 
 def router() -> APIRouter:
     routes = APIRouter(dependencies=[public("signing in is for whoever is not signed in yet")], include_in_schema=False)
-    gate = asyncio.Semaphore(ARGON2_AT_ONCE)
-    waiting = 0
 
     @routes.get("/login")
     async def sign_in(request: Request, code: str = "", next: str = "") -> Response:
@@ -124,18 +118,10 @@ def router() -> APIRouter:
         password: Annotated[str, Form(max_length=200)],
         next: Annotated[str, Form(max_length=400)] = "",
     ) -> Response:
-        nonlocal waiting
         store = services(request).store
         login = store.seal.mark(name.strip(), "phone") if name.strip().isdigit() else name
         stored = await store.read(lambda read: password_of(read, login))
-        if waiting >= LOGINS_WAITING_MAX:
-            raise TooMany(_("Too many people are signing in at once; try again in a moment"), 5)
-        waiting += 1
-        try:
-            async with gate:
-                proved = await asyncio.to_thread(proves, stored, password)
-        finally:
-            waiting -= 1
+        proved = await request.app.state.passwords.prove(stored, password)
         opened = await store.write(lambda tx: _open(tx, login, proved), Actor("login"))
         if opened is None:
             wrong = _("That name and password do not belong together")
@@ -156,7 +142,9 @@ def router() -> APIRouter:
 
 def _open(tx: Tx, login: str, proved: bool) -> tuple[str, str] | None:
     row = settle_try(tx, login, proved)
-    return (row.kind, open_session(tx, row.kind, row.kind, row.subject)) if row is not None else None
+    if row is None:
+        return None
+    return row.kind, open_session(tx, row.kind, row.kind, row.subject, proved=True)
 
 
 async def _enter(request: Request, surface: str, token: str, after: str) -> RedirectResponse:

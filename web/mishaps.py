@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.access import subject
-from hub.errors import LinliError, NotSignedIn, TooMany
+from hub.errors import LinliError, NotSignedIn, ProveAgain, TooMany
 from hub.i18n import _, language
 from hub.page import services
 from hub.rng import code
@@ -29,8 +29,15 @@ class TooLarge(LinliError):
     slug = "too-large"
 
 
-def register(app: FastAPI) -> None:
+def register(app: FastAPI, prove_page: Callable[[Request, ProveAgain], Awaitable[Response]]) -> None:
+    async def prove(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ProveAgain)  # noqa: S101 - registered for this class only
+        if wants_json(request) or request.method == "GET":
+            return await _linli(request, error)
+        return await prove_page(request, error)
+
     app.add_exception_handler(LinliError, _linli)
+    app.add_exception_handler(ProveAgain, prove)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
 

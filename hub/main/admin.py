@@ -283,6 +283,25 @@ def user_create(
     typer.echo(name)
 
 
+@user.command("password")
+def user_password(
+    ident: Annotated[str, typer.Argument(help="The id of the member of staff.")],
+    name: Annotated[str, typer.Argument(help="What is typed at the login.")],
+    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True)],
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """A new password for a member of staff; without one nobody signs what two people answer for."""
+
+    def give(tx: Tx) -> None:
+        if tx.session.get(directory.Staff, ident) is None:
+            raise NotFound(_("There is no such resident or member of staff"))
+        login.give_password(tx, name, ident, password)
+
+    _write(data, database, give)
+    typer.echo(name)
+
+
 @user.command("invite")
 def user_invite(
     kind: Annotated[str, typer.Argument(help="resident or staff")],
@@ -320,10 +339,13 @@ def user_revoke(name: str, data: Data = None, database: Database = None) -> None
 def token_create(
     role: Annotated[str, typer.Option(help="The one role it carries.")],
     area_code: Annotated[str, typer.Option("--area", help="Where the role holds.")],
+    emergency: Annotated[
+        bool, typer.Option(help="It may sign emergencies; keep it where only a duty officer is.")
+    ] = False,
     as_json: AsJson = False,
     data: Data = None,
     database: Database = None,
 ) -> None:
     """An API token, printed this once."""
-    made = _write(data, database, lambda tx: login.create_token(tx, role, area_code))
+    made = _write(data, database, lambda tx: login.create_token(tx, role, area_code, emergencies=emergency))
     _once({"role": role, "area": area_code, "token": made, "made": datetime.now(UTC).isoformat()}, as_json)

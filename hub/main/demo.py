@@ -40,7 +40,7 @@ from simulators.hut import Hut, new_boot
 from simulators.journal import Journal
 from simulators.line import Address
 from simulators.phone import Phone
-from simulators.plan import DemoPlan, HutPlan
+from simulators.plan import DemoPlan, HutPlan, StaffPlan
 from simulators.screen import Screen
 from simulators.tv import Tv
 
@@ -59,6 +59,7 @@ TOKEN_ROLES = (
     "doctor",
     "admin",
 )
+EMERGENCY_ROLES = ("publisher", "director")  # their demo tokens are marked; on a real hub an operator decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Way:
     screen: str
     who: str
     url: str
+    password: str = ""  # what this person types to sign what two people answer for
 
 
 @dataclass
@@ -107,7 +109,7 @@ class Demo:
         await self._open_huts(plan, credentials, address, settings)
         services.stage = Director(services, plan, self.huts, credentials)
         stack.push_async_callback(services.stage.unplug.stop)
-        ways = await services.store.write(lambda tx: self._ways(tx, plan, origin, far.urls))
+        ways = await services.store.write(lambda tx: self._ways(tx, plan, origin, far.urls, credentials.passwords))
         phone_code = await services.store.write(lambda tx: _code(tx, "resident", "resident", plan.cast.volunteer, ""))
         await self._open_screens(plan, origin, f"{origin}/login?code={phone_code}")
         garbage.started()
@@ -233,7 +235,9 @@ class Demo:
             await asyncio.wait_for(asyncio.gather(*(hut.stop() for hut in self.huts.values())), 1.0)
 
     # -- what is printed -------------------------------------------------------------------------------------------
-    def _ways(self, tx: Tx, plan: DemoPlan, origin: str, far: Mapping[str, str]) -> list[Way]:
+    def _ways(
+        self, tx: Tx, plan: DemoPlan, origin: str, far: Mapping[str, str], passwords: Mapping[str, str]
+    ) -> list[Way]:
         home = plan.communities[0]
         first = home.huts[0]
         people = {person.id: person for person in home.people}
@@ -241,22 +245,24 @@ class Demo:
         director = next(member for member in home.staff if member.role == "director")
         staff = next(member for member in home.staff if member.role == "staff")
         operator = next(member for member in plan.city_staff if member.role == "operator")
+        publisher = next(member for member in plan.city_staff if member.role == "publisher")
         pair = login.issue_code(tx, "kiosk", "kiosk", first.id, area=home.code, minutes=LOGIN_MINUTES)
 
         def signed(surface: str, kind: str, ident: str, to: str) -> str:
             return f"{origin}/login?code={_code(tx, surface, kind, ident, home.code)}&next={to}"
+
+        def desk(member: StaffPlan, more: str = "") -> Way:
+            to = signed("staff", "staff", member.id, "/desk")
+            return Way("工作台 desk", member.title_zh + more, to, passwords.get(member.login, ""))
 
         return [
             *([Way("舞台 stage", "所有屏幕 every screen at once", f"{origin}/stage")] if self.stage else []),
             Way("居民 phone", f"{elder.name[:1]}** (居民 resident)", signed("resident", "resident", elder.id, "/")),
             Way("小屋 kiosk", first.zh, f"{origin}/kiosk/{first.id}?pair={pair}"),
             Way("电视 TV", home.zh, f"{origin}/tv/{home.code}"),
-            Way("工作台 desk", staff.title_zh, signed("staff", "staff", staff.id, "/desk")),
-            Way(
-                "工作台 desk",
-                f"{director.title_zh} (第二签 second signature)",
-                signed("staff", "staff", director.id, "/desk"),
-            ),
+            desk(staff),
+            desk(director, " (第二签 second signature)"),
+            desk(publisher, " (应急第一签 first signature of an emergency)"),
             Way("运维 operate", operator.title_zh, signed("staff", "staff", operator.id, "/operate")),
             Way("微信 WeChat", "模拟服务器 simulated server", f"{far['wechat']}/"),
             Way("短信 SMS", "模拟网关 simulated gateway", f"{far['sms']}/"),
@@ -271,6 +277,8 @@ class Demo:
         for way in ways:
             # Two lines a screen: a table would cut the addresses in a narrow window.
             self.console.print(f"[bold]{way.screen}[/] · {way.who}\n    {way.url}", soft_wrap=True)
+            if way.password:
+                self.console.print(f"    签发密码 password to sign: {way.password}", soft_wrap=True, markup=False)
         self.console.print(_by_hand(plan, address, password), soft_wrap=True, markup=False)
         self.console.print(
             f"模拟的有 simulated: {len(self.huts)} 个小屋网关及设备 huts, {TVS} 台电视 TVs, 1 部手机 phone, "
@@ -317,8 +325,9 @@ def _for_programs(
     """The one line of `--json` (contracts.md 4)."""
     huts = [hut for community in plan.communities for hut in community.huts]
     home = plan.communities[0]
-    tokens = {role: login.create_token(tx, role, plan.areas[0].code) for role in TOKEN_ROLES}
-    tokens["second_staff"] = login.create_token(tx, "staff", plan.areas[0].code)
+    city = plan.areas[0].code
+    tokens = {role: login.create_token(tx, role, city, emergencies=role in EMERGENCY_ROLES) for role in TOKEN_ROLES}
+    tokens["second_staff"] = login.create_token(tx, "staff", city)
     tokens["resident"] = login.open_session(tx, "api", "resident", plan.cast.elder)
     return {
         "mqtt": {"host": address.host, "port": address.port},
@@ -341,6 +350,7 @@ def _for_programs(
         "resident": plan.cast.elder,
         "cards": {person.id: person.card for person in home.people if person.id in _cast(plan)},
         "urls": [{"screen": way.screen, "url": way.url} for way in ways],
+        "passwords": {way.url: way.password for way in ways if way.password},
         "sims": dict(far),
     }
 

@@ -210,6 +210,7 @@ class Director:
                 surface="staff",
                 person=member.person,
                 household=member.household,
+                proved_at=read.now(),  # the stage plays the person together with the password
             )
 
         return (await self._services.store.read(look)).with_permissions(self._services.permissions)

@@ -248,7 +248,7 @@ def _vital(seed_text: str, device: DevicePlan, person: PersonPlan, at: datetime)
 
 def give_logins(tx: Tx, world: SeedWorld) -> None:
     """A password for every member of staff who may sign in, made anew on each machine: no two installs share one."""
-    for community in world.plan.communities:
-        for member in community.staff:
-            world.passwords[member.login] = secret(tx.rng)[:12]
-            login.set_password(tx, member.login, "staff", member.id, world.passwords[member.login])
+    rooms = [world.plan.city_staff, *(community.staff for community in world.plan.communities)]
+    for member in (member for room in rooms for member in room):
+        world.passwords[member.login] = secret(tx.rng)[:12]
+        login.set_password(tx, member.login, "staff", member.id, world.passwords[member.login])

@@ -42,7 +42,7 @@ class Desk:
 
     def __init__(self, place: Place, ident: str, kind: str = "staff") -> None:
         surface = "staff" if kind == "staff" else "resident"
-        token = place.office.store.write_now(lambda tx: login.open_session(tx, surface, kind, ident))
+        token = place.office.store.write_now(lambda tx: login.open_session(tx, surface, kind, ident, proved=True))
         self.http = place.client(follow_redirects=True)
         self.http.cookies.set(f"linli_{surface}", token)
 

@@ -15,7 +15,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlmodel import col
 
 from channels.text import one_line
-from hub import approval, audience, directory, outbox, reach
+from hub import approval, audience, directory, fresh, outbox, reach
 from hub.access import Subject
 from hub.audience import Audience, Count
 from hub.civic.notices import active, allclear, board, rules, wording
@@ -89,6 +89,7 @@ def approve(tx: Tx, by: Subject, ident: str) -> list[approval.Signature]:
     notice = _mine(tx, by, ident, "notices.read")
     if notice.state != "draft":
         raise Conflict(_("This notice is not waiting for a signature"))
+    _present(tx, by, notice)
     signatures = _sign(tx, by, notice)
     _touch_desks(tx, notice)
     return signatures
@@ -102,6 +103,7 @@ def release(tx: Tx, by: Subject, ident: str) -> Notice:
         raise Conflict(_("This notice is not a draft any more"))
     if notice.expires <= tx.now():
         raise Conflict(_("Its end has passed; change it first"))
+    _present(tx, by, notice)
     standing = approval.signatures(tx, _subject(notice))
     signed = {each.person for each in standing} | {each.staff for each in standing}
     if rules.missing(notice.priority, {each.part for each in standing}) and not {by.person, by.id} & signed:
@@ -226,6 +228,12 @@ def is_time(read: Read) -> bool:
 
 def signatures(read: Read, notice: Notice) -> list[approval.Signature]:
     return approval.signatures(read, _subject(notice))
+
+
+def _present(read: Read, by: Subject, notice: Notice) -> None:
+    """What takes two people asks each of them for the password once more."""
+    if len(rules.NEEDED[notice.priority]) > 1:
+        fresh.require(by, read.now(), emergency=notice.priority == "emergency")
 
 
 def _sign(tx: Tx, by: Subject, notice: Notice) -> list[approval.Signature]:
