@@ -1,8 +1,9 @@
-/* Reading without a network: the shell, and the last first page. Other personal pages are never kept, and signing out
-   clears what was: phones are shared. Engines without workers never load this file. */
+/* Reading without a network: the shell, the last first page, and a grid worker's round. Other personal pages are never
+   kept, and signing out clears what was: phones are shared. Engines without workers never load this file. */
 "use strict";
 var CACHE = "linli-@VERSION@";
 var FILES = ["@FILES@"];
+var PAGES = ["/", "/visits"];
 
 self.addEventListener("install", function (event) {
   event.waitUntil(
@@ -24,24 +25,41 @@ self.addEventListener("activate", function (event) {
 });
 
 function forget() {
-  return caches.open(CACHE).then(function (cache) { return cache.delete("/"); });
+  return caches.open(CACHE).then(function (cache) {
+    return Promise.all(PAGES.map(function (page) { return cache.delete(page); }));
+  });
 }
 
 function kept(request) {
   return caches.match(request).then(function (found) { return found || fetch(request); });
 }
 
-function keep(event, answer) {
-  if (answer.ok && answer.type === "basic" && !answer.redirected) {
+function own(answer) { return answer.ok && answer.type === "basic" && !answer.redirected; }
+
+function keep(event, page, answer) {
+  if (own(answer)) {
     var copy = answer.clone();
-    event.waitUntil(caches.open(CACHE).then(function (cache) { return cache.put("/", copy); }));
+    event.waitUntil(caches.open(CACHE).then(function (cache) { return cache.put(page, copy); }));
   }
   return answer;
 }
 
-function lastHome() {
-  return caches.match("/").then(function (found) { return found || Response.error(); });
+function last(page) {
+  return caches.match(page).then(function (found) { return found || Response.error(); });
 }
+
+/* A page that was loaded before this worker ruled asks to be kept, with what it is drawn with. */
+self.addEventListener("message", function (event) {
+  var asked = event.data && event.data.keep ? event.data.keep : [];
+  event.waitUntil(caches.open(CACHE).then(function (cache) {
+    return Promise.all(asked.map(function (path) {
+      if (PAGES.indexOf(path) < 0 && path.indexOf("/static/") !== 0) { return null; }
+      return fetch(path, { credentials: "same-origin" }).then(function (answer) {
+        return own(answer) ? cache.put(path, answer) : null;
+      }, function () { return null; });
+    }));
+  }));
+});
 
 /* A message from the hub: {t title, b body, u path, g tag, p priority, l language, r receipt token}. What cannot be read
    still shows that something came: browsers end a subscription whose pushes show nothing. */
@@ -87,7 +105,11 @@ self.addEventListener("fetch", function (event) {
     event.waitUntil(forget());
   } else if (event.request.method === "GET" && url.pathname.indexOf("/static/") === 0) {
     event.respondWith(kept(event.request));
-  } else if (event.request.mode === "navigate" && event.request.method === "GET" && url.pathname === "/") {
-    event.respondWith(fetch(event.request).then(function (answer) { return keep(event, answer); }).catch(lastHome));
+  } else if (event.request.mode === "navigate" && event.request.method === "GET" && PAGES.indexOf(url.pathname) >= 0) {
+    event.respondWith(
+      fetch(event.request)
+        .then(function (answer) { return keep(event, url.pathname, answer); })
+        .catch(function () { return last(url.pathname); })
+    );
   }
 });
