@@ -24,7 +24,7 @@ from sqlmodel import Field, SQLModel, col
 from hub.access import Subject, covers
 from hub.db import Actor, Read, Store, Tx
 from hub.directory import Area, Resident
-from hub.events import ReachMoved
+from hub.events import NoticeSeen, ReachMoved
 from hub.types import UtcTime
 
 if TYPE_CHECKING:
@@ -171,24 +171,33 @@ def _record_notice(tx: Tx, notice: str, proofs: Sequence[Proof]) -> int:
     for (channel, level), count in sorted(risen.items()):
         tx.emit(ReachMoved, notice=notice, channel=channel, level=level, count=count)
     tx.touch("notices.reach", notice)
-    _touch_places(tx, notice, readers)
+    tx.touch("notices.ladder", notice)
+    _tell(tx, notice, readers)
     return sum(risen.values())
 
 
 def _new_readers(
     wanted: Mapping[tuple[int, str, str], Proof], standing: Mapping[tuple[int, str, str], Reach]
-) -> set[str]:
-    """Residents who have seen it now and had not before, on whatever channel."""
+) -> set[tuple[int, str]]:
+    """Revision and resident: who has seen it now and had not before, on whatever channel."""
     return {
-        place[1].removeprefix("r:")
+        (place[0], place[1].removeprefix("r:"))
         for place, proof in wanted.items()
         if place[2] == BEST and place[1].startswith("r:") and RANK[proof.level] >= RANK["seen"]
         and (place not in standing or standing[place].level < RANK["seen"])
     }  # fmt: skip
 
 
+def _tell(tx: Tx, notice: str, readers: set[tuple[int, str]]) -> None:
+    """Who need not be followed any further; and only the places where somebody new has read it are drawn anew."""
+    for revision in sorted({at for at, _resident in readers}):
+        now = tuple(sorted(resident for at, resident in readers if at == revision))
+        tx.emit(NoticeSeen, notice=notice, revision=revision, residents=now)
+    _touch_places(tx, notice, {resident for _revision, resident in readers})
+
+
 def _touch_places(tx: Tx, notice: str, readers: set[str]) -> None:
-    """Only the places where somebody new has read it: a city's notice has 1,557 of them."""
+    """A city's notice has 1,557 of them."""
     homes = select(col(Resident.area)).where(col(Resident.id).in_(readers)).distinct()
     for area in sorted(tx.session.execute(homes).scalars()) if readers else ():
         tx.touch("notices.coverage", f"{notice}.{area}")

@@ -15,7 +15,8 @@ from sqlmodel import select
 from channels.sms_sign import header
 from channels.sms_text import approved_texts
 from hub import audience, charges, courier, directory, login, reach
-from hub.civic.notices import desk
+from hub.civic.notices import desk, ladder
+from hub.db import Tx
 from hub.events import PersonalMessage
 from hub.outbox import Outbox
 from simulators.sms_gateway import SmsSim
@@ -63,8 +64,14 @@ async def inbox(far_end: httpx.AsyncClient) -> list[dict[str, object]]:
 
 
 async def release(office: Office, shell: Shell) -> str:
-    made = office.draft()
-    await asyncio.to_thread(shell.write, lambda tx: desk.release(tx, office.staff, made.id))
+    """The desk does not wait the hour after which text messages follow an important notice."""
+    made = office.draft(priority="important")
+
+    def follow(tx: Tx) -> None:
+        desk.release(tx, office.staff, made.id)
+        ladder.climb_now(tx, office.staff, made.id, {"sms"})
+
+    await asyncio.to_thread(shell.write, follow)
     return made.id
 
 

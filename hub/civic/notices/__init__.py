@@ -13,6 +13,8 @@ from hub.civic.notices import (
     coverage,
     coverage_pages,
     jobs,
+    ladder,
+    ladder_pages,
     pages,
     seed,
     speakers,
@@ -21,7 +23,7 @@ from hub.civic.notices import (
     warnings,
     ways,
 )
-from hub.events import LoudspeakerWanted, NoticeEnded, NoticeReleased, PersonalMessage, SpeakerReported
+from hub.events import LoudspeakerWanted, NoticeEnded, NoticeReleased, NoticeSeen, PersonalMessage, SpeakerReported
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
 
@@ -41,7 +43,7 @@ PERMISSIONS = {
 def router() -> APIRouter:
     return joined(
         warning_pages.router, coverage_pages.router, answer_pages.router, pages.router, api.router, callback.router,
-        ways.router, speech_pages.router,
+        ladder_pages.router, ways.router, speech_pages.router,
     )  # fmt: skip
 
 
@@ -51,6 +53,8 @@ MODULE = Module(
     router=router,
     listeners=(
         (NoticeEnded, outbox.on_notice_ended),
+        (NoticeEnded, ladder.on_ended),
+        (NoticeSeen, outbox.on_notice_seen),
         (NoticeReleased, warnings.on_released),
         (NoticeReleased, speakers.on_released),
         (LoudspeakerWanted, speakers.on_wanted),
@@ -63,6 +67,7 @@ MODULE = Module(
         *cards.TOPICS,
         *coverage.TOPICS,
         *answer_pages.TOPICS,
+        *ladder_pages.TOPICS,
         *warning_pages.TOPICS,
         *ways.TOPICS,
         *speech_pages.TOPICS,

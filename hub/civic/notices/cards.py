@@ -38,7 +38,7 @@ WORDS = (
     N_("web"), N_("tv"), N_("kiosk"), N_("wechat"), N_("sms"), N_("webpush"), N_("accepted"), N_("delivered"),
     N_("loudspeaker"),
     N_("shown"), N_("seen"), N_("acknowledged"), N_("planned"), N_("claimed"), N_("expired"), N_("cancelled"),
-    N_("dead"), N_("unreachable"),
+    N_("dead"), N_("unreachable"), N_("seen already"),
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """What the desk does with a notice, from draft to withdrawal; and what time does: begin, expire, archive.
 
-Every verb takes a transaction. A release opens the reach ledger, asks the outbox for the addressed channels, marks the
-boards and redraws the screens of every community below, all in that one transaction.
+Every verb takes a transaction. A release opens the reach ledger, begins the ladder, marks the boards and redraws the
+screens of every community below, all in that one transaction.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from channels.text import one_line
 from hub import approval, audience, directory, fresh, outbox, reach
 from hub.access import Subject
 from hub.audience import Audience, Count
-from hub.civic.notices import active, allclear, board, rules, wording
-from hub.civic.notices.message import message_of
+from hub.civic.notices import active, allclear, board, ladder, rules, wording
 from hub.civic.notices.models import Notice, NoticeArea, NoticeRelease
 from hub.civic.notices.wording import Words
 from hub.db import Read, Tx
@@ -282,7 +281,7 @@ def _begin(tx: Tx, notice: Notice) -> None:
     people = audience.size(tx, to, notice.released_at)
     reach.open_notice(tx, notice.id, notice.revision, [area.path for area in areas], people)
     told = tx.emit(NoticeReleased, notice=notice.id, revision=notice.revision, priority=notice.priority, areas=to.areas)
-    outbox.plan(tx, message_of(notice, areas), to, cause=told.id)
+    ladder.begin(tx, notice, told.id)
     _show(tx, _communities(tx, notice))
     _touch_desks(tx, notice)
 

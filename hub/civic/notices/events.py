@@ -64,6 +64,33 @@ class TaskAnswered(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LadderClimbed(Event):
+    """A rung was taken; what it asked for has this event as its cause. By hand: somebody did not wait for its time."""
+
+    notice: str
+    revision: int
+    rung: int
+    ways: tuple[str, ...]
+    edition: str
+    by_hand: bool
+
+    def subject(self) -> str:
+        return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class LadderStopped(Event):
+    """Somebody ended the follow-up of a notice that still holds. Why stands with the notice, not here."""
+
+    notice: str
+    revision: int
+    rung: int  # the one that will not be climbed
+
+    def subject(self) -> str:
+        return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpeechWanted(Event):
     """The loudspeakers of these places are to say a notice."""
 

@@ -1,9 +1,12 @@
-"""What runs beside the desk: time that passes over notices, and boards that go out."""
+"""What runs beside the desk: time that passes over notices, ladders that are climbed, and boards that go out."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from hub import idempotency
-from hub.civic.notices import answers, board, callback, desk
+from hub.civic.notices import answers, board, callback, desk, ladder, ladder_pages
+from hub.civic.notices.ladder import Pace
 from hub.db import Tx
 from hub.module import Job
 from hub.services import Services
@@ -25,9 +28,33 @@ async def keep_time(services: Services) -> None:
         await services.clock.sleep(TICK_S)
 
 
+async def climb(services: Services) -> None:
+    pace = Pace()
+    while True:
+        if not await climb_once(services, pace):
+            await services.clock.sleep(TICK_S)
+
+
+async def climb_once(services: Services, pace: Pace) -> bool:
+    """Everything that is due now, a page of each ladder. Says whether there was anything to do."""
+    open_now = await services.store.read(ladder.under_way)
+    pace.forget(open_now)
+    now, monotonic, climbed = services.clock.now(), services.clock.monotonic(), False
+    for each in open_now:
+        elapsed_s = pace.elapsed_s(each, now, monotonic)
+        if each.waits(elapsed_s):
+            continue
+        go_on = partial(
+            ladder.go_on, ident=each.notice, revision=each.revision, elapsed_s=elapsed_s,
+            ways=ladder_pages.channels_here(services),
+        )  # fmt: skip
+        climbed = await services.store.write(go_on) or climbed
+    return climbed
+
+
 def _prune(tx: Tx) -> None:
     idempotency.prune(tx)
     callback.prune(tx)
 
 
-JOBS = (Job("time", keep_time), Job("board", board.keep_published, role="front"))
+JOBS = (Job("time", keep_time), Job("ladder", climb), Job("board", board.keep_published, role="front"))

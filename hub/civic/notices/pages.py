@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from hub import courier, reach
 from hub.access import Subject, needs, public, signed_in, subject
-from hub.civic.notices import active, answer_pages, cards, desk, forms, kinds, rules, wording
+from hub.civic.notices import active, answer_pages, cards, desk, forms, kinds, ladder_pages, rules, wording
 from hub.civic.notices.forms import Draft
 from hub.civic.notices.message import message_of, readings
 from hub.civic.notices.models import Notice
@@ -97,12 +97,13 @@ async def one(request: Request, ident: str) -> HTMLResponse:
             "may_sign": part is not None and len(lacking) > 1, "signed_mine": mine,
             "may_release": found.state == "draft" and (len(lacking) == 0 or (part is not None and len(lacking) == 1)),
             "may_retract": found.state in rules.LIVE and bool(held), "reasons": rules.REASONS,
-            "tz": read.session.get_one(Area, found.place).tz,
+            "tz": read.session.get_one(Area, found.place).tz, **ladder_pages.on_page(read, who, found),
         }  # fmt: skip
 
     shown = await services(request).store.read(look)
     topic = f"notices.reach:{ident}"
-    return await page_live(request, "notices/one.html", topics=[topic], topic=topic, **shown)
+    topics = [topic, shown["ladder_topic"]] if shown["ladder_topic"] else [topic]
+    return await page_live(request, "notices/one.html", topics=topics, topic=topic, **shown)
 
 
 @router.get("/desk/notices/{ident}/edit", dependencies=[needs("notices.draft")])

@@ -11,7 +11,7 @@ from sqlmodel import col
 from hub import audience, directory
 from hub.access import Permissions, Subject
 from hub.audience import Audience
-from hub.civic.notices import desk, kinds, rules
+from hub.civic.notices import desk, kinds, ladder, rules
 from hub.civic.notices.wording import Words
 from hub.db import Tx
 from hub.directory import Area, Staff, StaffRole
@@ -50,7 +50,10 @@ def _notices(tx: Tx, world: Any, community: Area, signer: Subject) -> None:
         desk.retract(tx, signer, ended, "The matter is settled")
     for place, ident in enumerate(ACTIVE):
         world.clock.set(world.now - timedelta(hours=6 * (len(ACTIVE) - place)))
-        _release(tx, community, signer, ident)
+        shown = _release(tx, community, signer, ident)
+        if ladder.rungs_left(tx, shown):
+            # Or the demo would begin with text messages about what was said hours ago.
+            ladder.stop(tx, signer, shown, "Everybody who matters knows")
     world.clock.set(world.now)
     for ident in WARNINGS[1:]:
         desk.draft(tx, signer, _words(tx, community, ident))
