@@ -268,7 +268,7 @@ def _found(data: Path, areas: Sequence[str]) -> tuple[dict[str, str], Desk]:
             directory.register_households(tx, area, _households(number))
         accounts = {account.user: account.password for account in town.huts(tx)}
         return accounts, Desk(
-            login.create_token(tx, "publisher", DISTRICT), login.create_token(tx, "director", DISTRICT)
+            *(login.create_token(tx, role, DISTRICT, emergencies=True) for role in ("publisher", "director"))
         )
 
     store = wiring.open_store(load_settings({"data_dir": data}, {}))

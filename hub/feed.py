@@ -33,6 +33,9 @@ DRAWN_AT_ONCE = 8  # topics in one look at the store: what is urgent waits for o
 CACHE_FRAGMENTS_MAX = 20_000  # 1,557 communities x a few topics x two languages, with room; oldest go first
 
 
+Where = tuple[str, str]  # topic and language
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One message to the screens, encoded once."""
@@ -92,7 +95,8 @@ class Feed:
         self._store, self._render, self._clock = store, render, clock
         self._topics = {topic.name: topic for topic in topics}
         self._watchers: dict[tuple[str, str], set[Watcher]] = defaultdict(set)
-        self._cache: dict[tuple[str, str], Frame] = {}
+        self._cache: dict[Where, Frame | asyncio.Future[Frame]] = {}  # drawn, or being drawn
+        self._looks: set[asyncio.Task[None]] = set()
         self._replay: dict[tuple[str, str], deque[Frame]] = {}
         # Topics to draw, with the events that touched them: what covers nothing, and what covers a screen.
         self._dirty: tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]] = ({}, {})
@@ -135,12 +139,7 @@ class Feed:
             queue = covering or plain
             part = {topic: queue.pop(topic) for topic in list(islice(queue, DRAWN_AT_ONCE))}
             wanted = [(topic, lang) for topic in part for lang in ("zh", "en") if self._watchers.get((topic, lang))]
-            try:
-                drawn = await self._drawn(wanted)
-            except Exception:
-                log.exception("the store could not be looked at for fragments")
-                drawn = {}
-            for (topic, lang), frame in drawn.items():
+            for (topic, lang), frame in (await self._drawn(wanted)).items():
                 watchers = tuple(self._watchers.get((topic, lang), ()))
                 for watcher in watchers:
                     watcher.offer(frame, event=False)
@@ -151,70 +150,76 @@ class Feed:
         declared = self._topics.get(topic.partition(":")[0])
         return declared is not None and declared.covers
 
-    async def _drawn(self, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Frame]:
-        """These fragments as they stand, from the cache or drawn in one look; without those that cannot be drawn."""
-        found: dict[tuple[str, str], Frame] = {}
-        missing = []
-        marker = object()
-        for each in wanted:
-            cached = self._cache.get(each)
-            if isinstance(cached, Frame):
-                found[each] = cached
+    async def _drawn(self, wanted: Sequence[Where]) -> dict[Where, Frame]:
+        """These fragments as they stand, drawn in one look; without those that cannot be drawn."""
+        found: dict[Where, Frame] = {}
+        drawings = self._drawings(wanted)
+        for where, frame in zip(wanted, await asyncio.gather(*drawings, return_exceptions=True), strict=True):
+            if isinstance(frame, BaseException):
+                name = where[0].partition(":")[0]
+                log.error("a fragment could not be drawn", exc_info=frame, extra={"topic": name})
             else:
-                missing.append(each)
-                self._cache[each] = marker  # type: ignore[assignment] # a touch while we draw removes the marker
-        if not missing:
-            return found
-        try:
-            htmls = await self._store.read(lambda read: [self._html(read, *each) for each in missing])
-        finally:
-            standing = {each for each in missing if self._cache.get(each) is marker}
-            for each in standing:
-                del self._cache[each]
-        for each, html in zip(missing, htmls, strict=True):
-            if isinstance(html, Exception):
-                log.error("a fragment could not be drawn", exc_info=html, extra={"topic": each[0].partition(":")[0]})
-                continue
-            found[each] = self._frame(each[0], html)
-            if each in standing:
-                self._keep(each, found[each])
+                found[where] = frame
         return found
 
-    def _html(self, read: Read, topic: str, lang: str) -> str | Exception:
+    async def current(self, topic: str, lang: str) -> Frame:
+        """The fragment as it stands: from the cache, or drawn now, once for all who ask meanwhile."""
+        cached = self._cache.get((topic, lang))
+        if isinstance(cached, Frame):
+            return cached
+        (drawing,) = self._drawings([(topic, lang)])
+        return await asyncio.shield(drawing)
+
+    def _drawings(self, wanted: Sequence[Where]) -> list[asyncio.Future[Frame]]:
+        """What is under way already, or begins now; what begins is one look at the store, whoever goes away."""
+        loop = asyncio.get_running_loop()
+        found: list[asyncio.Future[Frame]] = []
+        fresh: dict[Where, asyncio.Future[Frame]] = {}
+        for where in wanted:
+            drawing = self._cache.get(where)
+            if drawing is None:
+                drawing = fresh[where] = self._cache[where] = loop.create_future()
+            elif isinstance(drawing, Frame):
+                done, drawing = drawing, loop.create_future()
+                drawing.set_result(done)
+            found.append(drawing)
+        if fresh:
+            look = loop.create_task(self._look(fresh), name="feed-look")
+            self._looks.add(look)
+            look.add_done_callback(self._looks.discard)
+        return found
+
+    async def _look(self, fresh: Mapping[Where, asyncio.Future[Frame]]) -> None:
         try:
-            return self._render_one(read, topic, lang)
+            htmls = await self._store.read(lambda read: [self._html(read, *where) for where in fresh])
         except Exception as error:
-            read.session.rollback()  # PostgreSQL answers nothing more in a transaction that failed
-            return error
-
-    def _render_one(self, read: Read, topic: str, lang: str) -> str:
-        name, _, key = topic.partition(":")
-        declared = self._topics[name]
-        with speaking(lang):
-            return self._render(declared.template, declared.view(read, key), lang)
-
-    def _keep(self, where: tuple[str, str], frame: Frame) -> None:
-        self._cache[where] = frame
+            htmls = [error] * len(fresh)
+        for (where, drawing), html in zip(fresh.items(), htmls, strict=True):
+            standing = self._cache.get(where) is drawing  # a touch while we drew took it out
+            if standing:
+                del self._cache[where]
+            if drawing.done():
+                continue  # cancelled with the loop
+            if isinstance(html, Exception):
+                drawing.set_exception(html)
+                drawing.exception()  # perhaps nobody waits for it any more
+                continue
+            frame = self._frame(where[0], html)
+            drawing.set_result(frame)
+            if standing:
+                self._cache[where] = frame
         while len(self._cache) > CACHE_FRAGMENTS_MAX:
             self._cache.pop(next(iter(self._cache)))
 
-    async def current(self, topic: str, lang: str) -> Frame:
-        """The fragment as it stands, from the cache or drawn now."""
-        cached = self._cache.get((topic, lang))
-        if isinstance(cached, Frame):  # or the marker of a drawing under way: then draw here too
-            return cached
-        marker = object()
-        self._cache[(topic, lang)] = marker  # type: ignore[assignment] # a touch while we draw removes the marker
+    def _html(self, read: Read, topic: str, lang: str) -> str | Exception:
+        name, _, key = topic.partition(":")
+        declared = self._topics[name]
         try:
-            html = await self._store.read(lambda read: self._render_one(read, topic, lang))
-        except BaseException:
-            if self._cache.get((topic, lang)) is marker:
-                del self._cache[(topic, lang)]
-            raise
-        frame = self._frame(topic, html)
-        if self._cache.get((topic, lang)) is marker:
-            self._keep((topic, lang), frame)
-        return frame
+            with speaking(lang):
+                return self._render(declared.template, declared.view(read, key), lang)
+        except Exception as error:
+            read.session.rollback()  # PostgreSQL answers nothing more in a transaction that failed
+            return error
 
     def push(self, name: str, key: str, context: Mapping[str, Any]) -> None:
         """Show something at once on an `event` topic: drawn from `context` alone, kept for replay, never stored."""

@@ -4,39 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 from sqlmodel import col
 
 from hub.access import Subject, covers
 from hub.civic.notices import rules
 from hub.civic.notices.models import Notice, NoticeArea
-from hub.db import Read
+from hub.db import Read, Tx
 from hub.directory import Area
 from hub.errors import NotFound
 from hub.i18n import _
+from hub.types import UtcTime
 
 LISTED_MAX = 200  # a desk's list; older ones are found by their address
 
 
 def notices_of(read: Read, area: str) -> list[Notice]:
-    """What the screens of an area show now, the most important first. An unknown area shows nothing."""
+    """What the screens of an area show now, the most important first. An unknown area shows nothing.
+
+    One look draws an area's cover, list and tile in two languages: a reader's answer is kept as long as its look."""
+    if isinstance(read, Tx):
+        return _notices_of(read, area)
+    known: dict[str, list[Notice]] = read.session.info.setdefault("notices.active", {})
+    if area not in known:
+        known[area] = _notices_of(read, area)
+    return known[area]
+
+
+def _notices_of(read: Read, area: str) -> list[Notice]:
     place = read.session.get(Area, area)
     if place is None:
         return []
     now = read.now()
-    rows = read.session.execute(
-        select(Notice)
-        .join(NoticeArea, col(NoticeArea.notice) == col(Notice.id))
-        .where(
-            col(NoticeArea.area).in_(place.path.split("/")),
-            col(Notice.state) == "released",
-            col(Notice.everybody),
-            col(Notice.expires) > now,
-        )
-        .distinct()
-        .execution_options(populate_existing=True)
-    )
+    rows = read.session.execute(_HELD, {"areas": place.path.split("/"), "now": now})
     return rules.ordered([each for each in rows.scalars() if rules.holds(each, now)])
+
+
+_HELD = (
+    select(Notice)
+    .join(NoticeArea, col(NoticeArea.notice) == col(Notice.id))
+    .where(
+        col(NoticeArea.area).in_(bindparam("areas", expanding=True)),
+        col(Notice.state) == "released",
+        col(Notice.everybody),
+        col(Notice.expires) > bindparam("now", type_=UtcTime),
+    )
+    .distinct()
+    .execution_options(populate_existing=True)
+)
 
 
 def notice(read: Read, ident: str) -> Notice:
