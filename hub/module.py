@@ -88,6 +88,7 @@ class Module:
     seed_order: int = 50
     demo_only: bool = False
     csrf_exempt: tuple[str, ...] = ()  # paths whose callers are machines with their own proof (signature, token)
+    uploads: tuple[str, ...] = ()  # paths below which a form may carry a file (web/guards.py: FILE_BYTES_MAX)
 
 
 def joined(*parts: APIRouter) -> APIRouter:

@@ -36,6 +36,7 @@ def create_app(services: Services, *, state_folder: Path | None = None) -> FastA
     surfaces = Surfaces(services.modules)
     sessions = Sessions(services.store, services.clock, services.permissions)
     csrf = CsrfCheck(path for module in services.modules for path in module.csrf_exempt)
+    uploads = [path for module in services.modules for path in module.uploads]
     app = FastAPI(
         title="Linli",
         version="1",
@@ -50,7 +51,7 @@ def create_app(services: Services, *, state_folder: Path | None = None) -> FastA
     app.state.metrics = ops.make_registry(app.state.live)
     # Added from inside to outside.
     app.add_middleware(Auth, sessions=sessions, surfaces=surfaces, secure=secure)
-    app.add_middleware(OwnHouse, hosts=hosts)
+    app.add_middleware(OwnHouse, hosts=hosts, uploads=uploads)
     app.add_middleware(Speech)
     app.add_middleware(Mishaps)
     app.add_middleware(SafeHeaders, frames="'self'" if services.demo else "'none'", secure=secure)

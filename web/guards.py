@@ -15,7 +15,8 @@ from hub.i18n import _
 from hub.login import same
 from web.mishaps import TooLarge, answer
 
-BODY_BYTES_MAX = 1 << 20  # a long form with a list of households; files get a door of their own when they come
+BODY_BYTES_MAX = 1 << 20  # a long form with a list of households
+FILE_BYTES_MAX = 9 << 20  # a file of 8 MiB with what the form puts around it, only where a slice takes files
 SAFE = ("GET", "HEAD", "OPTIONS")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PROBES = ("/healthz", "/readyz")  # asked by machines under whatever name the machine has
@@ -61,8 +62,8 @@ class SafeHeaders:
 class OwnHouse:
     """Only our names as Host, only our pages as Origin of what writes or listens, only bounded bodies."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
-        self._app, self._hosts = app, frozenset((*LOOPBACK, *hosts))
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], uploads: Iterable[str] = ()) -> None:
+        self._app, self._hosts, self._uploads = app, frozenset((*LOOPBACK, *hosts)), tuple(uploads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -76,7 +77,8 @@ class OwnHouse:
         if guarded and not own_origin(headers):
             sentence = _("This request came from a page that is not ours")
             return await answer(request, 403, "wrong-origin", sentence)(scope, receive, send)
-        if int(headers.get("content-length", "0") or 0) > BODY_BYTES_MAX:
+        bytes_max = self._bytes_max(scope["path"], headers.get("content-type", ""))
+        if int(headers.get("content-length", "0") or 0) > bytes_max:
             return await answer(request, 413, "too-large", _("What was sent is too large"))(scope, receive, send)
         seen = 0
 
@@ -84,11 +86,16 @@ class OwnHouse:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > BODY_BYTES_MAX:
+            if seen > bytes_max:
                 raise TooLarge(_("What was sent is too large"))
             return message
 
         await self._app(scope, bounded, send)
+
+    def _bytes_max(self, path: str, kind: str) -> int:
+        """More only for a form with a file, and only where a slice takes one."""
+        room = any(path.startswith(each.rstrip("/") + "/") for each in self._uploads)
+        return FILE_BYTES_MAX if room and kind.startswith("multipart/form-data") else BODY_BYTES_MAX
 
 
 def known_host(host: str, hosts: Iterable[str]) -> bool:

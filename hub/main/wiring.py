@@ -114,6 +114,7 @@ def config(settings: Settings) -> dict[str, str]:
         "web.public_url": settings.public_url,
         "web.hosts": settings.http_host,
         "public_url": settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
+        "state_dir": str(settings.state_dir),
         "kiosk_idle_s": str(settings.kiosk_idle_s),
         "kiosk_warning_s": str(settings.kiosk_warning_s),
         "outbox.lease_s": str(settings.outbox_lease_s),

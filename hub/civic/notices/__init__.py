@@ -15,7 +15,9 @@ from hub.civic.notices import (
     jobs,
     ladder,
     ladder_pages,
+    life_pages,
     pages,
+    poster,
     seed,
     speakers,
     speech_pages,
@@ -43,7 +45,7 @@ PERMISSIONS = {
 def router() -> APIRouter:
     return joined(
         warning_pages.router, coverage_pages.router, answer_pages.router, pages.router, api.router, callback.router,
-        ladder_pages.router, ways.router, speech_pages.router,
+        ladder_pages.router, life_pages.router, poster.router, ways.router, speech_pages.router,
     )  # fmt: skip
 
 
@@ -80,5 +82,6 @@ MODULE = Module(
     ),
     seed=seed.seed,
     seed_order=90,  # last: once followers are bound, every personal message of another slice's seed would be sent
+    uploads=("/desk/notices",),
     csrf_exempt=("/wechat", "/callback"),
 )

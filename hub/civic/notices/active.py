@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import ColumnElement, bindparam, or_, select
 from sqlmodel import col
 
 from hub.access import Subject, covers
@@ -89,10 +89,16 @@ def touching(read: Read, found: Notice, paths: Sequence[str]) -> Notice:
 
 
 def listed(
-    read: Read, paths: Sequence[str], states: Sequence[str], *, before: str = "", limit: int = LISTED_MAX
+    read: Read,
+    paths: Sequence[str],
+    states: Sequence[str],
+    *,
+    before: str = "",
+    limit: int = LISTED_MAX,
+    only: Sequence[ColumnElement[bool]] = (),
 ) -> list[Notice]:
     """Every notice that touches these places, or holds there from above, newest first; `before` is a notice's id."""
-    query = select(Notice).where(col(Notice.state).in_(states))
+    query = select(Notice).where(col(Notice.state).in_(states), *only)
     if before:
         query = query.where(col(Notice.id) < before)
     if "" not in paths:

@@ -11,7 +11,8 @@ from channels.base import Page, Rendered
 from channels.tv import Television
 from hub import approval, charges, outbox, reach
 from hub.access import Subject
-from hub.civic.notices import active, allclear, desk, kinds, rules
+from hub.civic.notices import active, allclear, attachments, desk, kinds, rules
+from hub.civic.notices.attachments import Attachment
 from hub.civic.notices.message import DEFAULT_ZONE, message_of
 from hub.civic.notices.models import Notice
 from hub.db import Read
@@ -63,6 +64,7 @@ class Shown:
     tz: str
     reason: str = ""
     pages: tuple[Page, ...] = ()
+    files: tuple[Attachment, ...] = ()
     form: str = ""  # how a cover looks: alarm, drill, clear
     cover_word: str = ""
 
@@ -77,7 +79,7 @@ class Shown:
         return [line for line in self.text.splitlines() if line] + phone + [self.issuer]
 
 
-def shown(read: Read, notice: Notice, *, pages: bool = False) -> Shown:
+def shown(read: Read, notice: Notice, *, pages: bool = False, large: bool = False) -> Shown:
     place = read.session.get(Area, notice.place)
     kind = kinds.every().get(notice.kind)
     english = language() == "en" and bool(notice.title_en and notice.text_en)
@@ -87,7 +89,7 @@ def shown(read: Read, notice: Notice, *, pages: bool = False) -> Shown:
     form = "clear" if notice.kind == allclear.KIND else "drill" if notice.priority == "drill" else "alarm"
     made: tuple[Page, ...] = ()
     if pages:
-        rendered = Television().render(message_of(notice, [place] if place else [], language()))
+        rendered = Television().render(message_of(notice, [place] if place else [], language()), large)
         made = rendered.pages if isinstance(rendered, Rendered) else ()
     return Shown(
         id=notice.id, rev=notice.revision, priority=notice.priority, priority_word=_(_PRIORITY[notice.priority]),
@@ -97,6 +99,7 @@ def shown(read: Read, notice: Notice, *, pages: bool = False) -> Shown:
         text=notice.text_en if english else notice.text, issuer=issuer, contact=notice.contact,
         at=notice.released_at or notice.drafted_at, expires=notice.expires, tz=place.tz if place else DEFAULT_ZONE,
         reason=_(notice.reason) if notice.reason else "", pages=made, form=form, cover_word=_(_COVER_WORD[form]),
+        files=tuple(attachments.of(notice)),
     )  # fmt: skip
 
 
@@ -156,7 +159,8 @@ def _row(read: Read, notice: Notice) -> dict[str, Any]:
     missing = rules.missing(notice.priority, signed) if notice.state == "draft" else ()
     return {
         "notice": shown(read, notice), "areas": area_names(active.areas_of(read, notice.id)), "signed": len(signed),
-        "missing": len(missing), "tvs": sums.at_least("tv", "shown"), "seen": sums.at_least(reach.BEST, "seen"),
+        "missing": len(missing), "begins": notice.not_before,
+        "tvs": sums.at_least("tv", "shown"), "seen": sums.at_least(reach.BEST, "seen"),
     }  # fmt: skip
 
 

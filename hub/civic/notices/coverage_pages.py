@@ -59,7 +59,7 @@ async def by_building(request: Request, ident: str, area: str = "") -> Response:
         found, _places, place = _place(read, who, ident, area, "notices.read")
         doors = coverage.doors(read, found, place.code)
         rows = [*coverage.by_building(read, doors, place.code), coverage.summed(doors, name=_("All together"))]
-        at = _local(read.now(), place)
+        at = local(read.now(), place)
         lines: list[list[object]] = [
             [found.title, at, each.name, each.grid if each.id else "", each.doors, each.reached, each.percent,
              each.people, each.seen, each.risky]
@@ -72,7 +72,7 @@ async def by_building(request: Request, ident: str, area: str = "") -> Response:
         _("Notice"), _("As of"), _("Building"), _("Grid"), _("Doors"), _("Doors reached"), _("Percent"), _("People"),
         _("Have seen it"), _("At risk and not reached"),
     )  # fmt: skip
-    return _csv(f"coverage-{ident}-{code}.csv", heads, lines)
+    return csv_answer(f"coverage-{ident}-{code}.csv", heads, lines)
 
 
 @router.get("/desk/notices/{ident}/unreached.csv", dependencies=[needs("notices.unreached")])
@@ -86,7 +86,7 @@ async def doors_left(request: Request, ident: str, area: str = "", building: str
         left = coverage.unreached(coverage.doors(tx, found, place.code), by_risk=order != "way")
         left = [door for door in left if building in ("", door.building)]
         tx.emit(UnreachedListed, notice=ident, area=place.code, doors=len(left))
-        at = _local(tx.now(), place)
+        at = local(tx.now(), place)
         lines: list[list[object]] = [
             [number, found.title, at, door.grid, names.get(door.building, door.building), door.flat, door.people,
              _("; ").join(coverage.risk_words(door)), _(door.best) if door.best else _("no proof")]
@@ -99,7 +99,7 @@ async def doors_left(request: Request, ident: str, area: str = "", building: str
         _("Order"), _("Notice"), _("As of"), _("Grid"), _("Building"), _("Flat"), _("People"), _("At risk"),
         _("Best proof"), _("Result of the visit"),
     )  # fmt: skip
-    return _csv(f"unreached-{ident}-{code}.csv", heads, [[*line, ""] for line in lines])
+    return csv_answer(f"unreached-{ident}-{code}.csv", heads, [[*line, ""] for line in lines])
 
 
 def _place(read: Read, who: Subject, ident: str, area: str, permission: str) -> tuple[Notice, list[Area], Area]:
@@ -115,11 +115,11 @@ def _place(read: Read, who: Subject, ident: str, area: str, permission: str) -> 
     return found, places, (own or wanted)[0]
 
 
-def _local(at: datetime, place: Area) -> str:
+def local(at: datetime, place: Area) -> str:
     return at.astimezone(ZoneInfo(place.tz)).strftime("%Y-%m-%d %H:%M")
 
 
-def _csv(name: str, heads: Sequence[str], lines: Iterable[Sequence[object]]) -> Response:
+def csv_answer(name: str, heads: Sequence[str], lines: Iterable[Sequence[object]]) -> Response:
     out = io.StringIO()
     table = csv.writer(out)
     table.writerow(heads)

@@ -141,6 +141,13 @@ def retract(tx: Tx, by: Subject, ident: str, reason: str) -> Notice:
     return notice
 
 
+def unschedule(tx: Tx, by: Subject, ident: str) -> Notice:
+    """Cancel what has not begun: nobody has seen it, so the reason stands ready."""
+    if _mine(tx, by, ident, "notices.read").state != "scheduled":
+        raise Conflict(_("This notice has begun or ended already"))
+    return retract(tx, by, ident, rules.UNSCHEDULED)
+
+
 def supersede(tx: Tx, notice: Notice, reason: str) -> None:
     """End what another notice has taken the place of: its readers hear the new one, not that the old one is gone."""
     _end(tx, notice, "retracted", reason, told="superseded")
@@ -342,4 +349,4 @@ def _rewrite(tx: Tx, by: Subject, notice: Notice, words: Words) -> None:
 
 
 def _subject(notice: Notice) -> str:
-    return f"notice:{notice.id}:{notice.revision}"
+    return rules.signed_as(notice)

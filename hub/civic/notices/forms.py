@@ -1,24 +1,30 @@
-"""The composer's form read into words: what a browser sends becomes what the desk's verbs take."""
+"""The composer's form read into words: what a browser sends becomes what the desk's verbs take.
+
+A notice is composed by the fields of its kind or written freely. Both stand in the form at all times, one of them
+hidden, so that going from one to the other loses nothing that was typed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from starlette.datastructures import FormData
 
 from hub.audience import Audience
-from hub.civic.notices import kinds
+from hub.civic.notices import fields, kinds, rules
+from hub.civic.notices.kinds import Kind
 from hub.civic.notices.message import DEFAULT_ZONE
 from hub.civic.notices.models import Notice
 from hub.civic.notices.wording import Words
 from hub.errors import Refused
-from hub.i18n import _
+from hub.i18n import LANGUAGES, _
 
 _TEXTS = ("kind", "priority", "title", "text", "title_en", "text_en", "issuer", "contact", "not_before", "expires")
+FIELD = "f_"  # what the names of the kind's fields begin with in the form
 
 
 @dataclass(frozen=True)
@@ -28,41 +34,92 @@ class Draft:
     values: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(_TEXTS, ""))
     areas: tuple[str, ...] = ()
     notice: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    by_fields: bool = False  # else: written freely
+    correcting: bool = False  # a released notice gets its next revision
+    copied: str = ""  # whose attachments go along
+    show_lang: str = ""  # of the previews; empty: the reader's own
+    show_large: bool = False
 
-    def words(self, zone: str = DEFAULT_ZONE) -> Words:
+    @property
+    def kind(self) -> Kind | None:
+        return kinds.every().get(self.values["kind"])
+
+    def words(self, now: datetime, zone: str = DEFAULT_ZONE) -> Words:
         plain: dict[str, Any] = {name: self.values[name] for name in _TEXTS[:8]}
-        return Words(
-            **plain,
-            audience=Audience.of({"areas": list(self.areas)}),
-            not_before=_local(self.values["not_before"], zone),
-            expires=_local(self.values["expires"], zone),
-        )
+        plain["contact"] = fields.phone(self.values["contact"])
+        begins, ends = _local(self.values["not_before"], zone), _local(self.values["expires"], zone)
+        if self.by_fields and self.kind is not None:
+            made = fields.built(self.kind, self.fields, now, zone)
+            if made.text_en and not self.values["title_en"].strip():
+                raise Refused(_("Give the title in English too, or leave the whole English side empty"))
+            plain |= {
+                "text": made.text, "text_en": made.text_en, "template": self.kind.template,
+                "fields": fields.kept(self.kind, self.fields),
+            }  # fmt: skip
+            if ends is None and made.ends is not None:
+                ends = min(made.ends, (begins or now) + timedelta(days=rules.VALID_DAYS_MAX))
+        return Words(**plain, audience=Audience.of({"areas": list(self.areas)}), not_before=begins, expires=ends)
+
+    def turned(self, to: str, now: datetime, zone: str = DEFAULT_ZONE) -> Draft:
+        """To free text, with what the fields say; or back to the fields, as they were left."""
+        if to == "free" and self.by_fields and self.kind is not None:
+            made = fields.built(self.kind, self.fields, now, zone)
+            return replace(self, by_fields=False, values={**self.values, "text": made.text, "text_en": made.text_en})
+        if to == "fields" and self.kind is not None:
+            typed = self.fields or {**_today(self.kind, now, zone), "reason": self.values["text"][:600]}
+            return replace(self, by_fields=True, fields=typed)
+        return self
 
 
 def from_form(form: FormData, notice: str = "") -> Draft:
     values = {name: str(form.get(name, ""))[:6_000] for name in _TEXTS}
     values["priority"] = values["priority"] or "routine"
-    values["kind"] = values["kind"] or "general"
-    return Draft(values, tuple(str(each) for each in form.getlist("areas"))[:200], notice)
+    values["kind"] = values["kind"] or kinds.FREE
+    kind = kinds.every().get(values["kind"])
+    asked = {name: str(form.get(FIELD + name, ""))[:2_000] for name in fields.names(kind)} if kind else {}
+    lang = str(form.get("show_lang", ""))
+    return Draft(
+        values, tuple(str(each) for each in form.getlist("areas"))[:200], notice,
+        fields=asked if any(asked.values()) or form.get("mode") == "fields" else {},
+        by_fields=form.get("mode") == "fields" and kind is not None, correcting=form.get("correct") == "1",
+        copied=str(form.get("copied", ""))[:36], show_lang=lang if lang in LANGUAGES else "",
+        show_large=form.get("show_large") == "1",
+    )  # fmt: skip
 
 
-def from_kind(ident: str, area: str, today: datetime) -> Draft:
-    """An empty composer, or one filled with the ready text of a kind."""
+def from_kind(ident: str, area: str, now: datetime, contact: str = "") -> Draft:
+    """An empty composer, or one with the fields of a kind and their ready text."""
     kind = kinds.every().get(ident)
-    values = dict.fromkeys(_TEXTS, "") | {"kind": "general", "priority": "routine"}
-    if kind is not None:
-        ready = kind.filled(today.astimezone(ZoneInfo(DEFAULT_ZONE)).date())
-        values |= {
-            "kind": ident, "priority": ready.priority, "title": ready.title, "text": ready.text,
-            "title_en": ready.title_en, "text_en": ready.text_en, "contact": ready.contact,
-        }  # fmt: skip
-    return Draft(values, (area,) if area else ())
+    values = dict.fromkeys(_TEXTS, "") | {"kind": kinds.FREE, "priority": "routine", "contact": contact}
+    if kind is None:
+        return Draft(values, (area,) if area else ())
+    values |= {"kind": ident, "priority": kind.priority, "title": kind.title, "title_en": kind.title_en}
+    return Draft(values, (area,) if area else (), fields=_today(kind, now, DEFAULT_ZONE), by_fields=True)
 
 
 def from_notice(notice: Notice, zone: str = DEFAULT_ZONE) -> Draft:
     values = {name: getattr(notice, name) for name in _TEXTS[:8]}
     values |= {"not_before": _typed(notice.not_before, zone), "expires": _typed(notice.expires, zone)}
-    return Draft(values, Audience.read(notice.audience).areas, notice.id)
+    by_fields = bool(notice.template) and notice.kind in kinds.every()
+    return Draft(
+        values, Audience.read(notice.audience).areas, notice.id, fields=fields.read(notice.fields),
+        by_fields=by_fields, correcting=notice.state == "released",
+    )  # fmt: skip
+
+
+def copy_of(notice: Notice, now: datetime, zone: str = DEFAULT_ZONE) -> Draft:
+    """The same words as a new draft: without its times, and without days that have passed."""
+    made = from_notice(notice, zone)
+    today = now.astimezone(ZoneInfo(zone)).date().isoformat()
+    passed = any((made.fields.get(each) or "9999") < today for each in fields.TIMES)
+    kept = {name: value for name, value in made.fields.items() if not (passed and name in fields.TIMES)}
+    values = {**made.values, "not_before": "", "expires": ""}
+    return replace(made, values=values, fields=kept, notice="", correcting=False, copied=notice.id)
+
+
+def _today(kind: Kind, now: datetime, zone: str) -> dict[str, str]:
+    return kind.ready(now.astimezone(ZoneInfo(zone)).date())
 
 
 def _local(typed: str, zone: str) -> datetime | None:

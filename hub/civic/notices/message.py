@@ -44,10 +44,10 @@ def message_of(notice: Notice, areas: Sequence[Area], lang: str = "zh") -> Messa
     )  # fmt: skip
 
 
-def readings(message: Message, channels: Sequence[Channel]) -> list[Reading]:
+def readings(message: Message, channels: Sequence[Channel], large: bool = False) -> list[Reading]:
     found = []
     for channel in channels:
-        shown = channel.render(message)
+        shown = channel.render(message, large)
         if isinstance(shown, Rendered):
             found.append(Reading(channel.name, shown))
         else:

@@ -46,6 +46,12 @@ REASONS = (
     N_("The exercise is over"),
     N_("The warning is lifted"),
 )
+UNSCHEDULED = N_("Cancelled before it began")
+
+
+class Revised(Protocol):
+    id: str
+    revision: int
 
 
 class Dated(Protocol):
@@ -76,6 +82,11 @@ def free_part(priority: str, taken: Collection[str], held: Collection[str]) -> s
 def missing(priority: str, taken: Collection[str]) -> tuple[str, ...]:
     """The permissions whose signatures are still needed."""
     return tuple(part.partition("#")[0] for part in parts(priority) if part not in taken)
+
+
+def signed_as(notice: Revised) -> str:
+    """What the signatures of this revision stand under."""
+    return f"notice:{notice.id}:{notice.revision}"
 
 
 def holds(notice: Dated, now: datetime) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlmodel import col
@@ -11,7 +12,7 @@ from sqlmodel import col
 from hub import audience, directory
 from hub.access import Permissions, Subject
 from hub.audience import Audience
-from hub.civic.notices import desk, kinds, ladder, rules
+from hub.civic.notices import desk, fields, kinds, ladder, rules
 from hub.civic.notices.wording import Words
 from hub.db import Tx
 from hub.directory import Area, Staff, StaffRole
@@ -19,6 +20,7 @@ from hub.directory import Area, Staff, StaffRole
 # What stands on the screens of each community at the start, oldest first; the rest is history.
 ACTIVE = ("hut_hours", "waste", "elder_allowance", "points_day", "vaccine", "water")
 TEXTED = 12  # of each community: every release would otherwise fill the simulated telephones
+CONTACT = "0724-1000001"  # invented, like everything here
 WARNINGS = ("rain_red", "drill")  # an alarm on every screen would be no welcome: the visitor raises it
 
 
@@ -65,11 +67,13 @@ def _release(tx: Tx, community: Area, signer: Subject, ident: str) -> str:
 
 
 def _words(tx: Tx, community: Area, ident: str, at_most: str = "emergency") -> Words:
-    kind = kinds.every()[ident].filled(tx.now().date())
+    kind = kinds.every()[ident]
+    values = kind.ready(tx.now().astimezone(ZoneInfo(community.tz)).date())
+    made = fields.built(kind, values, tx.now(), community.tz)
     return Words(
-        kind=ident, title=kind.title, text=kind.text, title_en=kind.title_en, text_en=kind.text_en,
-        priority=min(kind.priority, at_most, key=lambda each: rules.ORDER[each]), contact=kind.contact,
-        audience=Audience((community.code,)),
+        kind=ident, title=kind.title, text=made.text, title_en=kind.title_en, text_en=made.text_en,
+        priority=min(kind.priority, at_most, key=lambda each: rules.ORDER[each]), contact=CONTACT,
+        audience=Audience((community.code,)), template=kind.template, fields=fields.kept(kind, values),
         expires=None if kind.priority == "drill" else tx.now() + timedelta(days=kind.days),
     )  # fmt: skip
 

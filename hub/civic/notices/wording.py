@@ -13,7 +13,7 @@ from channels.text import clean, one_line
 from hub import audience, directory
 from hub.access import Subject
 from hub.audience import Audience
-from hub.civic.notices import active, kinds, rules
+from hub.civic.notices import active, attachments, kinds, rules
 from hub.civic.notices.models import Notice
 from hub.db import Read
 from hub.errors import Refused
@@ -37,6 +37,8 @@ class Words:
     contact: str = ""
     not_before: datetime | None = None
     expires: datetime | None = None
+    template: str = ""  # kind@edition, where the fields of a kind made the text; how it was written is not signed
+    fields: str = ""
 
 
 def places(read: Read, by: Subject, to: Audience) -> list[directory.Area]:
@@ -83,12 +85,14 @@ def as_notice(read: Read, words: Words, areas: Sequence[directory.Area]) -> Noti
 
 
 def content(notice: Notice) -> dict[str, Any]:
-    """What the signatures cover: every word a screen shows, to whom, and until when."""
+    """What the signatures cover: every word a screen shows, every file, to whom, and until when."""
+    files = [[each.digest, each.name] for each in attachments.of(notice)]
     return {
         "id": notice.id, "revision": notice.revision, "kind": notice.kind, "priority": notice.priority,
         "title": notice.title, "text": notice.text, "title_en": notice.title_en, "text_en": notice.text_en,
         "issuer": notice.issuer, "contact": notice.contact, "audience": json.loads(notice.audience),
         "not_before": notice.not_before and notice.not_before.isoformat(), "expires": notice.expires.isoformat(),
+        **({"attachments": files} if files else {}),
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@
     request.responseType = "document"; // parsed by the browser, so that no text is ever put into the page as HTML
     request.setRequestHeader("X-Fragment", "1");
     request.onload = function () {
-      var made = request.response && request.response.querySelector("section"), old = place.firstElementChild;
+      var made = request.response && request.response.querySelector("section"), old = place.querySelector("section");
       if (mine === asked && request.status === 200 && made && old) {
         place.replaceChild(document.importNode(made, true), old);
       }
@@ -39,4 +39,5 @@
 
   form.addEventListener("input", soon);
   form.addEventListener("change", soon);
+  place.addEventListener("change", soon); // the switches above the previews belong to the form, but stand outside
 }());
