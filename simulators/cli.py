@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+import sys
 import tempfile
 import tomllib
 from collections.abc import Coroutine, Mapping
@@ -31,6 +32,7 @@ from simulators.plan import DevicePlan, HutPlan
 from simulators.tv import Tv, totals, watching
 
 ONLINE_WITHIN_S = 15.0
+VOICE = Path(__file__).resolve().parent.parent / "channels" / "loudspeaker_voice.py"  # a program: text in, WAV out
 SMS_TEMPLATES = Path(__file__).resolve().parent.parent / "channels" / "sms_templates.toml"
 
 app = typer.Typer(help="The outside world, simulated: each part alone against any hub.", no_args_is_help=True)
@@ -187,6 +189,33 @@ def push(
     async def live() -> None:
         async with push_running(PushSim(callback, seed), port=port) as url:
             _say({"push": url, "services": url, "inbox": f"{url}/sim/inbox"})
+            await asyncio.Event().wait()
+
+    _run(_for(minutes, live()))
+
+
+@app.command()
+def loudspeaker(
+    area: Annotated[str, typer.Argument(help="The community whose board it reads.")],
+    user: Annotated[str, typer.Option(help="Its account: linli screen create USER --area AREA --loudspeaker.")],
+    password: Annotated[str, typer.Option(envvar="LINLI_SIM_PASSWORD", help="What the hub printed once.")],
+    mqtt: Mqtt = "mqtt://127.0.0.1:1883",
+    http: Http = "http://127.0.0.1:8080",
+    out: Annotated[Path, typer.Option(help="Where the WAV files go.")] = Path("loudspeaker"),
+    tongue: Annotated[str, typer.Option(help="cmn (Mandarin) or yue (Cantonese); empty: it has no voice.")] = "cmn",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Its own page; 0 takes a free one.")] = 0,
+    minutes: Minutes = 10.0,
+) -> None:
+    """A loudspeaker on a pole: it says the board's notices into WAV files, and reports."""
+    from simulators.loudspeaker import SpeakerSim
+    from simulators.loudspeaker_page import running
+
+    voice = (sys.executable, "-I", str(VOICE), tongue) if tongue else ()
+    config = SpeakerSim(_address(mqtt), user, password, area, http, out, voice=voice)
+
+    async def live() -> None:
+        async with running(config, port=port) as (url, _speaker):
+            _say({"loudspeaker": url, "inbox": f"{url}/sim/inbox"})
             await asyncio.Event().wait()
 
     _run(_for(minutes, live()))

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from hub.broker.line import Line
     from hub.broker.server import Broker
 
-UPLINK_KINDS = frozenset({"gateway", "integrator"})  # whose publishes the hub stores
+UPLINK_KINDS = frozenset({"gateway", "integrator", "speaker"})  # whose publishes the hub stores
 _NO_USER_PROPERTIES: Mapping[str, str] = {}
 _PINGRESP = b"\xd0\x00"
 FAREWELL_BYTES = 4  # a DISCONNECT with its reason

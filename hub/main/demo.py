@@ -107,15 +107,17 @@ class Demo:
         assert hub.mqtt_address is not None  # noqa: S101 - the demo always opens the embedded door
         address = Address(*hub.mqtt_address)
         await self._open_huts(plan, credentials, address, settings)
+        horn = await stack.enter_async_context(providers.loudspeaker(services, plan, address, origin))
+        urls = {**far.urls, "loudspeaker": horn}
         services.stage = Director(services, plan, self.huts, credentials)
         stack.push_async_callback(services.stage.unplug.stop)
-        ways = await services.store.write(lambda tx: self._ways(tx, plan, origin, far.urls, credentials.passwords))
+        ways = await services.store.write(lambda tx: self._ways(tx, plan, origin, urls, credentials.passwords))
         phone_code = await services.store.write(lambda tx: _code(tx, "resident", "resident", plan.cast.volunteer, ""))
         await self._open_screens(plan, origin, f"{origin}/login?code={phone_code}")
         garbage.started()
         self._say(ways, plan, address, credentials.gateways[plan.free_hand.gateway])
         if self.json_out:
-            body = await services.store.write(lambda tx: _for_programs(tx, plan, credentials, ways, address, far.urls))
+            body = await services.store.write(lambda tx: _for_programs(tx, plan, credentials, ways, address, urls))
             print(json.dumps({"http": origin, **body, "data": str(settings.data_dir)}, ensure_ascii=False), flush=True)
         if self.open_browser:
             webbrowser.open(ways[0].url)
@@ -267,6 +269,7 @@ class Demo:
             Way("微信 WeChat", "模拟服务器 simulated server", f"{far['wechat']}/"),
             Way("短信 SMS", "模拟网关 simulated gateway", f"{far['sms']}/"),
             Way("推送 push", "模拟的锁屏 simulated lock screens", f"{far['push']}/"),
+            Way("大喇叭 loudspeaker", "模拟的大喇叭 simulated, with its sound", f"{far['loudspeaker']}/"),
         ]
 
     def _say(self, ways: list[Way], plan: DemoPlan, address: Address, password: str) -> None:

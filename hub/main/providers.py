@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import channels
 from channels.base import Offered
 from channels.sms_text import approved_texts
-from hub import audience, courier
+from hub import audience, courier, registry
+from hub.civic.notices.board import BoardKey
 from hub.db import Tx
 from hub.main import wiring
 from hub.rng import secret
 from hub.services import Services
+from simulators.line import Address
+from simulators.loudspeaker import SpeakerSim
+from simulators.loudspeaker_page import running as speaker_running
 from simulators.plan import DemoPlan, PersonPlan
 from simulators.push_service import PushSim
 from simulators.push_service import running as push_running
@@ -24,6 +32,7 @@ from simulators.wechat_api import running as wechat_running
 
 SMS_SIGN, SMS_CONTACT = "邻里", "12345"
 PUSH_SUBJECT = "mailto:demo@linli.example"
+SPEAKER = "demo-horn-1"
 PHONES = 12  # simulated phones with notifications on: enough to look at, cheap at every start
 
 
@@ -80,6 +89,21 @@ async def subscribe_phones(services: Services, plan: DemoPlan, push: str) -> int
 
     await services.store.write(bind)
     return len(addresses)
+
+
+@asynccontextmanager
+async def loudspeaker(services: Services, plan: DemoPlan, address: Address, origin: str) -> AsyncIterator[str]:
+    """A loudspeaker on the pole of the first community; yields the page where one can listen to it."""
+    area, host = plan.communities[0].code, urlsplit(origin).hostname or "127.0.0.1"
+    password = await services.store.write(lambda tx: registry.grant_credential(tx, SPEAKER, "speaker", area))
+    await services.registry.load()
+    key = BoardKey.open(services.data)
+    config = SpeakerSim(
+        address, SPEAKER, password, area, origin, services.data / "loudspeaker", {key.id: key.public},
+        voice=(sys.executable, "-I", str(Path(channels.__file__).with_name("loudspeaker_voice.py")), "cmn"),
+    )  # fmt: skip
+    async with speaker_running(config, host) as (url, _speaker):
+        yield url
 
 
 def _with_the_app(plan: DemoPlan) -> list[PersonPlan]:
