@@ -102,7 +102,9 @@ def _has_english(kind: Kind, said: Mapping[str, str]) -> bool:
         return False
     if lacking:
         sentence = _("The English side lacks: {field}; fill it in, or leave the whole English side empty")
-        raise Refused(sentence.format(field=lacking[0].name))
+        first = lacking[0]
+        more = first.type == "time" and kind.shape != "words"
+        raise Refused(sentence.format(field=_("More about the time") if more else first.name))
     return True
 
 
