@@ -1,4 +1,4 @@
-"""One channel's pace: a bucket that keeps room for what is urgent, and a breaker that leaves a dead provider alone.
+"""One channel's pace: a bucket in which nothing stands before what is urgent, and a breaker for a dead provider.
 
 Both live with the worker; what a person must know of them stands in the store, so that every process can show it.
 """
@@ -76,34 +76,39 @@ class Breaker:
 
 @dataclass
 class Bucket:
-    """Tokens that come back at the provider's pace. `kept` of them are never taken by what can wait."""
+    """Tokens that come back at the provider's pace, in two counts.
+
+    What is urgent asks only its own count, so that nothing which can wait ever stands before it; what it takes is
+    charged to the others too, who wait the longer: over time all keep to the pace together.
+    """
 
     per_s: float | None
     burst: int
-    kept: int
-    _tokens: float = 0.0
+    _express: float = 0.0
+    _ordinary: float = 0.0
     _at: float | None = None
 
     def room(self, monotonic: float, *, express: bool) -> int:
         """How many messages may leave now."""
         if self.per_s is None:
             return self.burst
-        since = 0.0 if self._at is None else max(0.0, monotonic - self._at)
-        full = float(self.burst)
-        self._tokens = full if self._at is None else min(full, self._tokens + since * self.per_s)
+        back = float("inf") if self._at is None else max(0.0, monotonic - self._at) * self.per_s
         self._at = monotonic
-        return max(0, int(self._tokens + 1e-6) - (0 if express else self.kept))
+        self._express = min(float(self.burst), self._express + back)
+        self._ordinary = min(float(self.burst), self._ordinary + back)
+        return max(0, int(self._left(express) + 1e-6))
 
-    def take(self, count: int) -> None:
-        if self.per_s is not None:
-            self._tokens -= count
+    def take(self, count: int, *, express: bool) -> None:
+        self._ordinary -= count
+        if express:
+            self._express -= count
 
     def wait_s(self, *, express: bool) -> float:
         """Until there is room for one."""
-        if self.per_s is None:
-            return 0.0
-        lacking = 1 + (0 if express else self.kept) - self._tokens
-        return max(0.0, lacking / self.per_s)
+        return 0.0 if self.per_s is None else max(0.0, (1 - self._left(express)) / self.per_s)
+
+    def _left(self, express: bool) -> float:
+        return self._express if express else self._ordinary
 
 
 def states(read: Read) -> list[ChannelState]:

@@ -42,8 +42,7 @@ class Way:
     def of(cls, services: Services, channel: Addressed) -> Way:
         caps = channel.caps
         limits = quota.limits_of(services.config, channel.name, caps.per_day)
-        bucket = Bucket(caps.per_s, burst=2 * caps.batch_max, kept=caps.batch_max)
-        return cls(channel, limits, bucket, Breaker())
+        return cls(channel, limits, Bucket(caps.per_s, burst=caps.batch_max), Breaker())
 
 
 def settings_of(config: Mapping[str, str], name: str) -> dict[str, str]:
@@ -124,9 +123,10 @@ async def _lane(services: Services, way: Way, ranks: Sequence[int]) -> None:
 
 async def _carry_lane(services: Services, way: Way, ranks: Sequence[int], room: int) -> int:
     most = min(room, way.channel.caps.batch_max)
-    way.bucket.take(most)  # at once: the other lane looks while this one claims
+    express = ranks == EXPRESS
+    way.bucket.take(most, express=express)  # at once: the other lane looks while this one claims
     held = await carry_once(services, way.channel, way.breaker, ranks=ranks, most=most, limits=way.limits)
-    way.bucket.take(held - most)
+    way.bucket.take(held - most, express=express)
     return held
 
 

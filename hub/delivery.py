@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, literal, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, literal, or_, select
 from sqlmodel import col
 
 from channels.base import Accepted, Address, AddressGone, Dead, Delivery, Message, Outcome, Receipt, Retry
@@ -188,6 +188,26 @@ def receipt(tx: Tx, channel: str, said: Receipt) -> bool:
 
 def prune(tx: Tx) -> None:
     tx.session.execute(delete(OrphanReceipt).where(col(OrphanReceipt.until) < tx.now()))
+
+
+def held_by_quota(read: Read, channel: str, limits: Limits) -> int:
+    """How many are due and wait only for the next day's quota."""
+    purse = quota.purse(read, channel, limits)
+    ranks = [rank for rank in EVERY_RANK if not purse.may(rank)]
+    return _count_due(read, channel, ranks) if ranks else 0
+
+
+def waiting(read: Read, channel: str) -> int:
+    """How many have not left and would leave now."""
+    return _count_due(read, channel, EVERY_RANK)
+
+
+def _count_due(read: Read, channel: str, ranks: Sequence[int]) -> int:
+    rows = select(func.count()).where(
+        col(Outbox.channel) == channel, col(Outbox.rank).in_(ranks), col(Outbox.counted_day).is_(None),
+        col(Outbox.state) == "planned", col(Outbox.not_before) <= read.now(),
+    )  # fmt: skip
+    return int(read.session.execute(rows).scalar_one())
 
 
 def _picked(tx: Tx, channel: str, most: int, ranks: Sequence[int], purse: Purse) -> list[Outbox]:

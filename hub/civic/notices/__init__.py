@@ -15,6 +15,7 @@ from hub.civic.notices import (
     jobs,
     ladder,
     ladder_pages,
+    letters_pages,
     life_pages,
     pages,
     poster,
@@ -34,6 +35,8 @@ PERMISSIONS = {
     "notices.draft": ("staff", "director", "publisher"),
     "notices.release": ("staff", "director", "publisher"),
     "notices.unreached": ("staff", "director", "publisher", "grid_worker"),  # where somebody at risk lives
+    "notices.letters": ("staff", "director", "publisher", "operator"),  # how sending goes; no persons
+    "notices.addressee": ("staff", "director"),  # whom a dead letter was meant for
     "notices.answer": ("staff", "director", "grid_worker"),  # what residents ask back
     "notices.emergency": ("publisher",),
     "notices.second": ("publisher", "director"),
@@ -45,7 +48,8 @@ PERMISSIONS = {
 def router() -> APIRouter:
     return joined(
         warning_pages.router, coverage_pages.router, answer_pages.router, pages.router, api.router, callback.router,
-        ladder_pages.router, life_pages.router, poster.router, ways.router, speech_pages.router,
+        ladder_pages.router, letters_pages.router, life_pages.router, poster.router, ways.router,
+        speech_pages.router,
     )  # fmt: skip
 
 
@@ -70,6 +74,7 @@ MODULE = Module(
         *coverage.TOPICS,
         *answer_pages.TOPICS,
         *ladder_pages.TOPICS,
+        *letters_pages.TOPICS,
         *warning_pages.TOPICS,
         *ways.TOPICS,
         *speech_pages.TOPICS,
@@ -78,6 +83,7 @@ MODULE = Module(
     nav=(
         Nav("staff", "/desk", N_("Notices"), "notices.read", icon="notice", order=10),
         Nav("staff", "/desk/answers", N_("Residents' answers"), "notices.answer", icon="people", order=12),
+        Nav("staff", "/desk/letters", N_("Sending"), "notices.letters", icon="send", order=14),
         Nav("resident", "/notices", N_("Notices"), icon="notice", order=20),
     ),
     seed=seed.seed,
