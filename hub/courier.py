@@ -15,7 +15,7 @@ from functools import partial
 
 from channels import ChannelFile, discover
 from channels.base import RETRACTION, Addressed, Channel, Message, Outcome, Rendered, Retry
-from hub import bell, breaker, delivery, fold, outbox, quota
+from hub import bell, breaker, delivery, fold, outbox, preferences, quota
 from hub.breaker import Breaker, Bucket
 from hub.db import Tx
 from hub.delivery import EVERY_RANK, EXPRESS, ORDINARY, Claimed
@@ -79,10 +79,11 @@ def jobs() -> tuple[Job, ...]:
 
 async def fan_out(services: Services) -> None:
     rings = bell.of(services.store.bus)
+    spread = partial(outbox.spread, curfew=preferences.curfew(services.config))
     while True:
         heard = rings.heard(bell.FAN_OUT)
         if await services.store.read(outbox.waits):
-            await services.store.write(outbox.spread)
+            await services.store.write(spread)
         else:
             await rings.wait(bell.FAN_OUT, heard, services.clock, _poll_s(services))
 
@@ -143,7 +144,8 @@ async def carry_once(
     lease_s = float(services.config.get("outbox.lease_s", delivery.LEASE_S))
     take = partial(
         delivery.claim, channel=channel.name, limit=most or channel.caps.batch_max, lease_s=lease_s, ranks=ranks,
-        limits=limits, price=partial(_price, channel),
+        limits=limits, price=partial(_price, channel), curfew=preferences.curfew(services.config),
+        heeds_nights=channel.caps.obeys_quiet_hours,
     )  # fmt: skip
     batch = await services.store.write(take)
     for purpose in ("send", "recall"):

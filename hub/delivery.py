@@ -6,7 +6,7 @@ idempotency key. Whatever comes late, twice or out of order never moves a row ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
@@ -15,10 +15,11 @@ from sqlalchemy import ColumnElement, Select, bindparam, delete, func, literal, 
 from sqlmodel import col
 
 from channels.base import Accepted, Address, AddressGone, Dead, Delivery, Message, Outcome, Receipt, Retry
-from hub import audience, charges, quota, reach
+from hub import audience, charges, digest, preferences, quota, reach
 from hub.audience import ChannelBinding
 from hub.db import Read, Tx
-from hub.outbox import FORWARD, OPEN, Fanout, OrphanReceipt, Outbox, insert_new, message_of, recall_row
+from hub.outbox import FORWARD, OPEN, QUIET, Fanout, OrphanReceipt, Outbox, held, insert_new, message_of, recall_row
+from hub.preferences import Quiet
 from hub.quota import Limits, Purse
 
 LEASE_S = 60.0  # twice the longest batch; then another worker may take the row
@@ -95,16 +96,21 @@ def claim(
     ranks: Sequence[int] = EVERY_RANK,
     limits: Limits = quota.NONE,
     price: Callable[[Message], int] = _free,
+    curfew: Quiet | None = None,
+    heeds_nights: bool = True,
 ) -> list[Claimed]:
     """Take what is due, the most urgent first. Nobody else gets these rows until the lease is over.
 
-    What the day's quota does not allow stays where it is; `price` says what one message will be billed, in fen.
+    What the day's quota does not allow stays where it is; `price` says what one message will be billed, in fen. A
+    worker that was away until the evening, or a try that failed, may come here in somebody's night (`curfew`: of
+    whoever has chosen none): that is asked once more, so that nothing leaves in it.
     """
     purse = quota.locked_purse(tx, channel, limits)
     rows = _picked(tx, channel, limit, ranks, purse)
     lease, until = tx.new_id(), tx.now() + timedelta(seconds=lease_s)
     bindings = _by_id(tx, ChannelBinding, {row.binding for row in rows})
     messages = {each.id: message_of(each) for each in _by_id(tx, Fanout, {row.fanout for row in rows}).values()}
+    rows = _awake(tx, rows, messages, curfew) if heeds_nights else rows
     prices = {ident: price(message) for ident, message in messages.items()} if limits.fen is not None else {}
     read_already, claimed = _read_already(tx, rows), list[Claimed]()
     counted, fen = 0, 0
@@ -153,7 +159,7 @@ def settle(tx: Tx, batch: Sequence[Claimed], outcomes: Sequence[Outcome], attemp
                 _move(tx, row, "accepted", "")
                 taken.append((row.notice, row.channel, outcome))
                 if each.purpose == "send":
-                    proofs.append(_proof(row, "accepted", outcome.at or tx.now(), "provider's answer"))
+                    proofs += _proofs(tx, row, "accepted", outcome.at or tx.now(), "provider's answer")
             case Retry(after_s=after_s, why=why):
                 _try_again(tx, row, after_s, why, attempts_max)
             case Dead(why=why):
@@ -208,6 +214,21 @@ def _count_due(read: Read, channel: str, ranks: Sequence[int]) -> int:
         col(Outbox.state) == "planned", col(Outbox.not_before) <= read.now(),
     )  # fmt: skip
     return int(read.session.execute(rows).scalar_one())
+
+
+def _awake(tx: Tx, rows: list[Outbox], messages: Mapping[str, Message], curfew: Quiet | None) -> list[Outbox]:
+    """Those that may leave at this hour. The others wait for the morning, or leave it to the screens."""
+    asking = [row for row in rows if preferences.asks(messages[row.fanout].priority, messages[row.fanout].kind)]
+    standings = preferences.standings(tx, {row.resident for row in asking}, curfew)
+    asleep = set[str]()
+    for row in asking:
+        at = standings[row.resident].sendable_at(tx.now()) if row.resident in standings else tx.now()
+        changes = held(at, tx.now(), row.expires)
+        if changes:
+            _move(tx, row, changes.get("state", "planned"), QUIET)
+            row.not_before, row.lease, row.lease_until = changes.get("not_before", row.not_before), None, None
+            asleep.add(row.id)
+    return [row for row in rows if row.id not in asleep]
 
 
 def _picked(tx: Tx, channel: str, most: int, ranks: Sequence[int], purse: Purse) -> list[Outbox]:
@@ -293,7 +314,7 @@ def _apply(tx: Tx, row: Outbox, level: str, at: datetime, evidence: str, why: st
         row.lease = row.lease_until = None
     tx.session.flush()
     if row.purpose == "send":
-        reach.record(tx, _proof(row, level, at, evidence))
+        reach.record_all(tx, _proofs(tx, row, level, at, evidence))
 
 
 def _match_orphans(tx: Tx, channel: str, rows: Sequence[Outbox]) -> None:
@@ -330,5 +351,10 @@ def _move(tx: Tx, row: Outbox, state: str, why: str) -> None:
     tx.session.add(row)
 
 
-def _proof(row: Outbox, level: str, at: datetime, evidence: str) -> reach.Proof:
-    return reach.Proof(row.notice, row.revision, reach.resident_viewer(row.resident), row.channel, level, at, evidence)
+def _proofs(tx: Tx, row: Outbox, level: str, at: datetime, evidence: str) -> list[reach.Proof]:
+    """Of the notice itself, or of each that stands in a daily overview."""
+    carried = [(row.notice, row.revision)]
+    if digest.is_one(row.key):
+        carried = [(each.notice, each.revision) for each in digest.inside(tx, [row.id])[row.id]]
+    viewer = reach.resident_viewer(row.resident)
+    return [reach.Proof(notice, rev, viewer, row.channel, level, at, evidence) for notice, rev in carried]

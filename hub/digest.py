@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Column, Index, select, update
 from sqlmodel import Field, SQLModel, col
@@ -54,6 +54,15 @@ def put(tx: Tx, notice: str, revision: int, waiting: Sequence[tuple[str, datetim
     ]
     corrected = col(DigestItem.revision) < fresh.excluded.revision  # a correction is news; the same revision is not
     tx.session.execute(fresh.on_conflict_do_update(index_elements=place, set_=newer, where=corrected), rows)
+
+
+def key(day: date, resident: str) -> str:
+    """Of the delivery: one a day, whoever asks how often."""
+    return f"{KIND}|{day.isoformat()}|{resident}"
+
+
+def is_one(delivery_key: str) -> bool:
+    return delivery_key.startswith(f"{KIND}|")
 
 
 def inside(tx: Tx, deliveries: Collection[str]) -> dict[str, list[Inside]]:

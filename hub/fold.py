@@ -16,7 +16,7 @@ from sqlmodel import col
 
 from hub import quota
 from hub.db import Read, Tx
-from hub.outbox import OPEN, Fanout, Outbox, OutboxFold
+from hub.outbox import OPEN, SAID, Fanout, Outbox, OutboxFold
 from hub.reach import ReachNotice
 from hub.services import Services
 from hub.upsert import insert_for
@@ -74,7 +74,7 @@ def fold(tx: Tx, ident: str, limit: int = PAGE_ROWS) -> int:
     mine = (col(Outbox.notice) == row.notice, col(Outbox.fanout) == row.id)
     final = (col(Outbox.state).not_in(OPEN), col(Outbox.moved_at) <= tx.now() - AFTER)
     page = tx.session.execute(
-        select(col(Outbox.id), col(Outbox.purpose), col(Outbox.state))
+        select(col(Outbox.id), col(Outbox.purpose), SAID)
         .where(*mine, *final)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -7,19 +7,20 @@ acknowledged, or out by expired, cancelled, dead, unreachable.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Column, Date, Index, Text, and_, func, or_, select, text, union_all, update
+from sqlalchemy import BigInteger, Column, Date, Index, Text, and_, case, func, or_, select, text, union_all, update
 from sqlalchemy.dialects import sqlite
 from sqlmodel import Field, SQLModel, col
 
 from channels.base import Message, Priority
-from hub import audience, bell, reach
-from hub.audience import Audience
+from hub import audience, bell, digest, preferences, reach
+from hub.audience import Audience, Target
 from hub.db import Read, Tx
 from hub.events import DeliveriesPlanned, NoticeEnded, NoticeSeen, PersonalMessage
+from hub.preferences import Quiet
 from hub.seal import SealedText
 from hub.types import UtcTime
 from hub.upsert import insert_for
@@ -28,6 +29,7 @@ from hub.upsert import insert_for
 RANK = {"routine": 1, "drill": 1, "important": 2, "urgent": 3, "emergency": 4}
 OPEN = ("planned", "claimed")
 FORWARD = ("accepted", "delivered", "shown", "seen", "acknowledged")
+QUIET = "quiet hours"  # why a delivery is held back, or left to the screens because it ran out meanwhile
 _TRIED = text("counted_day IS NOT NULL")
 
 
@@ -98,6 +100,14 @@ class Outbox(SQLModel, table=True):
     )
 
 
+# How a delivery's state is told: what the night holds is not simply planned, what it outlasted not simply expired.
+SAID = case(
+    (and_(col(Outbox.state) == "planned", col(Outbox.why) == QUIET), "held"),
+    (and_(col(Outbox.state) == "expired", col(Outbox.why) == QUIET), "screens only"),
+    else_=col(Outbox.state),
+)
+
+
 class OutboxFold(SQLModel, table=True):
     """Deliveries of ordinary notices that are over, as counters."""
 
@@ -161,9 +171,7 @@ def plan_personal(tx: Tx, event: PersonalMessage) -> None:
         row.done = True
         tx.session.add(row)
         tx.session.flush()
-        insert_new(tx, [_row(tx, row, event.resident, binding.id)])
-        row.planned = 1
-        tx.emit(DeliveriesPlanned, channel=binding.channel, notice=event.id, count=1)
+        _plan_rows(tx, row, [Target(event.resident, binding.id)], None)
 
 
 def waits(read: Read) -> bool:
@@ -171,8 +179,11 @@ def waits(read: Read) -> bool:
     return read.session.execute(_UNDONE).first() is not None
 
 
-def spread(tx: Tx, limit: int = audience.PAGE_RESIDENTS) -> bool:
-    """Turn one page of the most urgent fan-out into deliveries. Says whether there was anything to do."""
+def spread(tx: Tx, limit: int = audience.PAGE_RESIDENTS, curfew: Quiet | None = None) -> bool:
+    """Turn one page of the most urgent fan-out into deliveries. Says whether there was anything to do.
+
+    `curfew` are the quiet hours of whoever has chosen none.
+    """
     row = tx.session.execute(
         select(Fanout)
         .where(col(Fanout.done).is_(False))
@@ -186,12 +197,9 @@ def spread(tx: Tx, limit: int = audience.PAGE_RESIDENTS) -> bool:
     found = audience.page(tx, Audience.read(row.audience), row.channel, row.cursor, limit, row.sent_at)
     seen = reach.has_seen(tx, row.notice, row.revision, [each.resident for each in found.targets])
     left = [each for each in found.targets if each.resident not in seen]
-    rows = [_row(tx, row, each.resident, each.binding) for each in left if each.binding]
-    if rows:
-        insert_new(tx, rows)
-        tx.emit(DeliveriesPlanned, channel=row.channel, notice=row.notice, count=len(rows), cause=row.cause)
-    row.planned += len(rows)
-    row.unreachable += len(left) - len(rows)
+    addressed = [each for each in left if each.binding]
+    _plan_rows(tx, row, addressed, curfew)
+    row.unreachable += len(left) - len(addressed)
     row.seen += len(found.targets) - len(left)
     row.cursor, row.done = found.after or row.cursor, found.after is None
     tx.session.add(row)
@@ -249,9 +257,9 @@ def states(read: Read, notice: str) -> dict[str, dict[str, int]]:
     """Deliveries of a notice by channel and state, with those nobody reaches and those who had seen it."""
     found: dict[str, dict[str, int]] = {}
     standing = (
-        select(col(Outbox.channel), col(Outbox.state), func.count())
+        select(col(Outbox.channel), SAID, func.count())
         .where(col(Outbox.notice) == notice, col(Outbox.purpose) == "send")
-        .group_by(col(Outbox.channel), col(Outbox.state))
+        .group_by(col(Outbox.channel), SAID)
     )
     folded = select(col(OutboxFold.channel), col(OutboxFold.state), col(OutboxFold.n)).where(
         col(OutboxFold.notice) == notice, col(OutboxFold.purpose) == "send"
@@ -260,11 +268,15 @@ def states(read: Read, notice: str) -> dict[str, dict[str, int]]:
     for channel, state, n in read.session.execute(union_all(standing, folded)):
         shelf = found.setdefault(channel, {})
         shelf[state] = shelf.get(state, 0) + int(n)
-    none = select(col(Fanout.channel), func.sum(Fanout.unreachable), func.sum(Fanout.seen))
+    rowless = {
+        "unreachable": Fanout.unreachable, "seen already": Fanout.seen, "declined": Fanout.declined,
+        "in the daily overview": Fanout.digested,
+    }  # fmt: skip
+    none = select(col(Fanout.channel), *[func.sum(count) for count in rowless.values()])
     for channel, *counts in read.session.execute(
         none.where(col(Fanout.notice) == notice).group_by(col(Fanout.channel))
     ):
-        for state, n in zip(("unreachable", "seen already"), counts, strict=True):
+        for state, n in zip(rowless, counts, strict=True):
             if n:
                 shelf = found.setdefault(channel, {})
                 shelf[state] = shelf.get(state, 0) + int(n)
@@ -288,6 +300,45 @@ def message_of(row: Fanout) -> Message:
         row.notice, row.revision, cast(Priority, row.priority), row.kind, row.title, row.text, row.area_name,
         row.issuer, row.sent_at, row.expires, row.url, row.lang, row.zone, personal=not row.audience,
     )  # fmt: skip
+
+
+def _plan_rows(tx: Tx, fanout: Fanout, targets: Sequence[Target], curfew: Quiet | None) -> None:
+    """One delivery for each who wants it, when they want it; who wants none of these is counted and gets no row."""
+    rows, waiting = list[dict[str, Any]](), list[tuple[str, datetime]]()
+    asks = preferences.asks(fanout.priority, fanout.kind)
+    standings = preferences.standings(tx, [each.resident for each in targets], curfew) if asks else {}
+    begins, topic = max(tx.now(), fanout.not_before), preferences.class_of(fanout.kind)
+    gathered = bool(fanout.audience) and fanout.priority in digest.PRIORITIES
+    wake: dict[tuple[Quiet | None, str], datetime] = {}
+    for each in targets:
+        who = standings.get(each.resident)
+        if who is None:
+            rows.append(_row(tx, fanout, each.resident, each.binding))
+        elif (fanout.channel, topic) in who.refused:
+            fanout.declined += 1
+        elif gathered and who.digest_at is not None:
+            waiting.append((each.resident, preferences.next_at(begins, who.digest_at, who.zone)))
+        else:
+            # Of a page of a thousand nearly all share one night; the arithmetic of zones is dear.
+            night = (who.quiet, who.zone)
+            at = wake.get(night) or wake.setdefault(night, who.sendable_at(begins))
+            rows.append(_row(tx, fanout, each.resident, each.binding) | held(at, begins, fanout.expires))
+    digest.put(tx, fanout.notice, fanout.revision, waiting)
+    fanout.digested += len(waiting)
+    fanout.planned += len(rows)
+    tx.session.add(fanout)
+    if rows:
+        insert_new(tx, rows)
+        tx.emit(DeliveriesPlanned, channel=fanout.channel, notice=fanout.notice, count=len(rows), cause=fanout.cause)
+
+
+def held(at: datetime, begins: datetime, expires: datetime | None) -> dict[str, Any]:
+    """What quiet hours make of a delivery: nothing, later, or only the screens, where it would be over by then."""
+    if at <= begins:
+        return {}
+    if expires is not None and at >= expires:
+        return {"state": "expired", "why": QUIET}
+    return {"not_before": at, "why": QUIET}
 
 
 def _row(tx: Tx, fanout: Fanout, resident: str, binding: str | None) -> dict[str, Any]:

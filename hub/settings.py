@@ -96,6 +96,7 @@ class Settings:
 
     # Delivery
     outbox_lease_s: int = knob(60, "twice the longest send; then another worker may take the row", low=5)
+    quiet_hours: str = knob("21:30-07:30", "no routine message wakes who has chosen no hours; empty: none (the demo)")
     channel_timeout_s: float = knob(10.0, "a provider that is slower is counted as a time-out and tried again", low=0.5)
     wechat_url: str = knob("", "base address of the official-account API; empty: the channel is off")
     wechat_app_id: str = knob("", "the official account's app id")

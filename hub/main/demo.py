@@ -98,7 +98,9 @@ class Demo:
         plan = seedstore.plan_of(settings.data_dir, credentials)
         origin = f"http://{settings.http_host}:{settings.http_port}"
         far = await stack.enter_async_context(providers.opened(plan, origin, settings.http_host))
-        settings = replace(settings, **far.settings, public_url=settings.public_url or origin)
+        # Whoever tries the demo in a Chinese night wants to see messages arrive, and chose no hours.
+        night = settings.quiet_hours if "quiet_hours" in settings.sources else ""
+        settings = replace(settings, **far.settings, public_url=settings.public_url or origin, quiet_hours=night)
         services = wiring.services(settings, demo=True, stage=self.stage)
         hub = Running(services)
         await hub.start(settings)

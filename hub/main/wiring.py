@@ -9,12 +9,13 @@ from pathlib import Path
 import httpx
 from sqlalchemy.exc import DBAPIError
 
-from hub import migrations
+from hub import migrations, preferences
 from hub.access import Permissions
 from hub.bus import Bus
 from hub.clock import Clock, SystemClock
 from hub.db import Store
 from hub.disk import DAMAGED, why
+from hub.errors import Refused
 from hub.feed import Feed
 from hub.ingest import Ingest
 from hub.keyfile import kept
@@ -24,7 +25,7 @@ from hub.reserve import Reserve
 from hub.rng import Rng, SystemRng
 from hub.seal import Seal
 from hub.services import Services
-from hub.settings import Settings
+from hub.settings import Settings, SettingsError
 from hub.soundness import Damaged
 from web.render import make_render
 
@@ -118,6 +119,7 @@ def config(settings: Settings) -> dict[str, str]:
         "kiosk_idle_s": str(settings.kiosk_idle_s),
         "kiosk_warning_s": str(settings.kiosk_warning_s),
         "outbox.lease_s": str(settings.outbox_lease_s),
+        "quiet.hours": quiet_hours(settings),
         "quota.reserve_percent": str(settings.quota_reserve_percent),
         "quota.wechat.messages": str(settings.wechat_per_day),
         "quota.sms.messages": str(settings.sms_per_day),
@@ -139,6 +141,17 @@ def config(settings: Settings) -> dict[str, str]:
         "webpush.subject": settings.webpush_subject,
         "webpush.services": settings.webpush_services,
     }
+
+
+def quiet_hours(settings: Settings) -> str:
+    """Checked at the start: a slip of the pen must not be found in the night."""
+    try:
+        night = preferences.curfew({"quiet.hours": settings.quiet_hours})
+    except Refused as error:
+        raise SettingsError(f"quiet_hours must look like 21:30-07:30, not {settings.quiet_hours!r}") from error
+    if night is None and settings.quiet_hours:
+        raise SettingsError(f"quiet_hours must look like 21:30-07:30, not {settings.quiet_hours!r}")
+    return settings.quiet_hours
 
 
 def webpush_key(settings: Settings, ports: Ports) -> str:
