@@ -146,6 +146,7 @@ class Inbound:
     value: str = field(repr=False)
     at: datetime
     dedupe_key: str
+    to: str = ""  # the provider's id of the message it answers, where the provider knows
 
 
 Event: TypeAlias = Receipt | Inbound
@@ -222,6 +223,14 @@ class Addressed(Broadcast, Protocol):
 class Listening(Addressed, Protocol):
     def receive(self, callback: Callback, now: datetime, seen: Callable[[str], bool]) -> Reply:
         """Pure: what this request means. The caller stores `events` and `remember` in one transaction, then answers."""
+
+
+@runtime_checkable
+class Replying(Listening, Protocol):
+    """A channel on which the answer to a callback may carry a sentence to the person who caused it."""
+
+    def saying(self, reply: Reply, callback: Callback, text: str, now: datetime, chance: bytes) -> Reply:
+        """`reply` with the sentence in it. Pure: `chance` is 32 random bytes."""
 
 
 @runtime_checkable

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from channels.answer import understood
 from channels.base import Address, Callback, Event, Inbound, Receipt, Remember, Reply
 from channels.sms_codes import report_for
 from channels.sms_sign import AGE_S_MAX, checked
@@ -17,9 +18,6 @@ BODY_BYTES_MAX = 64 * 1024
 EVENTS_MAX = 100  # of one callback
 EVENT_MEMORY_S = 3 * 24 * 3600  # carriers report for up to 72 h, and gateways repeat what was not answered
 NUMBER_CHARS_MAX, TEXT_CHARS_MAX, ID_CHARS_MAX = 20, 500, 64
-ACKNOWLEDGED = frozenset({"1", "收到", "已知晓", "知道了", "ok", "OK", "Ok"})
-STOP = frozenset({"T", "TD", "N", "STOP", "退订"})
-_WIDE = str.maketrans("１２ＴＤｔｄＮ", "12TDtdN")
 
 
 class BadReport(ValueError):
@@ -81,16 +79,16 @@ def events_of(said: Mapping[str, object]) -> list[Event]:
 
 def _answer(said: Mapping[str, object], ident: str, address: Address, at: datetime) -> Event:
     text = _text(said, "text", TEXT_CHARS_MAX, empty=True)
-    word = text.translate(_WIDE).strip().strip("。.!！ ").strip()
+    meant = understood(text)
     key = _key(address.value, f"reply {ident}")
-    if word in ACKNOWLEDGED:
-        # Some gateways know by an extension number which of our messages is answered; else it is the latest.
-        to = said.get("reply_to")
-        message = to if isinstance(to, str) and len(to) <= ID_CHARS_MAX else ""
+    # Some gateways know by an extension number which of our messages is answered; else it is the latest.
+    to = said.get("reply_to")
+    message = to if isinstance(to, str) and len(to) <= ID_CHARS_MAX else ""
+    if meant.kind == "received":
         return Receipt(message, "acknowledged", at, "reply by text message", address=address, dedupe_key=key)
-    if word.upper() in STOP:
-        return Inbound("unsubscribed", address, word, at, key)
-    return Inbound("said", address, text, at, key)
+    if meant.kind == "stop":
+        return Inbound("unsubscribed", address, text.strip(), at, key)
+    return Inbound("said", address, text, at, key, message)
 
 
 def _reports(body: bytes) -> list[Mapping[str, object]]:

@@ -53,7 +53,7 @@ EXAMPLES = (
         _WATER,
         Rendered(
             "停水通知",
-            "【邻里】浏河社区紧急通知：停水通知，因管道检修，今天上午8时至12时停水，请提前储水（详询12345，回复1表示已知晓，回T退订）",
+            "【邻里】浏河社区紧急通知：停水通知，因管道检修，今天上午8时至12时停水，请提前储水（详询12345，回1收到，2有疑问，3需帮助，T退订）",
             "紧急",
             when="2026年11月22日 09:30",
             fields=(
@@ -72,7 +72,7 @@ EXAMPLES = (
         Rendered(
             "Evacuation exercise of all…",
             "【邻里】DRILL, this is an exercise. Liuhe: Evacuation exercise of all…. See the TV or the web page. "
-            "(Ask 12345. Reply 1: I know.)",
+            "(Ask 12345. Reply 1 ok 2 ask 3 help.)",
             "Drill",
             when="2026-11-22 09:30",
             fields=(
@@ -90,7 +90,8 @@ EXAMPLES = (
         _HOSTILE,
         Rendered(
             "“中奖”点 领取area",
-            "【邻里】浏河社区通知：“中奖”点 领取area，<b>明天</b>14:00开始（详询12345，回复1表示已知晓，回T退订）",
+            "【邻里】浏河社区通知：“中奖”点 领取area，<b>明天</b>14:00开始"
+            "（详询12345，回1收到，2有疑问，3需帮助，T退订）",
             when="2026年11月22日 09:30",
             fields=(
                 ("template", "notice-zh"),
@@ -124,6 +125,26 @@ EXAMPLES = (
             "【邻里】您有一条新消息，请在手机网页或小屋查看。（详询12345，回T退订）",
             when="2026年11月22日 09:30",
             fields=(("template", "personal-zh"),),
+            parts=1,
+            cost_fen=5,
+        ),
+    ),
+    Example(
+        replace(
+            _WATER,
+            personal=True,
+            kind="answer",
+            priority="routine",
+            title="社区已答复您",
+            text="下午两点送水上门。请拨13800000000。",
+            area_name="",
+        ),
+        Rendered(
+            "您有一条新消息",
+            "【邻里】社区答复：下午两点送水上门（详询12345）",
+            when="2026年11月22日 09:30",
+            fields=(("template", "answer-zh"), ("text", "下午两点送水上门")),
+            cut=True,
             parts=1,
             cost_fen=5,
         ),

@@ -14,6 +14,7 @@ from channels.text import clean, cut, one_line, without_salutation
 PART_CHARS, LONG_PART_CHARS, TEXT_CHARS_MAX = 70, 67, 500  # a long message spends 3 of each 70 on joining the parts
 VARIABLE_CHARS_MAX = 35  # what reviewers allow for one variable
 AREA_CHARS_MAX = 20
+TO_ONE = ("answer", "heard", "unclear")  # what goes back to somebody who wrote to us; all else for one stays unnamed
 _ELSEWHERE = ("详情请看电视或手机网页", "See the TV or the web page.")
 _UNNAMED = ("社区", "Community")
 _WITHOUT_SUBJECT = ("请看公告", "please read the notice")
@@ -50,7 +51,7 @@ def template_of(message: Message) -> str:
     if message.kind == RETRACTION:
         return "withdrawn"
     if message.personal:
-        return "personal"
+        return message.kind if message.kind in TO_ONE else "personal"
     return message.priority if message.priority in ("urgent", "emergency", "drill") else "notice"
 
 

@@ -123,6 +123,9 @@ class Wechat:
     def receive(self, callback: Callback, now: datetime, seen: Callable[[str], bool]) -> Reply:
         return self._door.receive(callback, now, seen)
 
+    def saying(self, reply: Reply, callback: Callback, text: str, now: datetime, chance: bytes) -> Reply:
+        return self._door.saying(reply, callback, text, now, chance)
+
     async def set_menu(self, buttons: Sequence[Mapping[str, object]]) -> Outcome:
         """The account's menu: at most 3 buttons, each with at most 5 below it."""
         answer = await self._client.call("/cgi-bin/menu/create", {"button": list(buttons)})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from channels.base import Address, Callback, Event, Inbound, InboundKind, Receipt, Remember, Reply
-from channels.wechat_crypto import BadCiphertext, MessageCipher, is_signed
-from channels.wechat_xml import XML_BYTES_MAX, BadXml, parse
+from channels.wechat_crypto import BadCiphertext, MessageCipher, is_signed, signature
+from channels.wechat_xml import XML_BYTES_MAX, BadXml, compose, parse
 
 AGE_S_MAX = 300  # WeChat repeats for 15 s; the rest is for clocks that differ
 EVENT_MEMORY_S = 24 * 3600  # longer than any repeat, short enough for a small table
@@ -82,6 +82,21 @@ class Door:
             return Reply(200, "success", remember=tuple(keys), refused="repeat")
         keys.append(Remember(event.dedupe_key, now + timedelta(seconds=EVENT_MEMORY_S)))
         return Reply(200, "success", events=(event,), remember=tuple(keys))
+
+    def saying(self, reply: Reply, callback: Callback, text: str, now: datetime, chance: bytes) -> Reply:
+        """The passive reply: WeChat shows it below what the follower wrote, without quota or template."""
+        outer = parse(callback.body)
+        inner = parse(self.cipher.decrypt(outer["Encrypt"])) if self.cipher else outer
+        at = str(int(now.timestamp()))
+        body = compose(
+            {"ToUserName": inner["FromUserName"], "FromUserName": inner.get("ToUserName", ""), "CreateTime": at,
+             "MsgType": "text", "Content": text}
+        )  # fmt: skip
+        if self.cipher:
+            nonce, encrypted = chance[16:].hex(), self.cipher.encrypt(body.encode(), chance[:16])
+            mark = signature(self.token, at, nonce, encrypted)
+            body = compose({"Encrypt": encrypted, "MsgSignature": mark, "TimeStamp": at, "Nonce": nonce})
+        return replace(reply, body=body, media_type="application/xml; charset=utf-8")
 
     def _refusal(self, query: Mapping[str, str], now: datetime) -> str:
         timestamp, nonce = query.get("timestamp", ""), query.get("nonce", "")

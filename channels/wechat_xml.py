@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from xml.parsers import expat
 
 XML_BYTES_MAX = 64 * 1024  # a text message is at most 2,048 bytes; the rest is room for kinds we do not read
@@ -30,6 +31,12 @@ def parse(body: bytes) -> dict[str, str]:
     except expat.ExpatError as fault:
         raise BadXml("malformed") from fault
     return reader.found
+
+
+def compose(fields: Mapping[str, str]) -> str:
+    """A flat answer of the same form. Every text is CDATA; an end of CDATA inside it is parted."""
+    parts = (f"<{name}><![CDATA[{text.replace(']]>', ']]]]><![CDATA[>')}]]></{name}>" for name, text in fields.items())
+    return f"<xml>{''.join(parts)}</xml>"
 
 
 class _Reader:

@@ -157,7 +157,7 @@ class WarningTaken(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PasswordAsked(Event):
-    """Somebody signed in was asked for the password once more before something weighty. Wrong answers stand here too."""
+    """Somebody signed in was asked for the password once more before something weighty, rightly or wrongly."""
 
     staff: str
     proved: bool

@@ -2,7 +2,7 @@
 
 A desk stands open for twelve hours; whoever finds it unattended must not be able to ring the alarm of a whole district.
 So a signature that two people share asks each for a password typed within the last five minutes. An API token has no
-password: for emergencies it needs an operator's mark instead. Ending an emergency asks for neither: one person, at once.
+password: for emergencies it needs an operator's mark instead. Ending one asks for neither: one person, at once.
 """
 
 from __future__ import annotations

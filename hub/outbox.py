@@ -248,6 +248,23 @@ def on_notice_seen(tx: Tx, event: NoticeSeen) -> None:
     tx.session.execute(update(Outbox).where(waits).values(ended))
 
 
+def tell(tx: Tx, message: Message, resident: str, channel: str) -> bool:
+    """One message to one resident on one channel, once for its id; False where nothing reaches them there any more.
+
+    Unlike a PersonalMessage its words stand in no event: what somebody asked is answered to them alone.
+    """
+    for binding in audience.of_resident(tx, resident):
+        if binding.channel == channel:
+            row = _fanout(tx, message, channel, "")
+            row.done, row.planned = True, 1
+            tx.session.add(row)
+            tx.session.flush()
+            insert_new(tx, [_row(tx, row, resident, binding.id)])
+            tx.emit(DeliveriesPlanned, channel=channel, notice=message.notice_id, count=1)
+            return True
+    return False
+
+
 def on_notice_ended(tx: Tx, event: NoticeEnded) -> None:
     """Nothing leaves after the end; what was withdrawn is also taken back from those whom it may have reached."""
     cancel(tx, event.notice, event.revision, event.how, recall=event.how == "retracted")

@@ -1,15 +1,22 @@
-"""What the simulated providers share: moods that can be set from outside, and JSON in and out of their endpoints."""
+"""What the simulated providers share: moods that can be set from outside, JSON in and out, a life and a socket."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from typing import Any, Protocol
 
+import httpx
+import uvicorn
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from simulators.trust import trust
 
 MODES = ("ok", "slow", "hang", "5xx", "flap")
 HANG_S_MAX = 60.0  # a hung call is let go at last, so that a forgotten mode cannot hold sockets for ever
@@ -73,3 +80,49 @@ def whole_number(value: object, name: str, least: int, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ValueError(f"{name} must be a whole number from {least} to {most}")
     return value
+
+
+class World(Protocol):
+    """A provider's state while it runs, with what it still has to say to its customer."""
+
+    @property
+    def under_way(self) -> Collection[asyncio.Task[Any]]: ...
+
+
+def life(
+    callback_url: str, make: Callable[[httpx.AsyncClient], World]
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """A lifespan: the world with its own line out, and at the end nothing left under way."""
+
+    @asynccontextmanager
+    async def lived(app: Starlette) -> AsyncIterator[None]:
+        async with httpx.AsyncClient(trust_env=False, verify=trust(callback_url)) as net:
+            app.state.world = world = make(net)
+            yield
+            for task in tuple(world.under_way):
+                task.cancel()
+            await asyncio.gather(*world.under_way, return_exceptions=True)
+
+    return lived
+
+
+class _Server(uvicorn.Server):
+    """Leaves Ctrl-C to the program it is a part of."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(app: Starlette, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    # Bound here, because uvicorn answers a taken port with sys.exit and would take the whole program with it. Callers
+    # that are quicker than its start wait in the socket's queue.
+    with socket.create_server((host, port)) as listening:
+        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+        task = asyncio.create_task(server.serve(sockets=[listening]), name=f"server on {host}")
+        try:
+            yield f"http://{host}:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task

@@ -24,10 +24,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from simulators.far_end import Asked, Mood, sim_endpoint, whole_number
+from simulators.far_end import Asked, Mood, life, serving, sim_endpoint, whole_number
 from simulators.push_platform import Arrival, Platform, Rejected, seed_of
-from simulators.trust import trust
-from simulators.wechat_api import serving
 
 TRY_S = 5.0
 SHOWN_MAX = 50
@@ -88,20 +86,11 @@ class _World:
 
 
 def create_app(config: PushSim) -> Starlette:
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with httpx.AsyncClient(trust_env=False, verify=trust(config.callback_url)) as net:
-            app.state.world = world = _World(config, net)
-            yield
-            for task in tuple(world.under_way):
-                task.cancel()
-            await asyncio.gather(*world.under_way, return_exceptions=True)
-
     sim = {
         "/sim/mode": _mode, "/sim/subscribe": _subscribe, "/sim/phone": _phone, "/sim/leave": _leave, "/sim/tap": _tap,
     }  # fmt: skip
     return Starlette(
-        lifespan=lifespan,
+        lifespan=life(config.callback_url, lambda net: _World(config, net)),
         routes=[
             Route("/push/{ident}", _push, methods=["POST"]),
             *(Route(path, sim_endpoint(answer), methods=["POST"]) for path, answer in sim.items()),

@@ -24,10 +24,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from simulators.far_end import Asked, Mood, asked_of, sim_endpoint, whole_number
+from simulators.far_end import Asked, Mood, asked_of, life, serving, sim_endpoint, whole_number
 from simulators.sms_platform import Arrival, Platform, Rejected, mark_of
-from simulators.trust import trust
-from simulators.wechat_api import serving
 
 TRIES_MAX, TRY_S = 3, 5.0
 ATTEMPTS_KEPT, SHOWN_MAX = 1_000, 50
@@ -118,17 +116,8 @@ class _World:
 
 
 def create_app(config: SmsSim) -> Starlette:
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with httpx.AsyncClient(trust_env=False, verify=trust(config.callback_url)) as net:
-            app.state.world = world = _World(config, net)
-            yield
-            for task in tuple(world.under_way):
-                task.cancel()
-            await asyncio.gather(*world.under_way, return_exceptions=True)
-
     return Starlette(
-        lifespan=lifespan,
+        lifespan=life(config.callback_url, lambda net: _World(config, net)),
         routes=[
             Route("/v1/messages", _messages, methods=["POST"]),
             Route("/sim/mode", sim_endpoint(_mode), methods=["POST"]),

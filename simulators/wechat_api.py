@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import cast
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from simulators import wechat_phone
-from simulators.far_end import Mood, asked_of
-from simulators.trust import trust
+from simulators.far_end import Mood, asked_of, life, serving
+from simulators.wechat_phone import Talk
 from simulators.wechat_platform import Arrival, Platform, Rejected
 from simulators.wechat_wire import TRY_S, Attempt, Line
 
@@ -86,6 +84,7 @@ class _World:
         self.receipt = "success"
         self.codes: deque[int] = deque()
         self.attempts: deque[Attempt] = deque(maxlen=ATTEMPTS_KEPT)
+        self.talks: deque[Talk] = deque(maxlen=ATTEMPTS_KEPT)
         self.under_way: set[asyncio.Task[None]] = set()
 
     async def tell(self, fields: Mapping[str, str | int]) -> Attempt:
@@ -111,15 +110,6 @@ class _World:
 
 
 def create_app(config: WechatSim) -> Starlette:
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with httpx.AsyncClient(trust_env=False, verify=trust(config.callback_url)) as net:
-            app.state.world = world = _World(config, net)
-            yield
-            for task in tuple(world.under_way):
-                task.cancel()
-            await asyncio.gather(*world.under_way, return_exceptions=True)
-
     api = {
         "/cgi-bin/stable_token": _stable_token,
         "/cgi-bin/message/template/send": _template_send,
@@ -128,7 +118,7 @@ def create_app(config: WechatSim) -> Starlette:
     }
     sim = {"/sim/mode": _mode, "/sim/followers": _followers, "/sim/message": _message, "/sim/callback": _callback}
     return Starlette(
-        lifespan=lifespan,
+        lifespan=life(config.callback_url, lambda net: _World(config, net)),
         routes=[
             *(Route(path, _api(answer), methods=["POST"]) for path, answer in api.items()),
             *(Route(path, _sim(answer), methods=["POST"]) for path, answer in sim.items()),
@@ -268,8 +258,9 @@ async def _message(world: _World, asked: _Asked) -> Mapping[str, object]:
     else:
         raise ValueError("type must be one of text, click, scan, subscribe, unsubscribe")
     attempt = await world.tell(fields)
-    # What the follower's phone shows when the account does not answer in time.
-    shown = "" if attempt.delivered else "该公众号暂时无法提供服务，请稍后再试"
+    # What the follower's phone shows: the passive reply, or that the account did not answer in time.
+    shown = attempt.said if attempt.delivered else "该公众号暂时无法提供服务，请稍后再试"
+    world.talks.appendleft(Talk(attempt.at, openid, content or key or scene or str(kind), shown))
     return {**asdict(attempt), "shown": shown}
 
 
@@ -284,15 +275,8 @@ async def _callbacks(request: Request) -> Response:
 
 
 async def _phones(request: Request) -> Response:
-    return HTMLResponse(wechat_phone.page(_world(request).platform.inbox, request.query_params.get("openid", "")))
-
-
-class _Server(uvicorn.Server):
-    """Leaves Ctrl-C to the program it is a part of."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    world, openid = _world(request), request.query_params.get("openid", "")
+    return HTMLResponse(wechat_phone.page(world.platform.inbox, openid, world.talks))
 
 
 async def serve(
@@ -309,17 +293,3 @@ async def running(config: WechatSim, host: str = "127.0.0.1", port: int = 0) -> 
     """The simulator, listening; yields its URL and stops it at the end."""
     async with serving(create_app(config), host, port) as url:
         yield url
-
-
-@asynccontextmanager
-async def serving(app: Starlette, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    # Bound here, because uvicorn answers a taken port with sys.exit and would take the whole program with it. Callers
-    # that are quicker than its start wait in the socket's queue.
-    with socket.create_server((host, port)) as listening:
-        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
-        task = asyncio.create_task(server.serve(sockets=[listening]), name=f"server on {host}")
-        try:
-            yield f"http://{host}:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await task

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 
 from simulators.wechat_platform import Arrival
 
 _SHOWN_MAX = 50
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What a follower wrote or pressed, and what the account said below it."""
+
+    at: str
+    who: str
+    said: str
+    shown: str
+
+
 _PAGE = """<!doctype html>
 <html lang="zh"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="refresh" content="3"><title>微信（模拟）</title><style>
@@ -17,6 +30,7 @@ header {{ background: #f6f4ef; border-bottom: 1px solid #d5cfc2; padding: 10px 1
 header small, time, footer {{ color: #4c5a60; font-size: 14px; }}
 main {{ max-width: 430px; margin: 0 auto; padding: 12px; }}
 article {{ background: #fff; border-radius: 10px; padding: 12px 16px; margin: 4px 0 16px; }}
+article.own {{ background: #dcebd8; margin-left: 60px; }}
 h2 {{ font-size: 18px; margin: 0 0 6px; }} dl, dd {{ margin: 0; }}
 time {{ display: block; text-align: center; }}
 footer {{ border-top: 1px solid #ebe7de; margin-top: 8px; padding-top: 6px; overflow-wrap: anywhere; }}
@@ -26,11 +40,21 @@ footer {{ border-top: 1px solid #ebe7de; margin-top: 8px; padding-top: 6px; over
 """
 
 
-def page(arrivals: Iterable[Arrival], openid: str) -> str:
+def page(arrivals: Iterable[Arrival], openid: str, talks: Iterable[Talk] = ()) -> str:
     """The newest first; with `openid`, one follower's phone."""
-    shown = [arrival for arrival in arrivals if openid in {"", arrival.who}][:_SHOWN_MAX]
-    articles = "".join(map(_article, shown)) or "<p>还没有收到消息。</p>"
+    both: list[Arrival | Talk] = [*arrivals, *talks]
+    theirs = [each for each in both if openid in {"", each.who}]
+    shown = sorted(theirs, key=lambda each: each.at, reverse=True)[:_SHOWN_MAX]
+    drawn = (_talk(each) if isinstance(each, Talk) else _article(each) for each in shown)
+    articles = "".join(drawn) or "<p>还没有收到消息。</p>"
     return _PAGE.format(count=f"最近 {len(shown)} 条消息", articles=articles)
+
+
+def _talk(talk: Talk) -> str:
+    local = datetime.fromisoformat(talk.at) + timedelta(hours=8)
+    shown = f"<article>{escape(talk.shown)}<footer>邻里服务号</footer></article>" if talk.shown else ""
+    said = f'<article class="own">{escape(talk.said)}<footer>{escape(talk.who)}</footer></article>'
+    return f"<time>{local:%m-%d %H:%M:%S}</time>{said}{shown}"
 
 
 def _article(arrival: Arrival) -> str:

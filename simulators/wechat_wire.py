@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +26,7 @@ class Attempt:
     at: str
     event: str
     answers: tuple[str, ...]
+    said: str = ""  # the passive reply, as the follower reads it
 
     @property
     def delivered(self) -> bool:
@@ -71,7 +73,7 @@ class Line:
             body = to_xml({"ToUserName": f"gh_{self.appid[-12:]}", "Encrypt": encrypted})
         else:
             query = self._signed(query)
-        answers: list[str] = []
+        answers, said = list[str](), ""
         for _ in range(TRIES_MAX):
             try:
                 answer = await self.net.post(
@@ -82,11 +84,33 @@ class Line:
                     headers={"content-type": "text/xml"},
                 )
                 answers.append(str(answer.status_code))
+                said = self._said(answer.text, str(fields["FromUserName"])) if answer.status_code == 200 else ""
             except httpx.HTTPError as fault:
                 answers.append(type(fault).__name__)
             if answers[-1] == "200":
                 break
-        return Attempt(at, event, tuple(answers))
+        return Attempt(at, event, tuple(answers), said)
+
+    def _said(self, body: str, to: str) -> str:
+        """What a passive reply says to the follower; empty for `success` and for what is not passed on."""
+        if body in ("", "success"):
+            return ""
+        reply = _fields(body)
+        if self.aes_key:
+            encrypted = reply.get("Encrypt", "")
+            mark = _sha1(self.token, reply.get("TimeStamp", ""), reply.get("Nonce", ""), encrypted)
+            if reply.get("MsgSignature") != mark:
+                return ""
+            reply = _fields(self._decrypted(encrypted))
+        fine = reply.get("ToUserName") == to and reply.get("MsgType") == "text"
+        return reply.get("Content", "") if fine and reply.get("FromUserName") == f"gh_{self.appid[-12:]}" else ""
+
+    def _decrypted(self, encrypted: str) -> str:
+        key = base64.b64decode(self.aes_key + "=")
+        decryptor = Cipher(algorithms.AES(key), modes.CBC(key[:16])).decryptor()
+        plain = decryptor.update(base64.b64decode(encrypted)) + decryptor.finalize()
+        length = int.from_bytes(plain[16:20], "big")
+        return plain[20 : 20 + length].decode()
 
     def _signed(self, query: Mapping[str, str], encrypted: str = "") -> dict[str, str]:
         timestamp, nonce = str(int(self.now().timestamp())), str(self.chance.randrange(10**8, 10**10))
@@ -101,6 +125,11 @@ class Line:
         padding = _BLOCK_BYTES - len(plain) % _BLOCK_BYTES
         encryptor = Cipher(algorithms.AES(key), modes.CBC(key[:16])).encryptor()
         return base64.b64encode(encryptor.update(plain + bytes([padding]) * padding) + encryptor.finalize()).decode()
+
+
+def _fields(body: str) -> dict[str, str]:
+    found = re.findall(r"<(\w+)>(?:<!\[CDATA\[(.*?)\]\]>|([^<]*))</\1>", body.removeprefix("<xml>"), re.DOTALL)
+    return {name: cdata or plain for name, cdata, plain in found}
 
 
 def to_xml(fields: Mapping[str, str | int]) -> str:

@@ -36,7 +36,8 @@ from channels.base import (
 from channels.post import DEADLINE_S
 from channels.wechat import SETTINGS, Wechat, create
 from channels.wechat_codes import RULES, outcome_of
-from simulators.wechat_api import WechatSim, running, serving
+from simulators.far_end import serving
+from simulators.wechat_api import WechatSim, running
 from simulators.wechat_platform import Platform
 
 START = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)

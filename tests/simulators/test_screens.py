@@ -16,10 +16,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from simulators import screen as screen_module
+from simulators.far_end import serving
 from simulators.phone import LoginFailed, Phone
 from simulators.screen import Habits, Page, Screen
 from simulators.tv import Tv, totals, watching
-from simulators.wechat_api import serving
 
 pytestmark = pytest.mark.anyio
 

@@ -1,7 +1,7 @@
 """Residents answer a notice (收到, 有疑问, 需要帮助): the first is proof, the other two open a task at the desk.
 
-A task has an owner and a clock from its first moment. The answer returns where it was asked, and a word of it goes out
-on the resident's addressed channels; what was asked and answered is sealed and in no event.
+A task has an owner and a clock from its first moment. The answer returns by the way the question came: in words by
+text message and WeChat, on the page elsewhere; what was asked and answered is sealed and in no event.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlmodel import col
 
-from hub import directory, reach
+from channels.base import Message
+from hub import directory, outbox, reach
 from hub.access import Subject, covers
 from hub.civic.notices import active, rules
 from hub.civic.notices.events import ResidentAsked, TaskAnswered, TaskOverdue, TaskTaken
@@ -29,6 +30,8 @@ from hub.upsert import insert_for
 KINDS = {"question": N_("I have a question"), "help": N_("I need help")}
 TEXT_CHARS_MAX = 300  # two text messages; whoever needs more telephones
 LISTED_MAX = 200
+WRITTEN = ("sms", "wechat")  # ways that carry the answer's own words to the one who asked
+RETURNS_WITHIN = timedelta(days=3)  # an answer that could not leave for so long is read on the page or told by phone
 PERMISSION = "notices.answer"
 # Who owns a task first: those who are nearest. A question goes to the notice's author before any of them.
 _NEAREST = {"help": ("grid_worker", "staff", "director"), "question": ("staff", "director", "grid_worker")}
@@ -52,11 +55,21 @@ def receive(tx: Tx, who: Subject, ident: str, way: str) -> Notice:
 
 
 def ask(tx: Tx, who: Subject, ident: str, kind: str, text: str, way: str) -> Answer:
-    """有疑问, 需要帮助: open the task, or find the one that is open already. It is proof of receipt as well."""
+    """有疑问, 需要帮助 from where one can type: a question says what it asks."""
+    if kind == "question" and not text.strip():
+        raise Refused(_("A question has 1 to {n} characters").format(n=TEXT_CHARS_MAX))
+    return open_task(tx, who, ident, kind, text, way)[0]
+
+
+def open_task(tx: Tx, who: Subject, ident: str, kind: str, text: str, way: str) -> tuple[Answer, bool]:
+    """Open the task, or find the one that is open already and add what is new. It is proof of receipt as well.
+
+    From a telephone's `2` it has no words yet: whoever owns it calls back.
+    """
     said = text.strip()
     if kind not in KINDS:
         raise Refused(_("Choose one of the answers"))
-    if len(said) > TEXT_CHARS_MAX or (kind == "question" and not said):
+    if len(said) > TEXT_CHARS_MAX:
         raise Refused(_("A question has 1 to {n} characters").format(n=TEXT_CHARS_MAX))
     notice = receive(tx, who, ident, way)
     area = directory.area(tx, directory.resident(tx, who.id).area)
@@ -78,7 +91,12 @@ def ask(tx: Tx, who: Subject, ident: str, kind: str, text: str, way: str) -> Ans
     if made is not None:
         tx.emit(ResidentAsked, task=found.id, notice=ident, area=area.code, kind=kind, owner=found.owner)
         _touch(tx, found)
-    return found
+    elif said and said not in found.text.splitlines() and len(found.text) + len(said) < TEXT_CHARS_MAX:
+        found.text = f"{found.text}\n{said}".strip()
+        tx.session.add(found)
+        tx.session.flush()
+        _touch(tx, found)
+    return found, made is not None
 
 
 def take(tx: Tx, who: Subject, ident: str) -> Answer:
@@ -107,11 +125,23 @@ def reply(tx: Tx, who: Subject, ident: str, text: str) -> Answer:
     tx.session.add(found)
     tx.session.flush()
     tx.emit(TaskAnswered, task=ident, notice=found.notice, by=who.id)
-    with speaking("zh"):  # not the language of whoever sits at the desk
-        title, text = _("The community has answered you"), _("Open the notice to read the answer")
-    tx.emit(PersonalMessage, resident=found.resident, kind="notice", title=title, text=text)
+    _return(tx, found)
     _touch(tx, found)
     return found
+
+
+def _return(tx: Tx, found: Answer) -> None:
+    """By the way the question came, in its own words; other ways only say that there is an answer, on every channel."""
+    with speaking("zh"):  # not the language of whoever sits at the desk
+        title, text = _("The community has answered you"), _("Open the notice to read the answer")
+    zone = directory.area(tx, found.area).tz
+    message = Message(
+        notice_id=f"{found.id}-answer", revision=1, priority="routine", kind="answer", title=title, text=found.reply,
+        area_name="", issuer="", sent_at=tx.now(), expires=tx.now() + RETURNS_WITHIN, url=f"/n/{found.notice}",
+        zone=zone,
+    )  # fmt: skip
+    if found.way not in WRITTEN or not outbox.tell(tx, message, found.resident, found.way):
+        tx.emit(PersonalMessage, resident=found.resident, kind="notice", title=title, text=text)
 
 
 def keep_clock(tx: Tx) -> int:

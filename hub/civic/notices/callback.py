@@ -1,8 +1,9 @@
-"""Providers call us: receipts raise the ledger, a scanned one-time token binds a follower, 退订 and unfollowing unbind.
+"""Providers call us: receipts raise the ledger, a scanned token binds a follower, 退订 unbinds, words are answers.
 
 `/callback/{channel}` opens any listening channel of the folder by its name; `/wechat` is WeChat's own address. The
 channel understands the request (signature, age, replay); here its events are written in one transaction with the keys
-that make a repeat harmless. The answer leaves within WeChat's five seconds: nothing is sent from here.
+that make a repeat harmless. The answer leaves within WeChat's five seconds, with a sentence where the channel can
+carry one; all else goes by the outbox.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import delete, select
 from sqlmodel import col
 
-from channels.base import Callback, Inbound, Listening, Receipt, Remember, Reply
+from channels.answer import understood as understood_words
+from channels.base import Callback, Inbound, Listening, Receipt, Remember, Reply, Replying
 from hub import audience, courier, delivery
 from hub.access import public
+from hub.civic.notices import spoken
 from hub.civic.notices.models import BindingToken, CallbackSeen
+from hub.civic.notices.spoken import Back
 from hub.db import Actor, Read, Tx
 from hub.errors import NotFound
 from hub.i18n import _
@@ -32,7 +36,6 @@ WECHAT = "wechat"
 BINDING_MINUTES = 10
 BODY_BYTES_MAX = 64 * 1024
 AUTHORIZATION_CHARS_MAX = 1024
-UNSUBSCRIBE_WORDS = frozenset({"退订", "TD", "td", "unsubscribe"})
 router = APIRouter()
 
 
@@ -108,7 +111,18 @@ def take(tx: Tx, channel: Listening, asked: Callback) -> Reply:
         if isinstance(event, Receipt):
             delivery.receipt(tx, channel.name, event)
         elif isinstance(event, Inbound):
-            inbound(tx, event)
+            back = inbound(tx, event)
+            reply = _said(tx, channel, asked, reply, event, back) if back is not None else reply
+    return reply
+
+
+def _said(tx: Tx, channel: Listening, asked: Callback, reply: Reply, event: Inbound, back: Back) -> Reply:
+    """Say it below what was written where the channel can, else as a message of its own."""
+    if isinstance(channel, Replying):
+        return channel.saying(reply, asked, back.words, tx.now(), tx.rng.token(32))
+    bound = audience.find(tx, event.address.kind, event.address.value)
+    if bound is not None and back.about:
+        spoken.say(tx, bound, back)
     return reply
 
 
@@ -118,10 +132,10 @@ def prune(tx: Tx) -> None:
     delivery.prune(tx)
 
 
-def inbound(tx: Tx, event: Inbound) -> None:
-    """What a person did: bound by a token, or gone."""
+def inbound(tx: Tx, event: Inbound) -> Back | None:
+    """What a person did: bound by a token, gone, or an answer; gives what is said back."""
     channel, address = event.address.kind, event.address.value
-    leaves = event.kind == "unsubscribed" or (event.kind == "said" and event.value.strip() in UNSUBSCRIBE_WORDS)
+    leaves = event.kind == "unsubscribed" or (event.kind == "said" and understood_words(event.value).kind == "stop")
     if leaves:
         bound = audience.find(tx, channel, address)
         if bound is not None:
@@ -134,6 +148,9 @@ def inbound(tx: Tx, event: Inbound) -> None:
             audience.bind(tx, token.resident, channel, address)
         if token is not None:
             tx.session.delete(token)
+    elif event.kind in ("said", "clicked"):
+        return spoken.heard(tx, event, _remember)
+    return None
 
 
 def _remember(tx: Tx, key: Remember) -> bool:
