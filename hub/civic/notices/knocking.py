@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import select
 from sqlmodel import col
 
-from hub import directory
+from hub import directory, speaker
 from hub.audience import Audience, ChannelBinding
 from hub.civic.notices import coverage
 from hub.civic.notices.coverage import Door
@@ -20,13 +20,22 @@ from hub.civic.notices.rungs import UNADDRESSED, Rung
 from hub.db import Read, Tx
 from hub.directory import Area, Resident
 from hub.events import LoudspeakerWanted, VisitWanted
+from hub.registry import Credential
 
 DOORS_PAGE = 200  # each is an event, an audit row and a visit: about a tenth of a second on the smallest machine
 
 
+def horns(read: Read, notice: Notice) -> set[str]:
+    """The communities of a notice that have a loudspeaker."""
+    within = [area.code for area in directory.below(read, Audience.read(notice.audience).areas)]
+    able = (col(Credential.kind) == speaker.KIND, col(Credential.revoked).is_(None), col(Credential.area).in_(within))
+    return set(read.session.execute(select(col(Credential.area)).where(*able)).scalars())
+
+
 def speak(tx: Tx, notice: Notice, step: LadderStep, rung: Rung) -> bool:
     """Ask one community's loudspeakers, if too few of its doors are reached. Says whether that was the last."""
-    places = _ahead(tx, notice, step)
+    able = horns(tx, notice)
+    places = [area for area in _ahead(tx, notice, step) if area.code in able]
     if not places:
         return True
     place = places[0]

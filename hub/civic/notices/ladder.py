@@ -25,7 +25,7 @@ from hub.civic.notices.models import Ladder, LadderStep, Notice
 from hub.civic.notices.rungs import LOUDSPEAKER, SCREENS, VISIT, Rung
 from hub.db import Read, Tx
 from hub.errors import Conflict, NotAllowed, Refused
-from hub.events import LoudspeakerWanted, NoticeEnded, VisitWanted
+from hub.events import NoticeEnded, VisitWanted
 from hub.i18n import _
 
 PERMISSIONS = ("notices.release", "notices.emergency")  # either of them, as for withdrawing
@@ -212,8 +212,10 @@ def _hindrance(tx: Tx, notice: Notice, way: str, here: Collection[str], planned:
     """Why a way cannot be taken; nothing where it can."""
     if way in (SCREENS, LOUDSPEAKER) and not notice.everybody:
         return PRIVATE
-    if way in (LOUDSPEAKER, VISIT):
-        return "" if tx.bus.listeners(LoudspeakerWanted if way == LOUDSPEAKER else VisitWanted) else ABSENT
+    if way == LOUDSPEAKER:
+        return "" if knocking.horns(tx, notice) else ABSENT
+    if way == VISIT:
+        return "" if tx.bus.listeners(VisitWanted) else ABSENT
     if way == SCREENS:
         return ""
     if way not in here:
