@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlmodel import col
 
 from hub import directory, reach
@@ -142,6 +142,12 @@ def _move_in(tx: Tx) -> None:
         directory.register_households(tx, LIUHE, [NewHousehold(ident, building, flat, tags, members)])
     directory.hire(tx, "s-feng", "冯云", "p-feng2", [("grid_worker", LIUHE)], title_zh="网格员", title_en="Grid worker")
     directory.hire(tx, "s-luo", "罗雨", "p-luo", [("grid_worker", LIUHE)], title_zh="网格员", title_en="Grid worker")
+
+
+def empty(tx: Tx) -> None:
+    """No visit was ever asked for and nobody has read anything: for tests that share one street."""
+    for table in (Knock, Visit, reach.Reach, reach.ReachCount):
+        tx.session.execute(delete(table))
 
 
 @contextmanager

@@ -57,12 +57,12 @@ async def _round(
         return found, risk, way
 
     found, risk, way = await services(request).store.read(look)
-    told = {door.notice: f"notices.told:{door.notice}.{door.revision}" for door in found if door.notice}
-    told = {notice: topic for notice, topic in told.items() if services(request).feed.may_watch(who, topic)}
+    said = dict.fromkeys(f"notices.told:{door.notice}.{door.revision}" for door in found if door.notice)
+    told = [topic for topic in said if services(request).feed.may_watch(who, topic)]
     tally = f"visits.mine:{who.id}"
     watched = [tally] if services(request).feed.may_watch(who, tally) else []
     return await page_live(
-        request, "visits/round.html", topics=[*watched, *told.values()], status=status, doors=found, told=told,
+        request, "visits/round.html", topics=[*watched, *told], status=status, doors=found, told=told,
         tally=tally if watched else "", by_risk=by_risk, risk_turn=risk, way_turn=way, results=rules.RESULTS,
         reveals=rules.REVEALS, signed=rules.SIGNED, note_max=rules.NOTE_CHARS_MAX,
         signature_max=rules.SIGNATURE_CHARS_MAX, wrong=wrong, revealed=revealed or {}, me=who.id,
