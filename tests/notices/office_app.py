@@ -9,7 +9,7 @@ import httpx
 from hub.access import Permissions
 from hub.bus import Bus
 from hub.civic.notices import MODULE
-from hub.clock import SystemClock
+from hub.clock import Clock, SystemClock
 from hub.feed import Feed
 from hub.services import Services
 from tests.notices.office import Office, open_office
@@ -19,12 +19,14 @@ from web.app import create_app
 from web.render import make_render
 
 
-def make_shell(folder: Path, config: dict[str, str] | None = None, *, inline: bool = True) -> tuple[Office, Shell]:
+def make_shell(
+    folder: Path, config: dict[str, str] | None = None, *, inline: bool = True, clock: Clock | None = None
+) -> tuple[Office, Shell]:
     bus = Bus()
     wire(bus, (MODULE,))
-    office = open_office(folder, bus=bus, inline=inline, clock=SystemClock())
+    clock = clock or SystemClock()
+    office = open_office(folder, bus=bus, inline=inline, clock=clock)
     render = make_render((MODULE,), None)
-    clock = SystemClock()
     feed = Feed(office.store, MODULE.topics, render, clock)
     bus.observe(feed.committed)
     hub = Services(
