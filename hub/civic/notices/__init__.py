@@ -22,6 +22,7 @@ from hub.civic.notices import (
     seed,
     speakers,
     speech_pages,
+    told,
     warning_pages,
     warnings,
     ways,
@@ -78,6 +79,7 @@ MODULE = Module(
         *warning_pages.TOPICS,
         *ways.TOPICS,
         *speech_pages.TOPICS,
+        *told.TOPICS,
     ),
     cards=(*cards.CARDS, *warning_pages.CARDS, *answer_pages.CARDS, *ways.CARDS),
     nav=(
