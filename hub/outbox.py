@@ -7,7 +7,7 @@ acknowledged, or out by expired, cancelled, dead, unreachable.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, cast
 
@@ -90,7 +90,7 @@ class Outbox(SQLModel, table=True):
     why: str = Field(default="", max_length=200)
     cause: str | None = Field(default=None, max_length=36)
     moved_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
-    counted_day: date | None = Field(default=None, sa_type=Date)  # claimed, and not yet known whether it left
+    counted_day: date | None = Field(default=None, sa_type=Date)  # tried, and nobody knows whether it left
     counted_fen: int = Field(default=0)
     __table_args__ = (
         Index("ix_outbox_due", "channel", "state", "rank", "not_before"),
@@ -174,6 +174,29 @@ def plan_personal(tx: Tx, event: PersonalMessage) -> None:
         _plan_rows(tx, row, [Target(event.resident, binding.id)], None)
 
 
+def plan_overviews(
+    tx: Tx, message: Message, channel: str, to: Audience, keys: Mapping[str, tuple[str, str]]
+) -> dict[str, str]:
+    """One delivery for each key (resident, binding) that is new; one a day. Gives key -> delivery."""
+    there = set(tx.session.execute(select(col(Outbox.key)).where(col(Outbox.key).in_(keys))).scalars())
+    if there >= keys.keys():
+        return {}
+    fanout = _fanout(tx, message, channel, str(to))
+    fanout.done = True
+    tx.session.add(fanout)
+    tx.session.flush()
+    rows = [
+        _row(tx, fanout, resident, binding) | {"key": key}
+        for key, (resident, binding) in keys.items() if key not in there
+    ]  # fmt: skip
+    insert_new(tx, rows)
+    mine = select(col(Outbox.key), col(Outbox.id)).where(col(Outbox.fanout) == fanout.id)
+    made = {key: ident for key, ident in tx.session.execute(mine)}
+    fanout.planned = len(made)
+    tx.emit(DeliveriesPlanned, channel=channel, notice=message.notice_id, count=len(made))
+    return made
+
+
 def waits(read: Read) -> bool:
     """A look without a lock: is there anything for `spread`?"""
     return read.session.execute(_UNDONE).first() is not None
@@ -215,9 +238,9 @@ def cancel(tx: Tx, notice: str, revision: int, why: str, *, recall: bool) -> int
         update(Fanout).where(col(Fanout.notice) == notice, col(Fanout.revision) <= revision).values(done=True)
     )
     if recall:
-        # A try without an answer may have arrived: its worker was killed, or the answer was lost on the way.
-        tried = and_(col(Outbox.state).in_(OPEN), col(Outbox.attempts) > 0)
-        left = or_(col(Outbox.state).in_(FORWARD), tried)
+        # A try without an answer may have arrived, whatever became of the row since: its worker was killed, or the
+        # answer was lost on the way.
+        left = or_(col(Outbox.state).in_(FORWARD), col(Outbox.counted_day).is_not(None))
         gone = tx.session.execute(select(Outbox).where(mine, left)).scalars().all()
         if gone:
             insert_new(tx, [recall_row(tx, row) for row in gone])

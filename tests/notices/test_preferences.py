@@ -81,9 +81,9 @@ def signed(office: Office, priority: str) -> str:
 
 
 def row(office: Office, resident: str) -> Outbox:
-    return office.store.read_now(
-        lambda read: list(read.session.execute(select(Outbox).where(col(Outbox.resident) == resident)).scalars())[0]
-    )
+    mine = select(Outbox).where(col(Outbox.resident) == resident)
+    found: Outbox = office.store.read_now(lambda read: read.session.execute(mine).scalar_one())
+    return found
 
 
 def told(office: Office, notice: str) -> dict[str, int]:

@@ -12,6 +12,7 @@ from hub.civic.notices import (
     cards,
     coverage,
     coverage_pages,
+    digest,
     jobs,
     ladder,
     ladder_pages,
@@ -29,7 +30,7 @@ from hub.civic.notices import (
 )
 from hub.events import LoudspeakerWanted, NoticeEnded, NoticeReleased, NoticeSeen, PersonalMessage, SpeakerReported
 from hub.i18n import N_
-from hub.module import Module, Nav, joined
+from hub.module import Job, Module, Nav, joined
 
 PERMISSIONS = {
     "notices.read": ("staff", "director", "publisher", "supervisor", "grid_worker", "admin"),
@@ -61,6 +62,7 @@ MODULE = Module(
     listeners=(
         (NoticeEnded, outbox.on_notice_ended),
         (NoticeEnded, ladder.on_ended),
+        (NoticeEnded, digest.on_notice_ended),
         (NoticeSeen, outbox.on_notice_seen),
         (NoticeReleased, warnings.on_released),
         (NoticeReleased, speakers.on_released),
@@ -68,7 +70,7 @@ MODULE = Module(
         (SpeakerReported, speakers.on_reported),
         (PersonalMessage, outbox.plan_personal),
     ),
-    jobs=(*jobs.JOBS, *courier.jobs()),
+    jobs=(*jobs.JOBS, *courier.jobs(), Job("overview", digest.keep_sending)),
     permissions=PERMISSIONS,
     topics=(
         *cards.TOPICS,

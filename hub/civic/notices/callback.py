@@ -19,7 +19,7 @@ from sqlmodel import col
 
 from channels.answer import understood as understood_words
 from channels.base import Callback, Inbound, Listening, Receipt, Remember, Reply, Replying
-from hub import audience, courier, delivery
+from hub import audience, courier, delivery, preferences
 from hub.access import public
 from hub.civic.notices import spoken
 from hub.civic.notices.models import BindingToken, CallbackSeen
@@ -140,12 +140,14 @@ def inbound(tx: Tx, event: Inbound) -> Back | None:
         bound = audience.find(tx, channel, address)
         if bound is not None:
             audience.unbind(tx, bound.id)
+            preferences.left(tx, bound.resident, channel)
     elif event.kind in ("subscribed", "scanned") and event.value:
         token = tx.session.execute(
             select(BindingToken).where(col(BindingToken.token_hash) == _hash(event.value)).with_for_update()
         ).scalar_one_or_none()
         if token is not None and token.expires > tx.now():
             audience.bind(tx, token.resident, channel, address)
+            preferences.joined(tx, token.resident, channel)
         if token is not None:
             tx.session.delete(token)
     elif event.kind in ("said", "clicked"):

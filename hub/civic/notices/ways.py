@@ -1,4 +1,7 @@
-"""How messages come to a resident (消息送达方式): text message, notification on this phone, WeChat; each on or off."""
+"""How messages come to a resident (消息送达方式): text message, notification on this phone, WeChat; each on or off.
+
+What comes on them, and when, is in wishes.py.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from channels.base import Offered
-from hub import audience, courier
+from hub import audience, courier, preferences
 from hub.access import Subject, signed_in, subject
+from hub.civic.notices import wishes
 from hub.db import Read, Tx
 from hub.directory import resident
 from hub.errors import NotFound, Refused
@@ -40,14 +44,38 @@ CARDS = (Card("me", "notices.ways", "subject", order=80),)
 
 @router.get("/me/ways", dependencies=[signed_in("resident")])
 async def ways(request: Request) -> HTMLResponse:
+    return await _page(request)
+
+
+@router.post("/me/ways/wishes", dependencies=[signed_in("resident")])
+async def wish(request: Request) -> Response:
+    """Which classes on which channel, which hours are quiet, and whether it all comes once a day."""
+    who, form = subject(request), await request.form()
+
+    def keep(tx: Tx) -> None:
+        wishes.choose(tx, who.id, form)
+        tx.touch("notices.ways", who.id)
+
+    try:
+        await services(request).store.write(keep, actor(request))
+    except Refused as error:
+        return await _page(request, error.sentence, error.status)
+    return see_other("/me/ways?saved=1#wishes")
+
+
+async def _page(request: Request, wrong: str = "", status: int = 200) -> HTMLResponse:
     hub, who = services(request), subject(request)
+    curfew = preferences.curfew(hub.config)
     phone, bound = await hub.store.read(lambda read: _standing(read, who.id))
+    wanted = await hub.store.read(lambda read: wishes.standing(read, who.id, list(bound), curfew))
     offered = courier.open_channel(hub, PUSH)
     return await page_live(
-        request, "notices/ways.html", topics=[],
+        request, "notices/ways.html", [], status,
         phone=masked(phone), sms=courier.open_channel(hub, SMS) is not None, sms_on=SMS in bound,
         push_key=offered.application_server_key if isinstance(offered, Offered) else "",
         push_on=PUSH in bound, push_mine=_public_key(bound.get(PUSH, "")), wechat_on="wechat" in bound,
+        wanted=wanted, names=NAMES, wrong=wrong, saved="saved" in request.query_params,
+        edition=preferences.version(),
     )  # fmt: skip
 
 
@@ -62,6 +90,7 @@ async def text_messages(request: Request) -> Response:
             raise Refused(_("The community has no telephone number of yours"))
         if on and phone:
             audience.bind(tx, who.id, SMS, phone)
+            preferences.joined(tx, who.id, SMS)
         else:
             _unbind(tx, who.id, SMS)
         tx.touch("notices.ways", who.id)
@@ -86,6 +115,7 @@ async def subscribe(request: Request) -> Response:
 
     def bind(tx: Tx) -> None:
         audience.bind(tx, who.id, PUSH, address.value)
+        preferences.joined(tx, who.id, PUSH)
         tx.touch("notices.ways", who.id)
 
     await hub.store.write(bind, actor(request))
@@ -117,6 +147,7 @@ def _unbind(tx: Tx, ident: str, channel: str) -> None:
     for each in audience.of_resident(tx, ident):
         if each.channel == channel:
             audience.unbind(tx, each.id)
+    preferences.left(tx, ident, channel)
 
 
 def _public_key(address: str) -> str:
