@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -131,8 +132,8 @@ def _path(data: Path, digest: str) -> Path:
 def _write(path: Path, content: bytes) -> None:
     """Temporary file, fsync, name, fsync of the folders: whoever comes second finds it whole."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    waiting = path.with_suffix(f".{os.getpid()}")
-    handle = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # mode 600; two uploads never share one
+    waiting = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

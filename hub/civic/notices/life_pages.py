@@ -63,8 +63,8 @@ async def versions(request: Request, ident: str) -> HTMLResponse:
         found = _readable(read, who, ident)
         behind = revisions.behind(read, ident, found.revision)
         return {
-            "notice": cards.shown(read, found), "versions": revisions.versions(read, ident), "behind": behind,
-            "behind_all": sum(each.people for each in behind),
+            "notice": cards.shown(read, found), "versions": revisions.versions(read, ident, whole=True),
+            "behind": behind, "behind_all": sum(each.people for each in behind),
         }  # fmt: skip
 
     return page(request, "notices/versions.html", **await services(request).store.read(look))
@@ -72,11 +72,12 @@ async def versions(request: Request, ident: str) -> HTMLResponse:
 
 @router.post("/desk/notices/{ident}/files", dependencies=[needs("notices.draft")])
 async def attach(request: Request, ident: str) -> Response:
-    form, who, hub = await request.form(), subject(request), services(request)
-    given = form.get("file")
-    if not isinstance(given, UploadFile) or not given.filename:
-        raise Refused(_("Choose a file first"))
-    name, body = given.filename, await given.read()
+    who, hub = subject(request), services(request)
+    async with request.form() as form:
+        given = form.get("file")
+        if not isinstance(given, UploadFile) or not given.filename:
+            raise Refused(_("Choose a file first"))
+        name, body = given.filename, await given.read()
     await hub.store.read(lambda read: active.visible_to(read, who, ident, "notices.draft"))
     made = await anyio.to_thread.run_sync(attachments.keep, hub.data, name, body)
     await hub.store.write(lambda tx: attachments.add(tx, who, ident, made), actor(request))

@@ -226,11 +226,13 @@ async def _previews(request: Request, draft: Draft) -> dict[str, Any]:
         notice = wording.as_notice(read, ready, areas)
         with speaking(lang):
             shown = cards.shown(read, notice, pages=True)
+            lines = shown.lines[:-1]
         said = readings(message_of(notice, areas, lang), channels, draft.show_large)
         return {
-            "shown": shown, "readings": {item.channel: item for item in said}, "preview": desk.preview(read, ready),
+            "shown": shown, "lines": lines, "readings": {item.channel: item for item in said},
+            "preview": desk.preview(read, ready),
             "unready": "", "changes": _changes(read, draft, ready), "only_zh": lang == "en" and not notice.text_en,
-            "type": poster.type_size("\n".join(shown.lines[:-1]), "a4", draft.show_large), "until": notice.expires,
+            "type": poster.type_size("\n".join(lines), "a4", draft.show_large), "until": notice.expires,
             "missing_glyphs": glyphs(hub, notice.title + notice.text + notice.issuer),
         }  # fmt: skip
 

@@ -65,11 +65,12 @@ async def poster(request: Request, ident: str, size: str = "a4", large: str = ""
             return cards.shown(read, active.touching(read, active.notice(read, ident), who.paths("notices.read")))
 
     shown = await services(request).store.read(look)
-    body = "\n".join(shown.lines[:-1])
-    return page(
-        request, "notices/poster.html", notice=shown, qr=qr(address(request, shown.url)), sheet=sheet, text_lang=lang,
-        large=large == "1", type=type_size(body, sheet, large == "1"), other="a5" if sheet == "a4" else "a4",
-    )  # fmt: skip
+    with speaking(lang):  # the whole sheet: its telephone, its day and what stands under the code
+        size_name = type_size("\n".join(shown.lines[:-1]), sheet, large == "1")
+        return page(
+            request, "notices/poster.html", notice=shown, qr=qr(address(request, shown.url)), sheet=sheet,
+            text_lang=lang, large=large == "1", type=size_name, other="a5" if sheet == "a4" else "a4",
+        )  # fmt: skip
 
 
 @router.get("/n/{ident}/qr.png", dependencies=[public("the same link stands on every poster")])

@@ -62,15 +62,15 @@ def changed(pieces: Sequence[Piece]) -> bool:
     return any(each.how != "same" for each in pieces)
 
 
-def versions(read: Read, notice: str) -> list[Version]:
-    """Newest first, each against the one before."""
+def versions(read: Read, notice: str, *, whole: bool = False) -> list[Version]:
+    """Newest first, each against the one before; `whole` for the desk, which answers for both languages."""
     rows = read.session.execute(
         select(NoticeRelease).where(col(NoticeRelease.notice) == notice).order_by(col(NoticeRelease.revision))
     ).scalars()
     seen, before = _seen(read, notice), ("", "")
     found: list[Version] = []
     for row in rows:
-        now = _words(json.loads(row.content))
+        now = (_all if whole else _words)(json.loads(row.content))
         title, text = (changes(a, b) if found else (Piece("same", b),) for a, b in zip(before, now, strict=True))
         signed = tuple(_post(read, each) for each in row.signed_by.split())
         found.append(Version(row.revision, row.at, signed, title, text, seen.get(row.revision, 0)))
@@ -118,6 +118,11 @@ def _words(content: dict[str, Any]) -> tuple[str, str]:
     title, text = ("title_en", "text_en") if english else ("title", "text")
     foot = [content[each] for each in ("contact", "issuer") if content[each]]
     return str(content[title]), "\n".join([str(content[text]), *foot])
+
+
+def _all(content: dict[str, Any]) -> tuple[str, str]:
+    parts = ("text", "contact", "issuer", "title_en", "text_en")
+    return str(content["title"]), "\n".join(str(content[each]) for each in parts if content[each])
 
 
 def _post(read: Read, staff: str) -> str:
