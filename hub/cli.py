@@ -6,6 +6,7 @@ world in `simulators/cli.py`; both are loaded only when the first word is not on
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = ("demo", "serve", "settings", "doctor", "test", "check", "font", "bench", "replay")
+SIMULATE = "Any part of the outside world, seeded, against any hub."
 CODE = ("devices", "channels", "hub", "web", "simulators", "tests", "bench", "linli")
 
 app = typer.Typer(
@@ -242,7 +244,19 @@ def attach_rest() -> None:
     from simulators.cli import app as simulate
 
     register(app)
-    app.add_typer(simulate, name="simulate", help="Any part of the outside world, seeded, against any hub.")
+    app.add_typer(simulate, name="simulate", help=SIMULATE)
+
+
+def outline() -> dict[str, str]:
+    """The groups of `attach_rest` with their help, read from the sources: an overview needs nothing behind them."""
+    said = {}
+    for node in ast.parse((ROOT / "hub" / "main" / "admin.py").read_text(encoding="utf-8")).body:
+        match node:
+            case ast.Assign(
+                [ast.Name(name)], ast.Call(ast.Attribute(attr="Typer"), [], [ast.keyword("help", text), *_])
+            ):
+                said[name] = ast.literal_eval(text)
+    return {**said, "simulate": SIMULATE}
 
 
 def main() -> None:
@@ -250,7 +264,10 @@ def main() -> None:
 
     first = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
-        if first not in QUICK:
+        if not first:
+            for name, said in outline().items():
+                app.add_typer(typer.Typer(help=said), name=name)
+        elif first not in QUICK:
             attach_rest()
         app()
     except (SettingsError, LinliError) as error:

@@ -8,6 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import typer
+
+from hub import cli
+from hub.main import admin
 from tests.sources import ROOT
 
 HEAVY = {"sqlalchemy", "sqlmodel", "fastapi", "starlette", "alembic", "uvicorn", "jinja2", "hypothesis", "fontTools"}
@@ -26,9 +31,10 @@ def linli(*words: str, folder: Path = ROOT, **environment: str) -> subprocess.Co
     )
 
 
-def test_a_quick_command_loads_nothing_heavy() -> None:
+@pytest.mark.parametrize("word", ["settings", "--help"])
+def test_a_quick_command_loads_nothing_heavy(word: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "hub", "settings"],
+        [sys.executable, "-X", "importtime", "-m", "hub", word],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -50,6 +56,14 @@ def test_every_command_of_the_contract_is_offered() -> None:
     assert not [
         word for word in ("upgrade", "verify") if f" {word} " not in linli("db", "--help", COLUMNS="200").stdout
     ]
+
+
+def test_the_overview_names_exactly_what_is_attached() -> None:
+    """It is read from the sources, so that nothing is imported for it."""
+    attached = typer.Typer()
+    admin.register(attached)
+    groups = {each.name: each.typer_instance.info.help for each in attached.registered_groups if each.typer_instance}
+    assert cli.outline() == {**groups, "simulate": cli.SIMULATE}
 
 
 def test_settings_are_shown_with_source_and_reason(tmp_path: Path) -> None:
