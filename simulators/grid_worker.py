@@ -61,6 +61,15 @@ class GridWorker(Phone):
         self._known: list[dict[str, Any]] = []
         self._lost = False
 
+    async def keep_walking(self) -> None:
+        """As people do: a hub that is away for a while is no reason to go home."""
+        while True:
+            try:
+                await self.walk()
+            except (httpx.HTTPError, OSError) as why:
+                log.warning("a grid worker waits for the hub", extra={"worker": self.name, "why": type(why).__name__})
+            await asyncio.sleep(LOOK_S / self.pace)
+
     async def walk(self) -> None:
         await self.load()
         while True:

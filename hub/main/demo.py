@@ -110,7 +110,8 @@ class Demo:
         address = Address(*hub.mqtt_address)
         await self._open_huts(plan, credentials, address, settings)
         horn = await stack.enter_async_context(providers.loudspeaker(services, plan, address, origin))
-        urls = {**far.urls, "loudspeaker": horn}
+        walker = providers.grid_worker(services, plan, origin, self.settings.speed)
+        urls = {**far.urls, "loudspeaker": horn, "grid_worker": await stack.enter_async_context(walker)}
         services.stage = Director(services, plan, self.huts, credentials)
         stack.push_async_callback(services.stage.unplug.stop)
         ways = await services.store.write(lambda tx: self._ways(tx, plan, origin, urls, credentials.passwords))
@@ -248,6 +249,7 @@ class Demo:
         elder = people[plan.cast.elder]
         director = next(member for member in home.staff if member.role == "director")
         staff = next(member for member in home.staff if member.role == "staff")
+        walker = [member for member in home.staff if member.role == "grid_worker"][1]  # the first one is simulated
         operator = next(member for member in plan.city_staff if member.role == "operator")
         publisher = next(member for member in plan.city_staff if member.role == "publisher")
         pair = login.issue_code(tx, "kiosk", "kiosk", first.id, area=home.code, minutes=LOGIN_MINUTES)
@@ -267,6 +269,7 @@ class Demo:
             desk(staff),
             desk(director, " (第二签 second signature)"),
             desk(publisher, " (应急第一签 first signature of an emergency)"),
+            Way("上门 visits", "网格员 grid worker", signed("staff", "staff", walker.id, "/visits")),
             Way("运维 operate", operator.title_zh, signed("staff", "staff", operator.id, "/operate")),
             Way("微信 WeChat", "模拟服务器 simulated server", f"{far['wechat']}/"),
             Way("短信 SMS", "模拟网关 simulated gateway", f"{far['sms']}/"),
@@ -287,6 +290,7 @@ class Demo:
         self.console.print(_by_hand(plan, address, password), soft_wrap=True, markup=False)
         self.console.print(
             f"模拟的有 simulated: {len(self.huts)} 个小屋网关及设备 huts, {TVS} 台电视 TVs, 1 部手机 phone, "
+            "1 名网格员 grid worker, "
             "微信平台 WeChat platform, 短信网关 SMS gateway, 推送服务 push service. "
             "真实的有 real: MQTT, 存储 storage, 网页 pages. Ctrl-C 停止 stops.",
             soft_wrap=True,

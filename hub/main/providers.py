@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,12 +14,14 @@ from urllib.parse import urlsplit
 import channels
 from channels.base import Offered
 from channels.sms_text import approved_texts
-from hub import audience, courier, registry
+from hub import audience, courier, login, registry
 from hub.civic.notices.board import BoardKey
 from hub.db import Tx
 from hub.main import wiring
 from hub.rng import secret
 from hub.services import Services
+from simulators.grid_worker import GridWorker
+from simulators.grid_worker import running as walker_running
 from simulators.line import Address
 from simulators.loudspeaker import SpeakerSim
 from simulators.loudspeaker_page import running as speaker_running
@@ -33,6 +36,7 @@ from simulators.wechat_api import running as wechat_running
 SMS_SIGN, SMS_CONTACT = "邻里", "12345"
 PUSH_SUBJECT = "mailto:demo@linli.example"
 SPEAKER = "demo-horn-1"
+WALKING_PACE = 6.0  # of life, in which doors are four minutes apart: a visitor to the demo sees one open now and then
 PHONES = 12  # simulated phones with notifications on: enough to look at, cheap at every start
 
 
@@ -104,6 +108,22 @@ async def loudspeaker(services: Services, plan: DemoPlan, address: Address, orig
     )  # fmt: skip
     async with speaker_running(config, host) as (url, _speaker):
         yield url
+
+
+@asynccontextmanager
+async def grid_worker(services: Services, plan: DemoPlan, origin: str, speed: float) -> AsyncIterator[str]:
+    """Whoever walks the first community's first grid does so by themselves; yields the address of their knobs."""
+    member = next(each for each in plan.communities[0].staff if each.role == "grid_worker")
+    code = await services.store.write(lambda tx: login.issue_code(tx, "staff", "staff", member.id))
+    worker = GridWorker(f"{origin}/login?code={code}", name=member.id, seed=plan.seed, pace=WALKING_PACE * speed)
+    async with walker_running(worker, urlsplit(origin).hostname or "127.0.0.1") as url:
+        walking = asyncio.create_task(worker.keep_walking(), name=member.id)
+        try:
+            yield url
+        finally:
+            walking.cancel()
+            await asyncio.gather(walking, return_exceptions=True)
+            await worker.close()
 
 
 def _with_the_app(plan: DemoPlan) -> list[PersonPlan]:
