@@ -119,6 +119,7 @@ class Settings:
     webpush_subject: str = knob("", "mailto: or https: where push services may ask; empty: the channel is off")
     webpush_key: Secret = knob(UNSET, "64 hex digits, for hubs that share one; empty: data_dir/keys/webpush.key")
     webpush_services: str = knob("", "hosts of push services that phones may name; empty: the four known ones")
+    webhook_allow: str = knob("", "private networks webhooks may reach, as 10.1.0.0/16 10.2.3.4/32; empty: none")
 
     # The demo
     seed: int = knob(1, "the demo community is the same for everyone who reads about it", low=0)

@@ -12,9 +12,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from simulators.far_end import Asked, sim_endpoint
+from simulators.far_end import Asked, serving, sim_endpoint
 from simulators.loudspeaker import Heard, Loudspeaker, SpeakerSim, speaking
-from simulators.wechat_api import serving
 
 _PAGE = """<!doctype html>
 <html lang="zh"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

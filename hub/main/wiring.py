@@ -140,6 +140,7 @@ def config(settings: Settings) -> dict[str, str]:
         "sms.templates": settings.sms_templates,
         "webpush.subject": settings.webpush_subject,
         "webpush.services": settings.webpush_services,
+        "webhook.allow": settings.webhook_allow,
     }
 
 
