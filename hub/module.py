@@ -87,6 +87,9 @@ class Module:
     seed: Callable[[Tx, Any], None] | None = None  # demo data through the slice's own verbs
     seed_order: int = 50
     demo_only: bool = False
+    visitor: Callable[[Read, str], str | None] | None = (
+        None  # who has shown a card at this hut's kiosk, a resident's id
+    )
     csrf_exempt: tuple[str, ...] = ()  # paths whose callers are machines with their own proof (signature, token)
     uploads: tuple[str, ...] = ()  # paths below which a form may carry a file (web/guards.py: FILE_BYTES_MAX)
 

@@ -1,13 +1,15 @@
 /* The remote control: six keys and digits, a back stack, page turning, the emergency sheet. ES5, no focus of the browser. */
 (function () {
   "use strict";
-  var KEYS = { LEFT: 37, UP: 38, RIGHT: 39, DOWN: 40, OK: 13, BACK: 8, ESCAPE: 27, RED: 275, RED_OLD: 1108, PAGE_UP: 33, PAGE_DOWN: 34 };
+  var KEYS = { LEFT: 37, UP: 38, RIGHT: 39, DOWN: 40, OK: 13, BACK: 8, ESCAPE: 27, RED: 275, RED_OLD: 1108, GREEN: 276, GREEN_OLD: 1109, YELLOW: 277, YELLOW_OLD: 1110, BLUE: 278, PAGE_UP: 33, PAGE_DOWN: 34 };
   var FLIP_MS = 12000;
   var ROWS = 5;
   var stage = byId("stage");
   var stack = [];
   var focus = 0;
   var flip = 0;
+  var answers = {};
+  var lastPage = {};
   var alarm = { key: "", open: false, page: 0, item: null, closed: {} };
   var loaded = new Date().getTime();
 
@@ -44,6 +46,7 @@
     return {
       notice: node.getAttribute("data-notice") || "",
       rev: node.getAttribute("data-rev") || "0",
+      phone: node.getAttribute("data-phone") || "",
       form: (/\btv-(drill|clear)\b/.exec(node.className) || ["", "emergency"])[1],
       title: clean(title.textContent),
       meta: meta ? clean(meta.textContent) : "",
@@ -83,6 +86,44 @@
     node = document.createElement("span");
     label(node, item);
     window.linliLive.prove(node, "seen");
+  }
+
+  /* Green or 1: received. Yellow or 2, blue or 3: nobody can type here, so the TV says whom to call. */
+  function answerOf(key) {
+    if (key === KEYS.GREEN || key === KEYS.GREEN_OLD || key === 49) { return "got"; }
+    if (key === KEYS.YELLOW || key === KEYS.YELLOW_OLD || key === 50) { return "question"; }
+    return key === KEYS.BLUE || key === 51 ? "help" : "";
+  }
+
+  function answer(kind, item) {
+    seen(item);
+    if (kind !== "got") { said(item, word(kind, item.phone || stage.getAttribute("data-nophone"))); return; }
+    if (answers[item.notice + "/" + item.rev] === stage.getAttribute("data-got")) { return; }
+    send(location.pathname + "/n/" + encodeURIComponent(item.notice) + "/received", function (fine) {
+      said(item, stage.getAttribute(fine ? "data-got" : "data-unsent"));
+    });
+  }
+
+  function said(item, words) {
+    answers[item.notice + "/" + item.rev] = words;
+    draw();
+    drawAlarm();
+  }
+
+  function send(address, done) {
+    var asked = new XMLHttpRequest();
+    var meta = document.querySelector("meta[name=linli-csrf]");
+    asked.open("POST", address, true);
+    asked.timeout = 8000;
+    asked.setRequestHeader("X-CSRF", meta ? meta.getAttribute("content") : "");
+    asked.onload = function () { done(asked.status >= 200 && asked.status < 300); };
+    asked.onerror = asked.ontimeout = function () { done(false); };
+    asked.send(null);
+  }
+
+  /* Below an open notice: what was answered, or the keys that answer. */
+  function writeAnswer(id, item) {
+    write(id, item.notice ? answers[item.notice + "/" + item.rev] || stage.getAttribute("data-answer") : "");
   }
 
   function tiles() { return document.querySelectorAll(".tile"); }
@@ -152,6 +193,7 @@
     write("text-title", view.item.title);
     write("text-meta", view.item.meta);
     write("text-body", view.item.body || view.item.title);
+    writeAnswer("text-answer", view.item);
     label(byId("text"), view.item);
     view.page = turn("text", view.page);
   }
@@ -164,6 +206,7 @@
     page = Math.max(0, Math.min(page, pages - 1));
     body.style.top = -page * height + "px";
     write(name + "-page", pages > 1 ? word("page", page + 1, pages) : "");
+    lastPage[name] = page === pages - 1;
     return page;
   }
 
@@ -214,6 +257,13 @@
     draw();
   }
 
+  /* OK turns the page, and on the last one says that it was read: a remote may have no more keys than six. */
+  function onText(view, key) {
+    if (key === KEYS.OK && lastPage.text && view.item.notice) { answer("got", view.item); return; }
+    view.page += key === KEYS.OK ? 1 : step(key);
+    draw();
+  }
+
   function step(key) {
     if (key === KEYS.RIGHT || key === KEYS.DOWN || key === KEYS.PAGE_DOWN) { return 1; }
     return key === KEYS.LEFT || key === KEYS.UP || key === KEYS.PAGE_UP ? -1 : 0;
@@ -245,6 +295,7 @@
     write("alarm-title", item.title);
     write("strip-title", item.title);
     write("alarm-body", item.body);
+    writeAnswer("alarm-answer", item);
     if (alarm.open) { alarm.page = turn("alarm", alarm.page); }
   }
 
@@ -253,6 +304,10 @@
       alarm.open = false;
       alarm.closed[alarm.key] = true;
       seen(alarm.item);
+    } else if (answerOf(key)) {
+      answer(answerOf(key), alarm.item);
+    } else if (key === KEYS.OK && lastPage.alarm) {
+      answer("got", alarm.item);
     } else if (key === KEYS.OK) {
       seen(alarm.item);
       alarm.page += 1;
@@ -267,11 +322,12 @@
     if (alarm.open) { onAlarm(key); return true; }
     if ((key === KEYS.RED || key === KEYS.RED_OLD) && alarm.item) { alarm.open = true; drawAlarm(); return true; }
     if (key === KEYS.BACK || key === KEYS.ESCAPE) { back(); return true; }
+    if (view && view.kind === "text" && view.item.notice && answerOf(key)) { answer(answerOf(key), view.item); return true; }
     if (key >= 49 && key <= 54) { stack = []; open(key - 48); return true; }
     if (key !== KEYS.OK && !step(key)) { return false; }
     if (!view) { onHome(key); }
     if (view && view.kind === "list") { onList(view, key); }
-    if (view && view.kind === "text") { view.page += key === KEYS.OK ? 1 : step(key); draw(); }
+    if (view && view.kind === "text") { onText(view, key); }
     return true;
   }
 

@@ -20,6 +20,7 @@ MODULE = Module(
     router=router,
     listeners=((ReadingsStored, binding.bind_stored), (ReadingBound, bands.judge_bound)),
     glimpses=(pending.glimpse,),
+    visitor=kiosk.visitor,
     jobs=(Job("kiosk-idle", idle.watch, role="web"),),
     permissions={
         "health.calls": ("attendant", "staff", "director", "doctor"),

@@ -34,6 +34,12 @@ def open_at(read: Read, hut: str) -> KioskSession | None:
     return read.session.execute(rule).scalar_one_or_none()
 
 
+def visitor(read: Read, hut: str) -> str | None:
+    """Whose card opened the visit that is going on; nobody during a guest's."""
+    session = open_at(read, hut)
+    return session.person if session is not None and session.began is not None else None
+
+
 _TAKES_READINGS = (col(KioskSession.closed).is_(None), col(KioskSession.began).is_not(None))
 _BUSY = select(col(KioskSession.hut)).where(*_TAKES_READINGS)
 

@@ -8,12 +8,14 @@ from hub import courier, outbox
 from hub.civic.notices import (
     answer_pages,
     api,
+    behalf_pages,
     callback,
     cards,
     coverage,
     coverage_pages,
     digest,
     jobs,
+    kiosk_pages,
     ladder,
     ladder_pages,
     letters_pages,
@@ -51,7 +53,7 @@ def router() -> APIRouter:
     return joined(
         warning_pages.router, coverage_pages.router, answer_pages.router, pages.router, api.router, callback.router,
         ladder_pages.router, letters_pages.router, life_pages.router, poster.router, ways.router,
-        speech_pages.router,
+        speech_pages.router, kiosk_pages.router, behalf_pages.router,
     )  # fmt: skip
 
 

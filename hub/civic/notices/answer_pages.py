@@ -15,11 +15,15 @@ from hub.civic.notices.message import DEFAULT_ZONE
 from hub.civic.notices.models import Answer
 from hub.db import Read
 from hub.directory import Building, Household, Resident, Staff
-from hub.i18n import _, pick
+from hub.errors import NotFound
+from hub.i18n import N_, _, pick
 from hub.module import Card, Topic
 from hub.page import actor, page, page_live, see_other, services
 
 WAY = "web"
+WAYS = {
+    "web": N_("web"), "sms": N_("sms"), "wechat": N_("wechat"), "kiosk": N_("kiosk"), "grid": N_("grid worker"),
+}  # fmt: skip
 router = APIRouter()
 
 
@@ -32,6 +36,18 @@ async def answer(request: Request, ident: str) -> Response:
     else:
         await services(request).store.write(lambda tx: answers.ask(tx, who, ident, kind, text, WAY), actor(request))
     return see_other(f"/n/{ident}#answers")
+
+
+@router.post("/tv/{area}/n/{ident}/received", dependencies=[signed_in("tv")])
+async def received_on_tv(request: Request, area: str, ident: str) -> Response:
+    """By tv.js, in the background: a box has no page to go to. A repeat costs a read and no write."""
+    hub, who = services(request), subject(request)
+    if area != who.area:
+        raise NotFound(_("There is no such notice"))
+    best = await hub.store.read(lambda read: reach.best_of(read, answers.screen_of(who), [ident]))
+    if best.get(ident) != "acknowledged":
+        await hub.store.write(lambda tx: answers.receive_on_screen(tx, who, ident), actor(request))
+    return Response(status_code=204)
 
 
 @router.get("/desk/answers", dependencies=[needs(answers.PERMISSION)])
@@ -83,7 +99,8 @@ def row(read: Read, found: Answer) -> dict[str, Any]:
         "due": found.due, "overdue": found.overdue, "reply": found.reply, "replied_at": found.replied_at,
         "door": f"{pick(building.zh, building.en)} {home.flat}", "area": pick(area.zh, area.en), "tz": area.tz,
         "owner": (pick(owner.title_zh, owner.title_en) or owner.id) if owner else "",
-        "title": cards.shown(read, active.notice(read, found.notice)).title,
+        "title": cards.shown(read, active.notice(read, found.notice)).title, "way": _(WAYS.get(found.way, found.way)),
+        "written": found.way if found.way in answers.WRITTEN else "",
     }  # fmt: skip
 
 

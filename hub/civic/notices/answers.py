@@ -54,6 +54,21 @@ def receive(tx: Tx, who: Subject, ident: str, way: str) -> Notice:
     return notice
 
 
+def receive_on_screen(tx: Tx, who: Subject, ident: str) -> None:
+    """收到 by a key of the remote: of the screen, which is a household's and names nobody."""
+    notice = active.notice(tx, ident)
+    if not any(covers(path, who.area_path) for path in active.paths_of(tx, ident)) or not notice.everybody:
+        raise NotFound(_("There is no such notice"))
+    if not rules.holds(notice, tx.now()):
+        raise Conflict(_("This notice no longer holds"))
+    reach.record(tx, Proof(ident, notice.revision, screen_of(who), "tv", "acknowledged", tx.now(), "key of the remote"))
+
+
+def screen_of(who: Subject) -> str:
+    """The same viewer as of what this screen proves by showing."""
+    return reach.screen_viewer(f"{who.surface} {who.session}")
+
+
 def ask(tx: Tx, who: Subject, ident: str, kind: str, text: str, way: str) -> Answer:
     """有疑问, 需要帮助 from where one can type: a question says what it asks."""
     if kind == "question" and not text.strip():

@@ -124,3 +124,14 @@ class ClipDropped(Event):
 
     def subject(self) -> str:
         return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnsweredOnBehalf(Event):
+    """A member of staff entered a resident's answer; the head of the event says who, and for whom."""
+
+    notice: str
+    kind: str
+
+    def subject(self) -> str:
+        return self.notice

@@ -45,6 +45,8 @@ def heard(tx: Tx, event: Inbound, first: Callable[[Tx, Remember], bool]) -> Back
         return None
     said = understood(MENU.get(event.value, event.value))
     notice = _about(tx, event, bound)
+    if notice is None and said.kind in answers.KINDS:
+        notice = _youngest_here(tx, bound)
     with speaking("zh"):
         if said.kind and notice is not None:
             try:
@@ -86,7 +88,7 @@ def _once(tx: Tx, first: Callable[[Tx, Remember], bool], bound: ChannelBinding, 
 
 
 def _about(read: Read, event: Inbound, bound: ChannelBinding) -> Notice | None:
-    """The notice this answers: what the provider says, else the youngest that arrived there, else the youngest here."""
+    """The notice this answers: what the provider says, else the youngest that arrived at this address."""
     sent = select(Notice).join(Outbox, col(Outbox.notice) == col(Notice.id)).where(col(Outbox.binding) == bound.id)
     sent = sent.order_by(col(Outbox.id).desc()).limit(1).execution_options(populate_existing=True)
     if event.to:
@@ -94,9 +96,11 @@ def _about(read: Read, event: Inbound, bound: ChannelBinding) -> Notice | None:
         if named is not None:
             return named
     arrived = sent.where(col(Outbox.purpose) == "send", col(Outbox.state).in_(FORWARD), col(Notice.state) == "released")
-    found: Notice | None = read.session.execute(arrived).scalars().first()
-    if found is not None:
-        return found
-    # Its delivery has been folded into counters meanwhile, or it was read on a screen.
+    youngest: Notice | None = read.session.execute(arrived).scalars().first()
+    return youngest
+
+
+def _youngest_here(read: Read, bound: ChannelBinding) -> Notice | None:
+    """For a question or a call for help whose message is not known any more. Proof of receipt is never guessed."""
     here = active.notices_of(read, directory.resident(read, bound.resident).area)
     return max(here, key=lambda each: (each.released_at or each.drafted_at, each.id), default=None)
