@@ -8,6 +8,7 @@ from hub import courier, outbox
 from hub.civic.notices import (
     answer_pages,
     api,
+    audience_pages,
     behalf_pages,
     callback,
     cards,
@@ -38,6 +39,7 @@ PERMISSIONS = {
     "notices.read": ("staff", "director", "publisher", "supervisor", "grid_worker", "admin"),
     "notices.draft": ("staff", "director", "publisher"),
     "notices.release": ("staff", "director", "publisher"),
+    "notices.mark": ("staff", "director"),  # which marks a resident carries
     "notices.unreached": ("staff", "director", "publisher", "grid_worker"),  # where somebody at risk lives
     "notices.letters": ("staff", "director", "publisher", "operator"),  # how sending goes; no persons
     "notices.addressee": ("staff", "director"),  # whom a dead letter was meant for
@@ -53,6 +55,7 @@ def router() -> APIRouter:
     return joined(
         warning_pages.router, coverage_pages.router, answer_pages.router, pages.router, api.router, callback.router,
         ladder_pages.router, letters_pages.router, life_pages.router, poster.router, ways.router,
+        audience_pages.router,
         speech_pages.router, kiosk_pages.router, behalf_pages.router,
     )  # fmt: skip
 
@@ -90,6 +93,7 @@ MODULE = Module(
         Nav("staff", "/desk", N_("Notices"), "notices.read", icon="notice", order=10),
         Nav("staff", "/desk/answers", N_("Residents' answers"), "notices.answer", icon="people", order=12),
         Nav("staff", "/desk/letters", N_("Sending"), "notices.letters", icon="send", order=14),
+        Nav("staff", "/desk/marks", N_("Residents' marks"), "notices.mark", icon="people", order=16),
         Nav("resident", "/notices", N_("Notices"), icon="notice", order=20),
     ),
     seed=seed.seed,

@@ -32,6 +32,9 @@ class AudienceBody(BaseModel):
     buildings: list[str] = Field(default=[], max_length=200)
     tags: list[str] = Field(default=[], max_length=200)
     roles: list[str] = Field(default=[], max_length=200)
+    stairs: list[str] = Field(default=[], max_length=200)
+    households: list[str] = Field(default=[], max_length=200)
+    unreached: str = Field(default="", max_length=64)
 
 
 class NoticeBody(BaseModel):
@@ -66,7 +69,8 @@ def shape(notice: Notice) -> dict[str, Any]:
         "title": notice.title, "text": notice.text, "title_en": notice.title_en, "text_en": notice.text_en,
         "issuer": notice.issuer, "contact": notice.contact, "state": notice.state,
         "audience": {"areas": list(to.areas), "buildings": list(to.buildings), "tags": list(to.tags),
-                     "roles": list(to.roles)},
+                     "roles": list(to.roles), "stairs": list(to.stairs), "households": list(to.households),
+                     "unreached": to.unreached},
         "not_before": _time(notice.not_before), "expires": _time(notice.expires),
         "drafted_at": _time(notice.drafted_at), "released_at": _time(notice.released_at),
         "ended_at": _time(notice.ended_at), "reason": notice.reason, "content_hash": notice.content_hash,

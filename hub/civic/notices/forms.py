@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from starlette.datastructures import FormData
 
 from hub.audience import Audience
-from hub.civic.notices import fields, kinds, rules
+from hub.civic.notices import audience_box, fields, kinds, rules
 from hub.civic.notices.kinds import Kind
 from hub.civic.notices.message import DEFAULT_ZONE
 from hub.civic.notices.models import Notice
@@ -40,6 +40,8 @@ class Draft:
     copied: str = ""  # whose attachments go along
     show_lang: str = ""  # of the previews; empty: the reader's own
     show_large: bool = False
+    narrowed: Mapping[str, Any] = field(default_factory=dict)  # the audience besides the areas
+    opened: str = ""  # the building whose stairs and homes are offered
 
     @property
     def kind(self) -> Kind | None:
@@ -59,7 +61,11 @@ class Draft:
             }  # fmt: skip
             if ends is None and made.ends is not None:
                 ends = min(made.ends, (begins or now) + timedelta(days=rules.VALID_DAYS_MAX))
-        return Words(**plain, audience=Audience.of({"areas": list(self.areas)}), not_before=begins, expires=ends)
+        return Words(**plain, audience=self.audience, not_before=begins, expires=ends)
+
+    @property
+    def audience(self) -> Audience:
+        return Audience.of({"areas": list(self.areas), **self.narrowed})
 
     def turned(self, to: str, now: datetime, zone: str = DEFAULT_ZONE) -> Draft:
         """To free text, with what the fields say; or back to the fields, as they were left."""
@@ -84,7 +90,8 @@ def from_form(form: FormData, notice: str = "") -> Draft:
         fields=asked if any(asked.values()) or form.get("mode") == "fields" else {},
         by_fields=form.get("mode") == "fields" and kind is not None, correcting=form.get("correct") == "1",
         copied=str(form.get("copied", ""))[:36], show_lang=lang if lang in LANGUAGES else "",
-        show_large=form.get("show_large") == "1",
+        show_large=form.get("show_large") == "1", narrowed=audience_box.from_form(form),
+        opened=str(form.get("to_open", ""))[:64],
     )  # fmt: skip
 
 
@@ -102,9 +109,10 @@ def from_notice(notice: Notice, zone: str = DEFAULT_ZONE) -> Draft:
     values = {name: getattr(notice, name) for name in _TEXTS[:8]}
     values |= {"not_before": _typed(notice.not_before, zone), "expires": _typed(notice.expires, zone)}
     by_fields = bool(notice.template) and notice.kind in kinds.every()
+    kept = Audience.read(notice.audience)
     return Draft(
-        values, Audience.read(notice.audience).areas, notice.id, fields=fields.read(notice.fields),
-        by_fields=by_fields, correcting=notice.state == "released",
+        values, kept.areas, notice.id, fields=fields.read(notice.fields), by_fields=by_fields,
+        correcting=notice.state == "released", narrowed=audience_box.of_notice(kept),
     )  # fmt: skip
 
 

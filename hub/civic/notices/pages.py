@@ -15,6 +15,7 @@ from hub.civic.notices import (
     answer_pages,
     archive,
     attachments,
+    audience_pages,
     cards,
     desk,
     forms,
@@ -210,6 +211,7 @@ async def composer(request: Request, draft: Draft, wrong: str = "", status: int 
     return page(
         request, "notices/compose.html", status, draft=draft, wrong=wrong, kinds=list(kinds.every().values()),
         areas=[(area, depths[area.code] - top) for area in areas], priorities=cards.priorities(), lang_now=language(),
+        box=await audience_pages.boxed(request, draft.areas, draft.narrowed, draft.opened),
         **await _previews(request, draft),
     )  # fmt: skip
 
