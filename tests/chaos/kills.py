@@ -39,7 +39,7 @@ CLEARS = 0.5  # of the weathers end before the kill: something is acknowledged a
 DRAIN_S = 120.0
 SILENCE_S = 60.0  # mosquitto saving its queue at every change (our peer) is silent for long when the queue is long
 # Behind a broker the next kill waits until no more than this is left: a hub that lives two seconds at a time on a busy
-# machine falls behind for ever, and mosquitto, saving its whole queue at every change, then needs minutes for a thousand.
+# machine falls behind for ever, and mosquitto, saving its whole queue at every change, needs minutes for a thousand.
 BACKLOG_MAX = 2_000
 EMBEDDED, MOSQUITTO = "embedded", "mosquitto"
 
