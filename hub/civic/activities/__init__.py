@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.activities import api, cards, jobs, pages, seed
+from hub.civic.activities import api, calendar, cards, jobs, pages, seed
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
 
@@ -16,7 +16,7 @@ PERMISSIONS = {
 
 
 def router() -> APIRouter:
-    return joined(pages.router, api.router)
+    return joined(pages.router, api.router, calendar.router)
 
 
 MODULE = Module(

@@ -15,6 +15,7 @@ from hub.civic.notices import (
     coverage,
     coverage_pages,
     digest,
+    feeds,
     jobs,
     kiosk_pages,
     ladder,
@@ -56,7 +57,7 @@ def router() -> APIRouter:
         warning_pages.router, coverage_pages.router, answer_pages.router, pages.router, api.router, callback.router,
         ladder_pages.router, letters_pages.router, life_pages.router, poster.router, ways.router,
         audience_pages.router,
-        speech_pages.router, kiosk_pages.router, behalf_pages.router,
+        speech_pages.router, feeds.router, kiosk_pages.router, behalf_pages.router,
     )  # fmt: skip
 
 
