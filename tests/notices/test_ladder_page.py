@@ -118,14 +118,14 @@ def test_an_urgent_notice_goes_from_the_screens_to_the_last_door_before_the_desk
         page.goto(f"{here.shell.url}/desk/notices/{ident}")
         page.wait_for_function(LINE)
         here.wait(1)
-        page.get_by_text("2 messages; 0 people had seen it, 1 have no address here").wait_for()
+        page.get_by_text("messages: 2; had seen it already: 0; no address here: 1").wait_for()
         page.get_by_text("Left out: nobody has given an address for it").wait_for()
-        page.get_by_text("3 people have not seen it yet").wait_for()
+        page.get_by_text("3 of 3 people have not seen it yet").wait_for()
         assert page.locator(".ladder-due").inner_text().startswith("in ")
         assert here.inbox("sms") == []
 
         here.wait(119)
-        page.locator(".ladder-rung", has_text="After 2 min").get_by_text("2 messages; 0 people").wait_for()
+        page.locator(".ladder-rung", has_text="After 2 min").get_by_text("messages: 2; had seen").wait_for()
         page.wait_for_function("() => document.querySelector('.ladder-next strong').textContent === 'After 5 min'")
         for _look in range(200):
             if len(here.inbox("sms")) == 2:
@@ -137,14 +137,14 @@ def test_an_urgent_notice_goes_from_the_screens_to_the_last_door_before_the_desk
 
         said = httpx.post(f"{here.far['sms']}/sim/reply", json={"number": LIN, "text": "1"}, trust_env=False)
         assert said.status_code == 200
-        page.get_by_text("2 people have not seen it yet").wait_for()
+        page.get_by_text("2 of 3 people have not seen it yet").wait_for()
 
         here.wait(200)
-        page.get_by_text("asked in 1 communities; 0 were reached well enough").wait_for()
+        page.get_by_text("communities asked: 1; reached well enough: 0").wait_for()
         page.get_by_role("button", name="Take the next step now").click()
         page.wait_for_function(LINE)
         here.wait(1)
         page.get_by_text("Every step has been taken").wait_for()
-        page.get_by_text("1 doors to knock at; 1 doors do not need it · taken by hand").wait_for()
+        page.get_by_text("doors to knock at: 1; doors that need none: 1 · taken by hand").wait_for()
         assert [(each.household, each.reason) for each in here.visits] == [("h-wang", "unseen")]
         page.context.close()

@@ -109,7 +109,8 @@ def card(read: Read, ident: str) -> Mapping[str, Any]:
     following = next((each for each in shown if each.state == "next"), None)
     return {
         "ladder": standing, "rungs": shown, "next": following, "ended": _ended(read, standing),
-        "left": max(0, sums.audience - sums.at_least(reach.BEST, "seen")), "tz": place.tz if place else DEFAULT_ZONE,
+        "left": max(0, sums.audience - sums.at_least(reach.BEST, "seen")), "all": sums.audience,
+        "tz": place.tz if place else DEFAULT_ZONE,
     }  # fmt: skip
 
 
@@ -155,17 +156,15 @@ def _did(way: str, rung: Rung, step: LadderStep, sent: Fanout | None) -> str:
     if way == SCREENS:
         return _("shown on every screen of the place")
     if way == LOUDSPEAKER:
-        return _("asked in {met} communities; {passed} were reached well enough").format(
-            met=step.met, passed=step.passed
-        )
+        return _("communities asked: {met}; reached well enough: {passed}").format(met=step.met, passed=step.passed)
     if way == VISIT and rung.doors == UNADDRESSED:
-        return _("{met} doors have no way but a visit; {passed} doors do not need one").format(
+        return _("doors with no way but a visit: {met}; doors that need none: {passed}").format(
             met=step.met, passed=step.passed
         )
     if way == VISIT:
-        return _("{met} doors to knock at; {passed} doors do not need it").format(met=step.met, passed=step.passed)
+        return _("doors to knock at: {met}; doors that need none: {passed}").format(met=step.met, passed=step.passed)
     counts = (sent.planned, sent.seen, sent.unreachable) if sent else (0, 0, 0)
-    return _("{met} messages; {seen} people had seen it, {none} have no address here").format(
+    return _("messages: {met}; had seen it already: {seen}; no address here: {none}").format(
         met=counts[0], seen=counts[1], none=counts[2]
     )
 
