@@ -48,7 +48,11 @@ def _queue(*rules: ColumnElement[bool], by: Any) -> Select[Outbox]:
 
 _LAPSED_RULE = (col(Outbox.state) == "claimed", col(Outbox.lease_until) <= bindparam("now"))
 _FRESH_RULE = (col(Outbox.state) == "planned", col(Outbox.not_before) <= bindparam("now"))
-_TRIED_RULE = (*_FRESH_RULE, col(Outbox.counted_day).is_not(None))
+# By its own small index: the state is hidden from the large one, in which SQLite would look at all that is planned.
+_TRIED_RULE = (
+    func.coalesce(col(Outbox.state), "") == "planned", col(Outbox.not_before) <= bindparam("now"),
+    col(Outbox.counted_day).is_not(None),
+)  # fmt: skip
 _LAPSED = _queue(*_LAPSED_RULE, by=col(Outbox.lease_until))  # their worker died
 _TRIED = _queue(*_TRIED_RULE, by=col(Outbox.not_before))  # counted already: no quota holds them back
 _FRESH = _queue(*_FRESH_RULE, by=col(Outbox.not_before))
@@ -123,7 +127,7 @@ def claim(
         elif row.counted_day is None and not purse.take(row.rank, cost):
             continue
         else:
-            if row.counted_day is None and limits.any:
+            if row.counted_day is None:
                 row.counted_day, row.counted_fen = quota.day_of(tx.now()), cost
                 counted, fen = counted + 1, fen + cost
             row.state, row.lease, row.lease_until, row.attempts = "claimed", lease, until, row.attempts + 1

@@ -2,7 +2,7 @@
 
     python -m tests.chaos --seed 1 --minutes 3                     as many kills as fit
     python -m tests.chaos --seed 1 --kills 200 --door mosquitto
-    python -m tests.chaos --scenario overload                      also: reconnect, backlog, restart, full
+    python -m tests.chaos --scenario overload                      also: reconnect, backlog, restart, full, reach
 
 The last line on standard output is JSON: the figures of the promise. The exit code is 1 when it was not kept.
 """
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import backlog, full, kills, overload, reconnect, restart
+from tests.chaos import backlog, full, kills, overload, reach, reconnect, restart
 
 
 async def _kill(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
@@ -58,6 +58,13 @@ async def _full(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any]
     return figures.as_dict(), figures.kept()
 
 
+async def _reach(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    figures = await reach.run(
+        folder, seed=given.seed, residents=given.residents, notices=given.notices, kills=given.kills or 20
+    )
+    return figures.as_dict(), figures.kept()
+
+
 RUN = {
     "kill": _kill,
     "overload": _overload,
@@ -65,6 +72,7 @@ RUN = {
     "backlog": _backlog,
     "restart": _restart,
     "full": _full,
+    "reach": _reach,
 }
 
 
@@ -80,6 +88,8 @@ def main() -> int:
     words.add_argument("--rate", type=float, default=500)
     words.add_argument("--clients", type=int, default=10_000, help="of reconnect")
     words.add_argument("--readings", type=int, default=180_000, help="of backlog")
+    words.add_argument("--residents", type=int, default=2_000, help="of reach")
+    words.add_argument("--notices", type=int, default=10, help="of reach")
     words.add_argument("--mib", type=float, default=1024, help="of the store of restart")
     words.add_argument("--door", choices=(kills.EMBEDDED, kills.MOSQUITTO), default=kills.EMBEDDED)
     given = words.parse_args()
