@@ -195,7 +195,16 @@
     write("text-body", view.item.body || view.item.title);
     writeAnswer("text-answer", view.item);
     label(byId("text"), view.item);
+    drawCode(view.item.notice);
     view.page = turn("text", view.page);
+  }
+
+  /* The way to the whole text on a phone, as on the poster; asked for once, when a notice is opened. */
+  function drawCode(notice) {
+    var code = byId("text-code");
+    if (notice && code.getAttribute("data-of") !== notice) { code.src = "/n/" + encodeURIComponent(notice) + "/qr.png"; }
+    code.setAttribute("data-of", notice);
+    show(code, notice);
   }
 
   /* Shows one page of a text; a page is a whole number of lines, so no line is cut in half. */

@@ -44,10 +44,17 @@ LARGE_AT_LEAST = 2  # of the sizes above: large type goes on to a second sheet s
 def type_size(text: str, sheet: str, large: bool = False) -> str:
     """The largest type in which the text fits on one sheet; the smallest allowed when none does."""
     sizes = SHEETS[sheet][:LARGE_AT_LEAST] if large else SHEETS[sheet]
-    for size in sizes:
-        if sum(max(1, math.ceil(_width(line) / size.line_chars)) for line in text.splitlines()) <= size.lines:
-            return size.name
-    return sizes[-1].name
+    return next((size.name for size in sizes if _lines(text, size) <= size.lines), sizes[-1].name)
+
+
+def sheets_needed(text: str, sheet: str, large: bool = False) -> int:
+    name = type_size(text, sheet, large)
+    size = next(size for size in SHEETS[sheet] if size.name == name)
+    return max(1, math.ceil(_lines(text, size) / size.lines))
+
+
+def _lines(text: str, size: Type) -> int:
+    return sum(max(1, math.ceil(_width(line) / size.line_chars)) for line in text.splitlines())
 
 
 def _width(line: str) -> float:
@@ -66,10 +73,11 @@ async def poster(request: Request, ident: str, size: str = "a4", large: str = ""
 
     shown = await services(request).store.read(look)
     with speaking(lang):  # the whole sheet: its telephone, its day and what stands under the code
-        size_name = type_size("\n".join(shown.lines[:-1]), sheet, large == "1")
+        body = "\n".join(shown.lines[:-1])
         return page(
             request, "notices/poster.html", notice=shown, qr=qr(address(request, shown.url)), sheet=sheet,
-            text_lang=lang, large=large == "1", type=size_name, other="a5" if sheet == "a4" else "a4",
+            text_lang=lang, large=large == "1", type=type_size(body, sheet, large == "1"),
+            long=sheets_needed(body, sheet, large == "1") > 1, other="a5" if sheet == "a4" else "a4",
         )  # fmt: skip
 
 
