@@ -78,7 +78,7 @@ def test_no_field_is_markup_on_any_screen(name: str, said: str) -> None:
     for where, found in drawn(replace(PLAIN, **{name: said}, files=files)).items():
         wanted = [each for each in SHAPES[where].shape if each[0] not in ("ins", "del")]
         assert [each for each in found.shape if each[0] not in ("ins", "del")] == wanted, where
-        assert all(link.startswith(("/n/n-1", "/notices")) for link in found.links), where
+        assert all(link.startswith(("/n/n-1", "/notices", "/kiosk/-/notices")) for link in found.links), where
 
 
 @given(st.sampled_from(("title", "text", "issuer", "area_name")), HOSTILE, st.booleans())
