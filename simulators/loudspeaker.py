@@ -31,7 +31,7 @@ from simulators.trust import trust
 RECONNECT_S = 2.0
 VOICE_S_MAX = 30.0  # a minute of speech takes the machine a tenth of a second
 INBOX_MAX = 200
-CLIP_BYTES_MAX = 20 * 1024 * 1024
+
 _RANK = {"routine": 1, "important": 2, "urgent": 3, "drill": 4, "emergency": 5}
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from hub.errors import Conflict, NotFound, Refused
 from hub.i18n import _
 from hub.keyfile import kept
 
-BYTES_MAX = 20 * 1024 * 1024  # two minutes of the best that a telephone records (48 kHz, two channels)
+BYTES_MAX = 8 * 1024 * 1024  # what the shell lets through: two minutes as a telephone records (32 kHz, one channel)
 SECONDS_MIN, SECONDS_MAX = 1, 120  # as long as the machine would speak at most
 RATES = range(8_000, 48_001)
 QUIET_DB = -45  # below this a speaker on a pole says nothing that anybody hears

@@ -50,12 +50,14 @@ async def say(request: Request, ident: str) -> Response:
 @router.post("/desk/notices/{ident}/clip", dependencies=[needs("notices.release")])
 async def keep(request: Request, ident: str) -> Response:
     """The browser's file, or nothing of it: looked at first, laid on the disk, then named by a row."""
-    form, who = await request.form(max_files=1), subject(request)
-    given = form.get("clip")
+    who = subject(request)
+    async with request.form(max_files=1) as form:
+        given = form.get("clip")
+        data = await given.read(clips.BYTES_MAX + 1) if isinstance(given, UploadFile) else b""
     try:
-        if not isinstance(given, UploadFile):
+        if not data:
             raise Refused(_("Choose a recording first"))
-        sound = await run_in_threadpool(clips.listened, await given.read(clips.BYTES_MAX + 1))
+        sound = await run_in_threadpool(clips.listened, data)
         await run_in_threadpool(clips.keep, services(request).data, sound)
         await services(request).store.write(lambda tx: clips.attach(tx, who, ident, sound), actor(request))
     except LinliError as error:
