@@ -127,6 +127,33 @@ def phone(
     _say(_run(run()))
 
 
+@app.command("grid-worker")
+def grid_worker(
+    login: Annotated[str, typer.Argument(help="A grid worker's one-time address: http://.../login?code=...")],
+    seed: Seed = "linli-1",
+    minutes: Minutes = 10.0,
+    speed: Annotated[float, typer.Option(min=0.1, help="1 is four minutes from door to door.")] = 60.0,
+) -> None:
+    """A grid worker's phone: walks the round, records what is found, keeps results while there is no line."""
+    from simulators.grid_worker import FOUND, GridWorker, running
+
+    async def run() -> dict[str, object]:
+        worker = GridWorker(login, name="grid-worker", seed=seed, pace=speed)
+        try:
+            async with running(worker) as url:
+                _say({"grid_worker": url, "inbox": f"{url}/sim/inbox"})
+                await _for(minutes, worker.walk())
+        finally:
+            await worker.close()
+        return {
+            "found": {name: worker.counts[name] for name, _share in FOUND},
+            "told": dict(worker.told),
+            "waiting": len(worker.waiting),
+        }
+
+    _say(_run(run()))
+
+
 @app.command()
 def wechat(
     callback: Annotated[str, typer.Option(help="The hub's official-account callback: http://host:port/wechat.")] = "",
