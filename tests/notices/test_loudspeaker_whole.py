@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import sys
 import wave
 from array import array
@@ -29,6 +30,9 @@ from simulators.line import Address
 from simulators.loudspeaker import Loudspeaker, SpeakerSim, speaking
 from tests import world
 from tests.notices.office import Office, open_office, words
+from tests.notices.office_app import make_shell
+from tests.notices.test_notice_pages import Desk, Place
+from tests.web.shell_world import running
 from tests.world import DISTRICT, LIUHE, WAIT_S_MAX
 
 pytestmark = pytest.mark.anyio
@@ -166,3 +170,34 @@ def test_nobody_lays_a_recording_under_what_two_people_sign(office: Office) -> N
     made = office.store.write_now(lambda tx: desk.draft(tx, office.staff, words(priority="urgent")))
     with pytest.raises(Conflict):
         office.store.write_now(lambda tx: clips.attach(tx, office.staff, made.id, clips.listened(recording())))
+
+
+def test_the_desk_lays_its_own_voice_down_and_has_it_said(tmp_path: Path) -> None:
+    office, shell = make_shell(tmp_path, inline=False)
+    with running(shell):
+        place = Place(office, shell.url)
+        made = office.released()
+        office.store.write_now(lambda tx: registry.grant_credential(tx, "lh-horn-1", "speaker", LIUHE))
+        desk_ = Desk(place, "s-staff")
+        path = f"/desk/notices/{made.id}/speech"
+        page = desk_.get(path)
+        assert "lh-horn-1" in page
+        assert "通知。停水通知。" in page
+        assert 'href="' + path in desk_.get(f"/desk/notices/{made.id}")
+        csrf = re.findall(r'name="csrf" value="(\w+)"', page)[0]
+        files = {"clip": ("../../evil.html", recording(seconds=40), "text/html")}
+        kept = desk_.http.post(f"/desk/notices/{made.id}/clip", data={"csrf": csrf}, files=files)
+        assert kept.status_code == 200, kept.text[:400]
+        assert [each.name for each in (tmp_path / "clips").iterdir()] == [
+            clips.listened(recording(seconds=40)).sha256 + ".wav"
+        ]
+        refused = desk_.http.post(
+            f"/desk/notices/{made.id}/clip", data={"csrf": csrf}, files={"clip": ("a.wav", b"<script>")}
+        )
+        assert refused.status_code == 422 or refused.status_code == 400
+        desk_.post(path, path)
+        said = office.store.read_now(lambda read: speakers.state(read, made.id))
+        assert [(row.area, row.round, row.why) for row in said.asked] == [(LIUHE, 1, "desk")]
+        assert said.clip is not None
+        for client in place.clients:
+            client.close()
