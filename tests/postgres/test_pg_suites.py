@@ -41,6 +41,7 @@ LONG = [
     ("tests/core/test_presence.py tests/core/test_store.py", 8),
     ("tests/notices/test_notice_life.py", 15),
     ("tests/notices/test_outbox.py tests/notices/test_reach_ledger.py", 20),
+    ("tests/notices/test_ladder.py", 20),
     ("tests/notices/test_answers.py tests/notices/test_coverage.py", 18),
     ("tests/points/test_points_ledger.py", 30),
     ("tests/points/test_points_award.py tests/points/test_activities_sheets.py", 10),
