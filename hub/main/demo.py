@@ -111,7 +111,13 @@ class Demo:
         await self._open_huts(plan, credentials, address, settings)
         horn = await stack.enter_async_context(providers.loudspeaker(services, plan, address, origin))
         walker = providers.grid_worker(services, plan, origin, self.settings.speed)
-        urls = {**far.urls, "loudspeaker": horn, "grid_worker": await stack.enter_async_context(walker)}
+        office = providers.weather(services, plan, origin, self.settings.speed)
+        urls = {
+            **far.urls,
+            "loudspeaker": horn,
+            "grid_worker": await stack.enter_async_context(walker),
+            "weather": await stack.enter_async_context(office),
+        }
         services.stage = Director(services, plan, self.huts, credentials)
         stack.push_async_callback(services.stage.unplug.stop)
         ways = await services.store.write(lambda tx: self._ways(tx, plan, origin, urls, credentials.passwords))
@@ -275,6 +281,7 @@ class Demo:
             Way("短信 SMS", "模拟网关 simulated gateway", f"{far['sms']}/"),
             Way("推送 push", "模拟的锁屏 simulated lock screens", f"{far['push']}/"),
             Way("大喇叭 loudspeaker", "模拟的大喇叭 simulated, with its sound", f"{far['loudspeaker']}/"),
+            Way("气象台 weather", "模拟的气象台，预警送到值班台 simulated, warns the desk", f"{far['weather']}/"),
         ]
 
     def _say(self, ways: list[Way], plan: DemoPlan, address: Address, password: str) -> None:
@@ -290,7 +297,7 @@ class Demo:
         self.console.print(_by_hand(plan, address, password), soft_wrap=True, markup=False)
         self.console.print(
             f"模拟的有 simulated: {len(self.huts)} 个小屋网关及设备 huts, {TVS} 台电视 TVs, 1 部手机 phone, "
-            "1 名网格员 grid worker, "
+            "1 名网格员 grid worker, 1 个气象台 weather office, "
             "微信平台 WeChat platform, 短信网关 SMS gateway, 推送服务 push service. "
             "真实的有 real: MQTT, 存储 storage, 网页 pages. Ctrl-C 停止 stops.",
             soft_wrap=True,

@@ -20,6 +20,8 @@ from hub.db import Tx
 from hub.main import wiring
 from hub.rng import secret
 from hub.services import Services
+from simulators.cap_feed import WeatherSim
+from simulators.cap_feed import running as weather_running
 from simulators.grid_worker import GridWorker
 from simulators.grid_worker import running as walker_running
 from simulators.line import Address
@@ -30,6 +32,7 @@ from simulators.push_service import PushSim
 from simulators.push_service import running as push_running
 from simulators.sms_gateway import SmsSim
 from simulators.sms_gateway import running as sms_running
+from simulators.weather_office import Office
 from simulators.wechat_api import WechatSim
 from simulators.wechat_api import running as wechat_running
 
@@ -37,6 +40,7 @@ SMS_SIGN, SMS_CONTACT = "邻里", "12345"
 PUSH_SUBJECT = "mailto:demo@linli.example"
 SPEAKER = "demo-horn-1"
 WALKING_PACE = 6.0  # of life, in which doors are four minutes apart: a visitor to the demo sees one open now and then
+WEATHER_EVERY_S = 600.0  # a demo of an hour has seen a warning, its update and its end; life is slower
 PHONES = 12  # simulated phones with notifications on: enough to look at, cheap at every start
 
 
@@ -124,6 +128,22 @@ async def grid_worker(services: Services, plan: DemoPlan, origin: str, speed: fl
             walking.cancel()
             await asyncio.gather(walking, return_exceptions=True)
             await worker.close()
+
+
+@asynccontextmanager
+async def weather(services: Services, plan: DemoPlan, origin: str, speed: float) -> AsyncIterator[str]:
+    """The district's weather office, which may warn and nothing else; yields the page of what it said."""
+    code = f"{plan.communities[0].code[:6]}000000"
+    district = next(area for area in plan.areas if area.code == code)
+    token = await services.store.write(lambda tx: login.create_token(tx, "department", code))
+    office = Office(
+        sender=f"weather.{code[:6]}.example", name=f"{district.zh}气象台", name_en=f"{district.en} weather office",
+        area=code, area_words=district.zh, seed=plan.seed,
+    )  # fmt: skip
+    # Its dice begin anew at each start, and what was said yesterday has another day in its name.
+    config = WeatherSim(office, f"{origin}/cap", token, every_s=WEATHER_EVERY_S / speed)
+    async with weather_running(config, urlsplit(origin).hostname or "127.0.0.1") as url:
+        yield url
 
 
 def _with_the_app(plan: DemoPlan) -> list[PersonPlan]:
