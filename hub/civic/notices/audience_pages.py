@@ -32,6 +32,7 @@ class Marked:
     id: str
     flat: str
     name: str
+    years: int  # or two of one family cannot be told apart
     marks: frozenset[str]
 
 
@@ -95,5 +96,9 @@ def _people(read: Read, building: str) -> list[Marked]:
         .order_by(col(Household.id), col(Resident.born))
     )
     return [
-        Marked(each.id, flat, directory.masked(each.name), frozenset(each.tags.split())) for each, flat in rows
+        Marked(
+            each.id, flat, directory.masked(each.name), directory.age(each.born, read.now().date()),
+            frozenset(each.tags.split()),
+        )
+        for each, flat in rows
     ]  # fmt: skip
