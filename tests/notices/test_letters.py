@@ -17,7 +17,7 @@ from hub.errors import NotFound, Refused
 from hub.i18n import speaking
 from hub.outbox import Outbox
 from tests.notices.office import NAMES, Office, open_office
-from tests.notices.test_notice_pages import Desk, place  # noqa: F401 - the fixture of a served office
+from tests.notices.test_notice_pages import Desk, Place, place  # noqa: F401 - the fixture of a served office
 from tests.world import CITY, START, TAYING
 
 HERE = (f"{CITY}",)
@@ -55,7 +55,7 @@ def test_letters_lie_in_piles_by_channel_notice_and_reason(office: Office) -> No
     assert pile.title == "停水通知"
     assert office.store.read_now(lambda read: letters.piles(read, (TAYING,))) == []
     with speaking("zh"):
-        assert letters_pages.reason(pile.why) == "字段不符合模板规则" or "模板" in letters_pages.reason(pile.why)
+        assert letters_pages.reason(pile.why) == "模板字段不符合要求"
         assert letters_pages.reason("given up after 8 tries: WeChat is busy") == "尝试 8 次后放弃：微信系统繁忙"
 
 
@@ -99,3 +99,21 @@ def test_a_name_takes_a_reason_and_both_are_on_record(office: Office) -> None:
     rows = select(AuditRow).where(col(AuditRow.kind) == "LetterOpened")
     [entry] = office.store.read_now(lambda read: read.session.execute(rows).scalars().all())
     assert (entry.subject, '"reason":"tell"' in entry.detail, named.name in entry.detail) == (one.id, True, False)
+
+
+def test_the_page_says_why_and_shows_a_name_only_on_the_answer_to_a_reason(place: Place) -> None:  # noqa: F811
+    notice = died(place.office)
+    staff, operator = Desk(place, "s-staff"), Desk(place, "s-operator")
+    pages = [staff.get("/desk/letters"), staff.get(f"/desk/letters/wechat/{notice}")]
+    assert "a field breaks the rule of its template" in pages[0]
+    [first, *_rest] = place.office.store.read_now(lambda read: letters.letters(read, HERE, "wechat", notice))
+    here = f"/desk/letters/wechat/{notice}"
+    answer, _path = staff.post(f"{here}/{first.id}/who", here, reason="tell")
+    assert any(name in answer for name in NAMES)
+    assert not any(name in page for page in [*pages, staff.get(here)] for name in NAMES)
+    operator.post(f"{here}/{first.id}/who", here, status=403, reason="tell")
+    assert (
+        "2 messages are on their way again"
+        in operator.post("/desk/letters/again", "/desk/letters", channel="wechat", notice=notice)[0]
+    )
+    assert "Nothing is left lying" in staff.get("/desk/letters")

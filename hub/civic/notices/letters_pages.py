@@ -61,7 +61,7 @@ async def who(request: Request, channel: str, notice: str, letter: str) -> HTMLR
 
     named = await services(request).store.write(look, actor(request))
     shown = await _pile(request, channel, notice)
-    return page(request, "notices/letters_pile.html", **shown, named=named, opened=letter)
+    return page(request, "notices/letters_pile.html", **{**shown, "named": named, "opened": letter})
 
 
 async def _pile(request: Request, channel: str, notice: str) -> dict[str, Any]:
