@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlmodel import col
 
 from hub.access import Subject
@@ -19,6 +20,8 @@ from hub.civic.visits.rules import OPEN
 from hub.db import Read
 from hub.directory import Area
 from hub.module import Card, Topic
+
+LATE_MAX = 8  # the desk's list has them all
 
 
 def mine(read: Read, worker: str) -> Mapping[str, Any]:
@@ -31,22 +34,49 @@ def mine(read: Read, worker: str) -> Mapping[str, Any]:
 def desk(read: Read, area: str) -> Mapping[str, Any]:
     place = read.session.get(Area, area)
     if place is None:
-        return {"loads": [], "unowned": [], "unwalked": [], "tz": "Asia/Shanghai", "area": area}
-    found = doors.of_area(read, area)
+        return {"loads": [], "unowned": 0, "unwalked": [], "tz": "Asia/Shanghai", "late": [], "overdue": 0, "names": {}}
+    held = counts(read, area)
+    over = (col(Visit.area) == area, col(Visit.state).in_(OPEN), col(Visit.due) <= read.now())
     return {
-        "loads": loads(read, place, found), "unowned": [door for door in found if needs_desk(door)],
-        "unwalked": rounds.unwalked(read, area), "tz": place.tz, "area": area,
-        "late": [door for door in found if door.overdue], "names": names(read, area),
+        "loads": loads(read, place, held), "unowned": sum(each.unowned for each in held.values()),
+        "unwalked": rounds.unwalked(read, area), "tz": place.tz, "names": names(read, area),
+        "late": doors.doors(read, *over, limit=LATE_MAX), "overdue": sum(each.overdue for each in held.values()),
     }  # fmt: skip
 
 
 def work(read: Read, area: str) -> Mapping[str, Any]:
     """On the desk's first page: what only the desk can move."""
-    found = doors.of_area(read, area)
+    held = counts(read, area).values()
     return {
-        "open": len(found), "unowned": sum(map(needs_desk, found)), "overdue": sum(door.overdue for door in found),
-        "area": area,
+        "open": sum(each.open for each in held), "unowned": sum(each.unowned for each in held),
+        "overdue": sum(each.overdue for each in held),
     }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    open: int = 0
+    waits: int = 0
+    overdue: int = 0
+    unowned: int = 0
+
+
+def counts(read: Read, area: str) -> Mapping[str, Count]:
+    """By worker, counted by the store: after an emergency a community has thousands of doors open."""
+    now, visit = read.now(), Visit
+    rows = read.session.execute(
+        select(
+            col(visit.worker), func.count(), _sum(col(visit.again_at) > now), _sum(col(visit.due) <= now),
+            _sum((col(visit.state) == "desk") | (col(visit.worker) == "")),
+        )
+        .where(col(visit.area) == area, col(visit.state).in_(OPEN))
+        .group_by(col(visit.worker))
+    )  # fmt: skip
+    return {worker: Count(int(n), int(waits), int(late), int(desk)) for worker, n, waits, late, desk in rows}
+
+
+def _sum(rule: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((rule, 1), else_=0))
 
 
 def needs_desk(door: Door) -> bool:
@@ -57,20 +87,16 @@ def names(read: Read, area: str) -> dict[str, str]:
     return {each.id: doors.worker_name(each) for each in rounds.walkers(read, area)}
 
 
-def loads(read: Read, place: Area, found: list[Door]) -> list[Load]:
+def loads(read: Read, place: Area, held: Mapping[str, Count]) -> list[Load]:
     """Who has how many: the ones with something overdue first."""
     walked: dict[str, list[int]] = {}
     for grid, staff in sorted(rounds.of(read, place.code).items()):
         walked.setdefault(staff, []).append(grid)
-    done = _done_today(read, place)
-    rows = [
-        Load(
-            ident, name, tuple(walked.get(ident, ())), sum(door.worker == ident for door in found),
-            sum(door.worker == ident and door.waits for door in found),
-            sum(door.worker == ident and door.overdue for door in found), done.get(ident, 0),
-        )
-        for ident, name in names(read, place.code).items()
-    ]  # fmt: skip
+    done, rows = _done_today(read, place), []
+    for ident, name in names(read, place.code).items():
+        has = held.get(ident, Count())
+        grids = tuple(walked.get(ident, ()))
+        rows.append(Load(ident, name, grids, has.open, has.waits, has.overdue, done.get(ident, 0)))
     return sorted(rows, key=lambda load: (-load.overdue, -load.open, load.grids, load.id))
 
 

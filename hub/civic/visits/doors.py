@@ -19,7 +19,7 @@ from hub.db import Read
 from hub.directory import Area, Building, Household, Resident, Staff
 from hub.i18n import _, pick
 
-LISTED_MAX = 300  # more than anybody walks in a week; the desk hands over what is too much
+LISTED_MAX = 400  # a grid's doors; of more, those at the greatest risk, and the rest as these are done
 PEOPLE_MAX = 12
 
 
@@ -81,15 +81,15 @@ def of_area(read: Read, area: str, *, by_risk: bool = True) -> list[Door]:
     return doors(read, col(Visit.area) == area, col(Visit.state).in_(OPEN), by_risk=by_risk)
 
 
-def doors(read: Read, *which: ColumnElement[bool], by_risk: bool = True) -> list[Door]:
+def doors(read: Read, *which: ColumnElement[bool], by_risk: bool = True, limit: int = LISTED_MAX) -> list[Door]:
     rows = read.session.execute(
         select(Visit, Household, Building, Area)
         .join(Household, col(Household.id) == col(Visit.household))
         .join(Building, col(Building.id) == col(Household.building))
         .join(Area, col(Area.code) == col(Visit.area))
         .where(*which)
-        .order_by(col(Visit.due), col(Visit.id))
-        .limit(LISTED_MAX)
+        .order_by(col(Visit.rank).desc(), col(Visit.due), col(Visit.id))
+        .limit(limit)
         .execution_options(populate_existing=True)
     ).all()
     people = _people(read, [home.id for _visit, home, _building, _area in rows])

@@ -43,7 +43,7 @@ async def _desk(request: Request, worker: str = "", wrong: str = "", status: int
         chosen = [door for door in chosen if worker in ("", "desk", door.worker)]
         walked = rounds.of(read, who.area)
         return {
-            "doors": chosen, "names": cards.names(read, who.area), "all": len(found),
+            "doors": chosen, "names": cards.names(read, who.area), "open": cards.work(read, who.area)["open"],
             "grids": [(grid, walked.get(grid, "")) for grid in rounds.grids(read, who.area)],
             "buildings": [
                 (each.id, pick(each.zh, each.en)) for each in audience.buildings_in(read, [who.area])
