@@ -71,6 +71,14 @@ def test_whatever_is_written_it_comes_out_of_a_reader_as_it_went_in(written: lis
         assert [key for key, _ in found].count(name) == len(made)
 
 
+@pytest.mark.parametrize("before", range(4))
+def test_a_long_line_is_folded_between_two_characters(before: int) -> None:
+    line = "SUMMARY:" + "-" * before + "清洁日🎉" * 40
+    parts = calendar.folded(line).split(b"\r\n")[:-1]
+    assert max(map(len, parts)) <= calendar.LINE_OCTETS_MAX
+    assert "".join(part.decode() for part in parts).replace(" ", "") == line
+
+
 def test_a_phone_subscribes_to_its_community_s_activities_and_sees_what_was_called_off(hall: Hall) -> None:
     ident = hall.activity()
     resident = hall.enter("r-lin", "resident")
