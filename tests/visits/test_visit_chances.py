@@ -51,7 +51,7 @@ class Walk:
         self.visits: dict[str, str] = {}
         self.sent: list[tuple[str, Said]] = []
         self.levels: dict[str, int] = {}
-        self.refused = ""
+        self.refused, self.checked = "", 0
         self.people = {each: street.who(each) for each in (*WORKERS, "s-staff")}
 
     def step(self, what: str, *more: object) -> None:
@@ -114,6 +114,7 @@ class Walk:
         for resident, level in levels.items():
             assert level >= self.levels.get(resident, 0)
         self.levels = levels
+        self.checked += 1
 
     def _look(self, read: Read) -> tuple[list[Visit], list[Knock], dict[str, int], reach.Sums, dict[str, int]]:
         notice = self.street.notice
@@ -146,3 +147,4 @@ def test_one_result_stands_per_visit_whatever_happens_in_between(
     walk = Walk(street)
     for what, *more in [("want", "h-he"), ("want", "h-su"), *steps, ("again",)]:
         walk.step(str(what), *more)
+    assert walk.checked == len(steps) + 3
