@@ -81,7 +81,7 @@ def test_what_is_not_a_harmless_picture_or_paper_is_refused_in_words(body: bytes
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6),
     st.integers(0, 400),
 )
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_a_spoilt_file_is_refused_or_clean_and_nothing_else_happens(
     body: bytes, spoils: list[tuple[int, int]], cut: int
 ) -> None:

@@ -72,7 +72,7 @@ SHAPES = drawn(replace(PLAIN, text="电"))
 
 
 @given(st.sampled_from(WRITTEN), HOSTILE)
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_no_field_is_markup_on_any_screen(name: str, said: str) -> None:
     files = (replace(PLAIN.files[0], name=said), PLAIN.files[1])
     for where, found in drawn(replace(PLAIN, **{name: said}, files=files)).items():
@@ -82,7 +82,7 @@ def test_no_field_is_markup_on_any_screen(name: str, said: str) -> None:
 
 
 @given(st.sampled_from(("title", "text", "issuer", "area_name")), HOSTILE, st.booleans())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_every_channel_passes_words_on_as_words(name: str, said: str, large: bool) -> None:
     """Nothing is interpreted on the way: no template runs, no entity is made, and control characters are gone."""
     message = Message(

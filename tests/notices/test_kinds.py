@@ -132,7 +132,7 @@ TYPED = st.one_of(
 
 
 @given(st.sampled_from(sorted(KINDS)), st.data())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_whatever_is_typed_becomes_its_own_words_or_one_sentence(ident: str, data: st.DataObject) -> None:
     names = fields.names(KINDS[ident])
     values = ready(ident) | data.draw(st.dictionaries(st.sampled_from(names), TYPED, max_size=4))

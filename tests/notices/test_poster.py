@@ -20,7 +20,7 @@ ORDER = [size.name for size in poster.SHEETS["a4"]]
 
 
 @given(st.text(max_size=300), st.text(max_size=60), st.sampled_from(["a4", "a5"]), st.booleans())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_more_words_never_get_larger_type_and_large_type_stays_large(
     text: str, more: str, sheet: str, large: bool
 ) -> None:
