@@ -220,7 +220,7 @@ def test_marks_are_set_by_hand_audited_without_the_mark_and_what_is_worked_out_c
     assert "disabled" not in " ".join(row.detail for row in rows)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     buildings=st.sets(st.sampled_from(["lh-b1", "lh-b2"])), stairs=st.sets(st.sampled_from(["lh-b2/1", "lh-b2/12"])),
     homes=st.sets(st.sampled_from(["h-lin", "h-he"])),

@@ -122,3 +122,12 @@ def test_a_resident_keeps_their_wishes_and_hears_what_was_wrong(desk: Desk) -> N
         assert kept() == expected
     assert 'value="wechat.points" checked' not in page
     assert 'value="wechat.news" checked' in page
+
+
+def test_who_is_meant_reads_it_on_their_own_page_and_the_neighbour_does_not(desk: Desk) -> None:
+    made = desk.office.released(audience=audience.Audience((LIUHE,), tags=("aged80",)), title="高龄津贴年审")
+    for who, reads in (("r-wang", True), ("r-lin", False)):
+        desk.sign_in("resident", who)
+        page = desk.client.get("/notices").text
+        assert (made.title in page) is reads
+        assert made.title not in desk.client.get(f"/tv/{LIUHE}").text

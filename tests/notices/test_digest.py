@@ -157,7 +157,7 @@ _STEPS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(_STEPS)
 def test_nobody_gets_two_overviews_a_day_and_no_notice_is_in_two(steps: list[tuple[str, int]]) -> None:
     with TemporaryDirectory() as folder:

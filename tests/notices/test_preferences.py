@@ -263,7 +263,7 @@ _STEPS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(_STEPS)
 def test_nothing_that_can_wait_ever_leaves_in_somebodys_night_and_an_emergency_always_at_once(
     steps: list[tuple[str, Any]],

@@ -13,8 +13,12 @@ from sqlmodel import col
 
 from hub import audience, directory, tags
 from hub.access import Subject, needs, subject
+from hub.audience import Audience
 from hub.civic.notices import audience_box
+from hub.civic.notices.active import LISTED_MAX
 from hub.civic.notices.audience_box import Box
+from hub.civic.notices.cards import Shown, shown
+from hub.civic.notices.models import Notice, NoticeArea
 from hub.db import Read, Tx
 from hub.directory import Area, Household, Resident
 from hub.errors import NotFound
@@ -60,9 +64,9 @@ async def marks(request: Request, building: str = "") -> HTMLResponse:
         chosen = building if building in dict(buildings) else (buildings[0][0] if buildings else "")
         return {"buildings": buildings, "building": chosen, "people": _people(read, chosen)}
 
-    shown = await services(request).store.read(look)
+    found = await services(request).store.read(look)
     named = [(tag.id, _(tag.name)) for tag in tags.KEPT]
-    return page(request, "notices/marks.html", tags=named, saved=request.query_params.get("saved", ""), **shown)
+    return page(request, "notices/marks.html", tags=named, saved=request.query_params.get("saved", ""), **found)
 
 
 @router.post("/desk/marks/{ident}", dependencies=[needs(MARK)])
@@ -81,6 +85,27 @@ async def mark(request: Request, ident: str) -> Response:
 
     building = await services(request).store.write(put, actor(request))
     return see_other(f"/desk/marks?building={building}&saved={ident}#{ident}")
+
+
+def meant_for(read: Read, ident: str, area: str) -> list[Shown]:
+    """What is meant for this resident among others, and therefore stands on no screen: only here and on their phone."""
+    place = read.session.get(Area, area)
+    here = select(col(NoticeArea.notice)).where(col(NoticeArea.area).in_(place.path.split("/") if place else ()))
+    rows = read.session.execute(
+        select(Notice)
+        .where(
+            col(Notice.state) == "released", ~col(Notice.everybody), col(Notice.expires) > read.now(),
+            col(Notice.id).in_(here),
+        )
+        .order_by(col(Notice.released_at).desc())
+        .limit(LISTED_MAX)
+    )  # fmt: skip
+    held = []
+    for each in rows.scalars():
+        among = audience.members_of(read, Audience.read(each.audience), each.released_at)
+        if read.session.execute(select(col(Resident.id)).where(col(Resident.id) == ident, *among)).first():
+            held.append(shown(read, each))
+    return held
 
 
 def _codes(read: Read, who: Subject) -> list[str]:

@@ -175,8 +175,10 @@ async def discard(request: Request, ident: str) -> Response:
 
 @router.get("/notices", dependencies=[signed_in("resident")])
 async def listing(request: Request) -> HTMLResponse:
-    topic = f"notices.page:{subject(request).area}"
-    return await page_live(request, "notices/page.html", topics=[topic], topic=topic)
+    who = subject(request)
+    topic = f"notices.page:{who.area}"
+    mine = await services(request).store.read(lambda read: audience_pages.meant_for(read, who.id, who.area))
+    return await page_live(request, "notices/page.html", topics=[topic], topic=topic, mine=mine)
 
 
 @router.get("/n/{ident}", dependencies=[public("what was published is for everybody; the poster's QR code leads here")])
