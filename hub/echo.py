@@ -7,12 +7,15 @@ and draws anew. On SQLite there is one hub to a store, so there is nobody to tel
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
 if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
     from hub.db import Store, Tx
     from hub.feed import Feed
 
@@ -59,14 +62,21 @@ def hear(feed: Feed, listener: str, payload: str) -> None:
         feed.committed((), frozenset((name, key) for name, _colon, key in (each.partition(":") for each in topics)))
 
 
-async def follow(store: Store, feed: Feed) -> None:
-    """The job of a process with screens: ends by an error when its line does, and is then started again."""
+@asynccontextmanager
+async def listening(store: Store, channel: str) -> AsyncIterator[AsyncConnection[Any]]:
+    """A line of its own that hears what is told on a channel."""
     from psycopg import AsyncConnection  # the driver of the `postgres` extra
 
     where, how = store.engine.dialect.create_connect_args(store.url)
     line = await AsyncConnection.connect(*where, autocommit=True, keepalives_idle=SILENCE_S, **how)
     async with line:
-        await line.execute(f"LISTEN {CHANNEL}")
+        await line.execute(f"LISTEN {channel}")
+        yield line
+
+
+async def follow(store: Store, feed: Feed) -> None:
+    """The job of a process with screens: ends by an error when its line does, and is then started again."""
+    async with listening(store, CHANNEL) as line:
         feed.forget()  # what was changed while nobody listened
         async for note in line.notifies():
             hear(feed, store.name, note.payload)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.operations import api, cards, changes, jobs, pages
+from hub.civic.operations import api, cards, changes, jobs, pages, telling
 from hub.i18n import N_
 from hub.module import Job, Module, Nav, joined
 
@@ -18,7 +18,11 @@ MODULE = Module(
     title=N_("Operations"),
     router=router,
     listeners=changes.LISTENERS,
-    jobs=(Job("board", jobs.keep, role="web"),),
+    jobs=(
+        Job("board", jobs.keep, role="web"),
+        Job("tell", telling.tell, role="ingest"),
+        Job("hear", telling.hear, role="web"),
+    ),
     permissions={
         "operate.view": ("operator", "staff", "director", "attendant", "supervisor", "admin"),
         "operate.act": ("operator",),

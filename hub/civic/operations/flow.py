@@ -1,14 +1,17 @@
 """The flow of readings: rate of the last two minutes, time to disk, and the law by which every frame is accounted for.
 
-ingested = stored + duplicate + quarantined + refused. The meter lives in memory, so the board shows since when.
+ingested = stored + duplicate + quarantined + refused. The meters live in memory, so
+the board counts since the programs began; telling.py adds up those of several processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from hub.civic.operations import telling
 from hub.i18n import N_
 from hub.ingest import Ingest
 
@@ -62,20 +65,36 @@ class Flow:
 
 
 def measure(ingest: Ingest, now: datetime) -> Flow:
-    meter = ingest.meter
+    """All that is taken in, by this process and by the others on the same store."""
+    told = telling.every(ingest, now)
+    refused = sum((Counter(each.refused) for each in told), Counter[str]())
     return Flow(
         at=now,
-        ingested=meter.ingested,
-        stored=meter.stored,
-        duplicate=meter.duplicate,
-        quarantined=meter.quarantined,
-        refused=tuple((why, REFUSED_WORDS.get(why, why), count) for why, count in sorted(meter.refused.items())),
-        waiting=ingest.waiting,
-        p50_ms=meter.latency_ms(0.5),
-        p99_ms=meter.latency_ms(0.99),
-        trouble=ingest.trouble,
-        rate=draw(meter.rates()),
+        ingested=sum(each.ingested for each in told),
+        stored=sum(each.stored for each in told),
+        duplicate=sum(each.duplicate for each in told),
+        quarantined=sum(each.quarantined for each in told),
+        refused=tuple((why, REFUSED_WORDS.get(why, why), count) for why, count in sorted(refused.items())),
+        waiting=sum(each.waiting for each in told),
+        p50_ms=_slowest(each.p50_ms for each in told),
+        p99_ms=_slowest(each.p99_ms for each in told),
+        trouble=next((each.trouble for each in told if each.trouble), None),
+        rate=draw(_added([_until(each.rates, int(now.timestamp()) - int(each.at.timestamp())) for each in told])),
     )
+
+
+def _slowest(times: Iterable[float | None]) -> float | None:
+    """Quantiles cannot be added; the board shows those of the slowest process."""
+    return max((each for each in times if each is not None), default=None)
+
+
+def _until(rates: Sequence[int], seconds: int) -> list[int]:
+    """The same rates looked at some seconds later."""
+    return [*rates[max(0, seconds) :], *[0] * max(0, seconds)]
+
+
+def _added(rates: Sequence[Sequence[int]]) -> list[int]:
+    return [sum(second) for second in zip(*rates, strict=True)]
 
 
 def draw(rates: Sequence[int]) -> Rate:
