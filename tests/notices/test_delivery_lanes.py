@@ -17,6 +17,7 @@ from channels.base import Accepted, Dead, Outcome, Retry
 from hub import audience, breaker, courier, outbox
 from hub.breaker import PAUSED, Breaker, Bucket
 from hub.civic.notices import desk
+from hub.civic.operations import work
 from hub.db import Tx
 from hub.outbox import Outbox
 from hub.services import Services
@@ -114,6 +115,8 @@ async def test_a_provider_that_fails_is_left_alone_and_both_desk_and_operator_ca
         await courier.carry_once(shell.services, way, health)
     [state] = shell.store.read_now(breaker.states)
     assert (state.state, state.why, state.failures) == (PAUSED, "the provider has a fault", 3)
+    [task] = work.queue([], 0, None, [state]).tasks
+    assert (task.word.text, task.href) == ("A provider is away", "/desk/letters")
     now = shell.services.clock.monotonic()
     assert health.waits(now + breaker.EXPRESS_LONGEST_S - 1)
     assert not health.waits(now + breaker.EXPRESS_LONGEST_S + 1, express=True), "an emergency knocks sooner"

@@ -9,6 +9,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from hub import breaker
+from hub.breaker import ChannelState
 from hub.civic.operations.board import Place
 from hub.civic.operations.scope import Scope
 from hub.civic.operations.words import ADVICE, DEVICE_WORDS, Word
@@ -20,6 +22,7 @@ CALLING = ("offline", "faulty", "clock-wrong")  # of the device states, those th
 SHOWN_MAX = 40
 UNREAD = Word(N_("Frames not read"), "warn", 7)
 STUCK = Word(N_("Ingest stands still"), "bad", 10)
+AWAY = Word(N_("A provider is away"), "bad", 8)
 DOWN = Word(N_("A part of the program is down"), "bad", 10)
 
 
@@ -43,8 +46,16 @@ class Queue:
         return self.count - len(self.tasks)
 
 
-def queue(places: Sequence[Place], unread: int, oldest_unread: datetime | None) -> Queue:
+def queue(
+    places: Sequence[Place], unread: int, oldest_unread: datetime | None, ways: Sequence[ChannelState] = ()
+) -> Queue:
     found = [task for place in places for task in _of(place)]
+    advice = N_("Messages wait and go by themselves; see what the provider says and how many wait")
+    found += [
+        Task(AWAY, _(way.channel), _(way.why), advice, way.since, "/desk/letters")
+        for way in ways
+        if way.state == breaker.PAUSED
+    ]
     if unread:
         advice = N_("Open the list below, mend the cause, then press Dealt with")
         found.append(Task(UNREAD, _("{count} frames").format(count=unread), "", advice, oldest_unread, "#quarantine"))
