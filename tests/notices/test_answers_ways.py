@@ -253,7 +253,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     made.store.close()
 
 
-@settings(max_examples=25)
+@settings(max_examples=16)
 @given(st.lists(st.one_of(ANSWER, st.just(("desk", "reply")), st.just(("again", ""))), max_size=5))
 def test_by_whatever_ways_there_is_one_acknowledgement_and_one_open_task_of_a_kind(
     town: Office, steps: list[tuple[str, str]]

@@ -207,7 +207,7 @@ STEP = st.one_of(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=16)
 @given(st.lists(STEP, max_size=9))
 def test_an_emergency_goes_out_by_two_fresh_people_over_the_same_words_or_not_at_all(
     quiet: Office, steps: list[tuple[str, int]]
