@@ -153,7 +153,7 @@ _STEPS = st.lists(
         st.just(("release", 0)), st.just(("send", 0)), st.just(("retract", 0)), st.just(("off", 0)),
         st.tuples(st.just("pass"), st.integers(1, 20)), st.tuples(st.just("choose"), st.integers(0, 1439)),
     ),
-    min_size=4, max_size=12,
+    min_size=4, max_size=8,
 )  # fmt: skip
 
 
