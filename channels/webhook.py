@@ -1,8 +1,9 @@
 """Webhooks out: what another system gets (CloudEvents 1.0, JSON) and how it knows that it is from us and from now.
 
 Three headers, as the Standard Webhooks specification has them: `webhook-id` (the same on every try),
-`webhook-timestamp` (unix seconds of this try) and `webhook-signature`, `v1,` and the base64 of HMAC-SHA256(secret, "id.timestamp.body"). A
-receiver refuses what is older than five minutes or has an id it knows. No channel: nobody is reached by it.
+`webhook-timestamp` (unix seconds of this try) and `webhook-signature`, `v1,` and the base64 of HMAC-SHA256(secret,
+"id.timestamp.body"). A receiver refuses what is older than five minutes or has an id it knows. No channel: nobody is
+reached by it.
 """
 
 from __future__ import annotations
