@@ -65,6 +65,8 @@ class Ingest:
         self.glimpses: list[Glimpse] = []
         self.links: list[Callable[[str, str, bool], None]] = []
         self.door: Door | None = None
+        self._back: dict[str, None] = {}  # gateways that came back and have not been told yet, in their order
+        self._looking = asyncio.Lock()
         self.trouble: str | None = None  # why nothing is committed at the moment; the operator's page shows it
 
     # -- the door's side -------------------------------------------------------------------------------------------
@@ -90,7 +92,7 @@ class Ingest:
             hear(account, connection, up)
 
     def listening(self, account: str) -> None:
-        self._send(self.resend(account))
+        self._came_back(account)
 
     @property
     def waiting(self) -> int:
@@ -205,13 +207,21 @@ class Ingest:
         for (gateway, boot), seq in outcome.receipts.items():
             self._send(self._receipt(gateway, boot, seq))
         for gateway in outcome.births:
-            self._send(self.resend(gateway))
+            self._came_back(gateway)
 
-    async def resend(self, gateway: str) -> None:
+    def _came_back(self, gateway: str) -> None:
         """Tell a gateway that has just come back where each of its outboxes stands."""
-        known = await self._store.read(lambda read: receipts.of_gateway(read, gateway))
-        for (_gateway, boot), seq in known.items():
-            await self._receipt(gateway, boot, seq)
+        self._back[gateway] = None
+        if len(self._back) == 1:
+            self._send(self._tell_back())
+
+    async def _tell_back(self) -> None:
+        """One look for all who come while the last one is taken: ten thousand looks would keep every page waiting."""
+        async with self._looking:
+            asked, self._back = list(self._back), {}
+            known = await self._store.read(lambda read: receipts.of_gateways(read, asked))
+        for (gateway, boot), seq in known.items():
+            self._send(self._receipt(gateway, boot, seq))
 
     async def _receipt(self, gateway: str, boot: str, seq: int) -> None:
         area = self._book.gateway_area(gateway)

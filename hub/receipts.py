@@ -7,11 +7,12 @@ keeps the highest contiguous number and what lies ahead of it. Only this receipt
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import BigInteger, Column, Text, select
 from sqlmodel import Field, SQLModel, col
 
+from hub import bulk
 from hub.db import Read, Tx
 
 AHEAD_MAX = 100_000  # a gateway this far out of order has lost an entry for good; the receipt then stands still
@@ -49,5 +50,13 @@ def settle(tx: Tx, entries: Mapping[tuple[str, str], Collection[int]]) -> dict[t
 
 
 def of_gateway(read: Read, gateway: str) -> dict[tuple[str, str], int]:
-    rows = read.session.execute(select(ReceiptRow).where(col(ReceiptRow.gateway) == gateway)).scalars()
-    return {(row.gateway, row.boot): row.contiguous for row in rows}
+    return of_gateways(read, [gateway])
+
+
+def of_gateways(read: Read, gateways: Sequence[str]) -> dict[tuple[str, str], int]:
+    columns = (col(ReceiptRow.gateway), col(ReceiptRow.boot), col(ReceiptRow.contiguous))
+    found: dict[tuple[str, str], int] = {}
+    for page in bulk.pages(gateways):
+        rows = read.session.execute(select(*columns).where(columns[0].in_(page)))
+        found.update(((gateway, boot), contiguous) for gateway, boot, contiguous in rows)
+    return found
