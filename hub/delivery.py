@@ -81,6 +81,7 @@ class Claimed:
     lease: str
     attempts: int
     binding: str
+    untried: bool = True  # False: an earlier try has no answer, so nobody knows whether that one left
 
 
 def due(read: Read, channel: str, *, ranks: Sequence[int] = EVERY_RANK, limits: Limits = quota.NONE) -> bool:
@@ -127,13 +128,14 @@ def claim(
         elif row.counted_day is None and not purse.take(row.rank, cost):
             continue
         else:
-            if row.counted_day is None:
+            untried = row.counted_day is None
+            if untried:
                 row.counted_day, row.counted_fen = quota.day_of(tx.now()), cost
                 counted, fen = counted + 1, fen + cost
             row.state, row.lease, row.lease_until, row.attempts = "claimed", lease, until, row.attempts + 1
             tx.session.add(row)
             delivery = Delivery(row.id, row.key, messages[row.fanout], Address(channel, binding.address))
-            claimed.append(Claimed(delivery, row.purpose, lease, row.attempts, row.binding))
+            claimed.append(Claimed(delivery, row.purpose, lease, row.attempts, row.binding, untried))
     quota.count(tx, channel, counted, fen)
     tx.session.flush()
     return claimed
@@ -150,13 +152,13 @@ def settle(tx: Tx, batch: Sequence[Claimed], outcomes: Sequence[Outcome], attemp
             # It had left before the withdrawal came: the same person must hear that it no longer holds.
             row.provider_id, row.why = outcome.provider_id or None, "left before it was withdrawn"
             taken.append((row.notice, row.channel, outcome))
-            back += _uncounted(row, outcome)
+            back += _uncounted(row, each, outcome)
             insert_new(tx, [recall_row(tx, row)])
             continue
         if row.state != "claimed" or row.lease != each.lease:
             continue
         row.lease = row.lease_until = None
-        back += _uncounted(row, outcome)
+        back += _uncounted(row, each, outcome)
         match outcome:
             case Accepted(provider_id=provider_id):
                 row.provider_id = provider_id or None
@@ -262,13 +264,13 @@ def _living(tx: Tx, statement: Select[Outbox], given: dict[str, Any], most: int)
     return []
 
 
-def _uncounted(row: Outbox, outcome: Outcome) -> list[tuple[date, int, int]]:
+def _uncounted(row: Outbox, each: Claimed, outcome: Outcome) -> list[tuple[date, int, int]]:
     """What goes back into the day's quota: the whole message, or what it was cheaper. An unknown try stays counted."""
     if row.counted_day is None:
         return []
     if isinstance(outcome, Accepted):
         back = (row.counted_day, 0, row.counted_fen - (outcome.cost_fen or row.counted_fen))
-    elif quota.stayed(outcome):
+    elif each.untried and quota.stayed(outcome):
         back = (row.counted_day, 1, row.counted_fen)
     else:
         return []

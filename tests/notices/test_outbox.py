@@ -300,3 +300,15 @@ def test_an_address_belongs_to_one_resident_and_a_resident_has_one(office: Offic
         for who in ("r-wang", "r-lin")
     }
     assert bound == {"r-wang": [], "r-lin": ["openid-new"]}
+
+
+def test_who_may_have_got_it_hears_of_a_withdrawal_whatever_later_tries_met(office: Office) -> None:
+    made = office.released()
+    office.spread()
+    settle(office, claim(office, 1), Retry(None, "no answer"))
+    office.clock.advance(60)
+    [again] = [each for each in claim(office) if each.attempts == 2]
+    settle(office, [again], Retry(None, "slow down", "http 429"))
+    office.store.write_now(lambda tx: desk.retract(tx, office.staff, made.id, "It was a mistake"))
+    recalls = [row.key for row in rows(office) if row.purpose == "recall"]
+    assert f"{again.delivery.idempotency_key}|recall" in recalls
