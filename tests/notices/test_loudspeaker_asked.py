@@ -137,27 +137,28 @@ def test_what_a_speaker_said_counts_as_shown_once(office: Office) -> None:
     assert [(line.speaker, line.played.result) for line in state.lines if line.played] == [(HORN, "said")]
 
 
-@pytest.mark.parametrize(
-    "forged",
-    [
-        {"by": "lh-hut-1"},  # a gateway, no speaker
-        {"area": TAYING},  # of another place
-        {"round": 2},  # never asked
-        {"rev": 2},
-        {"voice": "human"},
-        {"seconds": -1},
-    ],
-    ids=str,
+FORGED: tuple[dict[str, Any], ...] = (
+    {"by": "lh-hut-1"},  # a gateway, no speaker
+    {"area": TAYING},  # of another place
+    {"round": 2},  # never asked
+    {"rev": 2},
+    {"voice": "human"},
+    {"seconds": -1},
 )
-def test_a_report_that_cannot_be_true_proves_nothing(office: Office, forged: dict[str, Any]) -> None:
+
+
+def test_a_report_that_cannot_be_true_proves_nothing(office: Office) -> None:
     office.store.write_now(lambda tx: registry.add_gateway(tx, "lh-hut-1", LIUHE))
     made = office.released()
     wanted(office, made)
-    report(office, made, **forged)
-    assert shown(office, made) == 0
+    for forged in FORGED:
+        report(office, made, **forged)
+        assert shown(office, made) == 0, forged
     other = office.released(title="停电通知")
-    report(office, other)
+    report(office, other)  # true, but nobody asked for it
     assert shown(office, other) == 0
+    report(office, made)
+    assert shown(office, made) == 1
 
 
 @given(
