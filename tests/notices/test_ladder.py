@@ -138,6 +138,12 @@ def test_everyday_news_takes_the_free_ways_and_nothing_follows(hub: Hub) -> None
     assert (hub.visits, hub.horns) == ([], [])
 
 
+def test_a_channel_that_no_ladder_names_is_told_at_once(hub: Hub) -> None:
+    hub.office.store.write_now(lambda tx: audience.bind(tx, "r-wang", "pigeon", "loft 7"))
+    hub.released("routine")
+    assert hub.waiting("pigeon") == ["r-wang"]
+
+
 def test_an_urgent_notice_climbs_from_the_phone_to_the_door(hub: Hub) -> None:
     made = hub.released()
     assert hub.waiting("wechat") == ["r-lin"]

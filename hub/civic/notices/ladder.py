@@ -8,14 +8,14 @@ asked when the rung is climbed, never before.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import exists, select, update
 from sqlmodel import col
 
 from channels.text import one_line
-from hub import outbox
+from hub import audience, outbox
 from hub.access import Subject
 from hub.audience import Audience
 from hub.civic.notices import active, knocking, rules, rungs
@@ -74,7 +74,10 @@ def begin(tx: Tx, notice: Notice, cause: str) -> None:
     """With the release: the rungs that are due at once. What stood for an earlier revision ends here."""
     _close(tx, notice.id, notice.revision - 1, "revised")
     ladders = rungs.standing()
-    chosen = ladders.of(notice.kind, notice.priority)
+    first, *later = ladders.of(notice.kind, notice.priority)
+    # A channel that was put into the folder and that no ladder names is told at once, as everything is.
+    others = tuple(each for each in audience.bound_channels(tx) if each not in ladders.channels)
+    chosen = (replace(first, ways=first.ways + others), *later)
     made = Ladder(
         notice=notice.id, revision=notice.revision, edition=ladders.edition, rungs=rungs.dumped(chosen),
         state="climbing", next=0, begun_at=tx.now(),
@@ -194,7 +197,7 @@ def _climb(
     for way in rung.ways:
         why = _hindrance(tx, notice, way, here, planned)
         # At the release nobody has said yet which channels this hub has: the job confirms them in a moment.
-        going = way in (LOUDSPEAKER, VISIT) or (way in rung.channels and ways is None)
+        going = way in (LOUDSPEAKER, VISIT) or (ways is None and way in rungs.standing().channels)
         state = "skipped" if why else "going" if going else "done"
         tx.session.add(
             LadderStep(

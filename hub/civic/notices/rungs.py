@@ -39,6 +39,11 @@ class Ladders:
     source: str
     rungs: Mapping[str, tuple[Rung, ...]]  # by priority, or by a kind that has a ladder of its own
 
+    @property
+    def channels(self) -> frozenset[str]:
+        """Every channel that any ladder names."""
+        return frozenset(channel for rungs in self.rungs.values() for rung in rungs for channel in rung.channels)
+
     def of(self, kind: str, priority: str) -> tuple[Rung, ...]:
         return self.rungs.get(kind) or self.rungs[priority]
 
