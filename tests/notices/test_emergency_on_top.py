@@ -257,7 +257,9 @@ STEPS = st.one_of(
 def test_nothing_but_the_emergency_then_the_drill_then_the_newest_end_lies_over_a_screen(
     steps: list[tuple[Any, ...]], office: Office
 ) -> None:
-    live(another_day(office), steps)
+    world = another_day(office)
+    live(world, steps)
+    assert world.boards.keys() == set(SCREENS)
 
 
 def test_every_kind_of_cover_lies_on_top_at_its_time(office: Office) -> None:
