@@ -67,6 +67,7 @@ class Life:
             mqtt_port=ADDRESS[1],
             ingest_queue_frames_max=QUEUE_FRAMES_MAX,
             ingest_batch_frames_max=BATCH_FRAMES_MAX,
+            quiet_hours="",  # a night in which nothing may leave would prove nothing of what leaves
         )
         rng = SeededRng(f"{seed} {name}")
         bus = wiring.wired_bus(wiring.modules_for(demo=False))
