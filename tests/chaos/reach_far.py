@@ -121,6 +121,9 @@ class FarEnd:
             self.obeyed.clear()
             await self.obeyed.wait()
 
+    def close(self) -> None:
+        self._file.close()
+
     def routes(self) -> list[Route]:
         return [
             Route("/{way}/send", self.send, methods=["POST"]),
@@ -133,5 +136,8 @@ class FarEnd:
 
 @asynccontextmanager
 async def running(far: FarEnd) -> AsyncIterator[str]:
-    async with serving(Starlette(routes=far.routes())) as address:
-        yield address
+    try:
+        async with serving(Starlette(routes=far.routes())) as address:
+            yield address
+    finally:
+        far.close()
