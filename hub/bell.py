@@ -22,20 +22,20 @@ FAN_OUT = "fan-out"
 class Bell:
     def __init__(self) -> None:
         self._rung: Counter[str] = Counter()
-        self._waiting: dict[str, set[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]]] = defaultdict(set)
+        self._waiting: dict[str, dict[asyncio.Task[None], asyncio.AbstractEventLoop]] = defaultdict(dict)
 
     def heard(self, key: str) -> int:
         """How often it has rung for this worker. To be asked before the look."""
         return self._rung[key]
 
     def committed(self, _events: Sequence[Event], touched: frozenset[tuple[str, str]]) -> None:
-        for topic, key in touched:
+        for topic, key in sorted(touched):  # a simulated night must not depend on the order of a set
             if topic == TOPIC:
                 self.ring(key)
 
     def ring(self, key: str) -> None:
         self._rung[key] += 1
-        for loop, nap in tuple(self._waiting[key]):
+        for nap, loop in tuple(self._waiting[key].items()):
             if not loop.is_closed():
                 loop.call_soon_threadsafe(nap.cancel)  # the writer may run in another thread
 
@@ -43,13 +43,12 @@ class Bell:
         """Until it rings for this key after `heard`, or for so long."""
         loop = asyncio.get_running_loop()
         nap = loop.create_task(clock.sleep(at_most_s), name=f"nap-{key}")
-        entry = (loop, nap)
-        self._waiting[key].add(entry)
+        self._waiting[key][nap] = loop
         try:
             if self._rung[key] == heard:
                 await asyncio.wait({nap})
         finally:
-            self._waiting[key].discard(entry)
+            del self._waiting[key][nap]
             nap.cancel()
 
 

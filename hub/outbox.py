@@ -403,5 +403,5 @@ def recall_row(tx: Tx, row: Outbox) -> dict[str, Any]:
 def insert_new(tx: Tx, rows: list[dict[str, Any]]) -> None:
     """Only the one key may already be there (a page done twice); any other fault must be heard."""
     tx.session.execute(insert_for(tx)(Outbox).on_conflict_do_nothing(index_elements=["key"]), rows)
-    for channel in {row["channel"] for row in rows}:
+    for channel in sorted({row["channel"] for row in rows}):
         bell.pull(tx, channel)
