@@ -198,14 +198,13 @@ def test_a_round_is_walked_without_a_line(town: Town, browser: Browser) -> None:
     assert town.street.knocks(old) == []
     at = town.street.clock.now()
     town.street.see("r-su")  # she has read it elsewhere meanwhile, and nobody could tell the phone
-    with page.expect_navigation():  # the list is loaded anew once everything is answered for
-        context.set_offline(False)
-    assert page.evaluate("() => window.localStorage.length") == 0
+    context.set_offline(False)
+    page.wait_for_function("() => window.localStorage.length === 0")
     [family], [absent] = town.street.knocks(old), town.street.knocks(far)
     assert (family.result, family.person, family.stands, absent.result) == ("family", "r-su2", True, "absent")
     assert max(family.at, absent.at) <= at
     door = page.locator("[data-door]").filter(has_text="2栋 2单元201").filter(has_text="稍后")
-    door.get_by_text("已有 1 次不在家").first.wait_for()
+    door.get_by_text("已有 1 次不在家").first.wait_for()  # the list is loaded anew once everything is answered for
     page.get_by_role("button", name="退出").click()
     page.wait_for_url("**/login**")
     page.wait_for_function("() => caches.match('/visits').then(kept => !kept)")
