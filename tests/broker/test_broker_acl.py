@@ -17,7 +17,7 @@ FILTER = st.builds(
 RULES = st.lists(FILTER, max_size=4)
 
 
-@settings(max_examples=1_500)
+@settings(max_examples=600)
 @given(RULES, RULES, FILTER, TOPIC)
 def test_a_granted_filter_never_matches_a_topic_that_is_not_allowed(
     allow: list[str], deny: list[str], name: str, topic: str
@@ -96,7 +96,7 @@ def test_malformed_names_are_told_apart() -> None:
     assert all(bad_topic(name) for name in ("", "a/+", "#"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(FILTER, st.integers(0, 3)), max_size=12), st.sets(st.integers(0, 11)), TOPIC)
 def test_the_tree_finds_exactly_what_matching_finds(
     added: list[tuple[str, int]], removed: set[int], topic: str

@@ -45,6 +45,7 @@ def test_a_visit_from_card_to_cleared_page(browser: Browser, hut: Hut) -> None:
         page = open_kiosk(browser, hut, url)
         page.get_by_role("button", name="刷卡测量").click()
         page.wait_for_selector("[data-stage=card]")
+        page.wait_for_load_state()  # the keys have no script before that
         for digit in "000001":
             page.locator(f'[data-key="{digit}"]').click()
         page.get_by_role("button", name="确定").click()

@@ -135,7 +135,7 @@ def _due_again(tx: Tx) -> None:
 TAKES = st.lists(st.tuples(st.booleans(), st.integers(1, 25), st.integers(0, 30)), max_size=40)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(TAKES, st.integers(1, 30), st.integers(1, 100))
 def test_an_emergency_never_waits_behind_routine_messages_and_all_keep_the_pace(
     takes: list[tuple[bool, int, int]], burst: int, per_s: int
@@ -158,7 +158,7 @@ def test_an_emergency_never_waits_behind_routine_messages_and_all_keep_the_pace(
 OUTCOMES = st.lists(st.lists(st.sampled_from([Accepted("a"), Dead("d"), Retry(None, "busy")]), min_size=1), max_size=30)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(OUTCOMES)
 def test_a_breaker_opens_only_after_failures_in_a_row_and_one_answer_closes_it(batches: list[list[Outcome]]) -> None:
     health, row, now = Breaker(), 0, 0.0

@@ -221,7 +221,7 @@ def test_no_name_is_in_the_outbox_and_none_in_the_log(office: Office, caplog: py
     assert name not in repr(claim(office))
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.integers(1, 7), st.integers(0, 23), st.booleans())
 def test_pages_of_any_size_reach_everybody_once(size: int, followers: int, double: bool) -> None:
     with TemporaryDirectory() as folder:
@@ -253,7 +253,7 @@ def test_pages_of_any_size_reach_everybody_once(size: int, followers: int, doubl
 OUTCOMES = st.sampled_from(["accepted", "retry", "dead", "gone", "killed"])
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(OUTCOMES, st.integers(1, 400), st.booleans()), max_size=20), st.integers(0, 20))
 def test_sums_hold_after_every_kill_and_nothing_leaves_after_the_end(
     story: list[tuple[str, int, bool]], retract_at: int

@@ -163,7 +163,7 @@ def _plan(tx: Tx) -> None:
         outbox.plan(tx, message, Audience((LIUHE,)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.integers(0, 50), st.integers(0, 100), st.lists(st.integers(1, 4), max_size=60))
 def test_routine_messages_never_touch_the_reserve(most: int, percent: int, ranks: list[int]) -> None:
     limits = Limits(messages=most, reserve_percent=percent)

@@ -44,7 +44,7 @@ PROOFS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(PROOFS, st.lists(st.integers(1, 5), max_size=10))
 def test_proof_never_falls_and_every_viewer_is_counted_once(proofs: list[Proof], cuts: list[int]) -> None:
     with TemporaryDirectory() as folder:

@@ -108,7 +108,8 @@ def _shown(read: Read, who: Subject, each: Known) -> dict[str, Any]:
         "level": cap_words.colour(alert, lang) if alert.infos else "",
         "title": cap_words.title(alert, lang) if alert.infos else _("Cancellation"),
         "text": cap_words.text(alert, lang, zone) if alert.infos else alert.note,
-        "exercise": alert.status == "Exercise", "test": alert.status == "Test", "at": each.row.received_at, "tz": zone, "areas": choice,
+        "exercise": alert.status == "Exercise", "test": alert.status == "Test",
+        "at": each.row.received_at, "tz": zone, "areas": choice,
         "notice": notice, "aside": each.row.put_aside_why, "end": alert.expires() if alert.infos else None,
     }  # fmt: skip
 
