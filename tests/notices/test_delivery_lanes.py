@@ -102,6 +102,7 @@ async def test_a_worker_wakes_for_what_is_planned_without_a_look(
         await settled(office, "planned", 0)
         await released(shell.services, office, "routine")
         await far.met(2)
+    assert len(far.came) == 2
 
 
 async def test_a_provider_that_fails_is_left_alone_and_both_desk_and_operator_can_see_it(tmp_path: Path) -> None:
