@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.civic.notices import attachments, desk, media
+from hub import media
+from hub.civic.notices import attachments, desk
 from hub.civic.notices.models import Notice
 from hub.errors import Conflict, NotFound, Refused, StillMissing, Unavailable
 from hub.i18n import speaking

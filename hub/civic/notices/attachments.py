@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from channels.text import one_line
-from hub import approval
+from hub import approval, media
 from hub.access import Subject
-from hub.civic.notices import active, media, rules
+from hub.civic.notices import active, rules
 from hub.civic.notices.models import Notice
 from hub.db import Tx
 from hub.errors import Conflict, NotFound, Refused, Unavailable

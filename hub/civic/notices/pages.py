@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from hub import courier, font, reach
+from hub import courier, font, media, reach
 from hub.access import Subject, needs, public, signed_in, subject
 from hub.civic.notices import (
     active,
@@ -21,7 +21,6 @@ from hub.civic.notices import (
     forms,
     kinds,
     ladder_pages,
-    media,
     poster,
     revisions,
     rules,
