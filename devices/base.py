@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from devices.fields import Field
     from devices.profile import Profile
 
 DeviceTime: TypeAlias = datetime
@@ -144,3 +145,7 @@ class Codec(Protocol):
     def decode(self, payload: bytes, profile: Profile) -> list[Measurement]: ...
 
     def encode(self, measurement: Measurement, profile: Profile) -> bytes: ...
+
+    def fields(self, payload: bytes, profile: Profile) -> list[Field]:
+        """Every byte of the payload in exactly one field, whatever the bytes are; never an error."""
+        ...

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devices.base import EncodeError, Example, Measurement, Value
-from devices.frame import FrameReader, FrameWriter
+from devices.fields import Field, Told
+from devices.layout import Layout, Part, Quantity, time_part
 from devices.units import canonical
 
 if TYPE_CHECKING:
@@ -22,32 +23,49 @@ if TYPE_CHECKING:
 ID, VERSION, KIND = "sig.2a1c", 1, "temp"
 
 _FAHRENHEIT, _TIME, _SITE = (1 << bit for bit in range(3))
-SITES: Mapping[int, str] = {
-    1: "armpit",
-    2: "body",
-    3: "ear",
-    4: "finger",
-    5: "gut",
-    6: "mouth",
-    7: "rectum",
-    8: "toe",
-    9: "eardrum",
+_SITES: Mapping[int, tuple[str, Told]] = {
+    1: ("armpit", Told("腋下", "armpit")),
+    2: ("body", Told("体表", "body")),
+    3: ("ear", Told("耳", "ear")),
+    4: ("finger", Told("手指", "finger")),
+    5: ("gut", Told("消化道", "gut")),
+    6: ("mouth", Told("口腔", "mouth")),
+    7: ("rectum", Told("直肠", "rectum")),
+    8: ("toe", Told("脚趾", "toe")),
+    9: ("eardrum", Told("鼓膜", "eardrum")),
 }
+SITES: Mapping[int, str] = {number: name for number, (name, _told) in _SITES.items()}
 _NUMBER_OF_SITE = {name: number for number, name in SITES.items()}
 
 FLAGS = ("clock_not_set",)
 
+_LAYOUT = Layout(
+    "GSS Temperature Measurement 0x2A1C",
+    (
+        Part("temp", "float32", Quantity("temp", "Cel", other=(_FAHRENHEIT, "[degF]", None))),
+        time_part(_TIME),
+        Part(
+            "site",
+            "u8",
+            bit=_SITE,
+            role="context",
+            title=Told("测量部位", "Site"),
+            choices={number: told for number, (_name, told) in _SITES.items()},
+        ),
+    ),
+    named={_FAHRENHEIT: Told("华氏度", "Fahrenheit")},
+)
+
+
+def fields(payload: bytes, profile: Profile) -> list[Field]:
+    return _LAYOUT.fields(payload, profile)
+
 
 def decode(payload: bytes, profile: Profile) -> list[Measurement]:
-    frame = FrameReader(payload)
-    flags = frame.unsigned(1)
-    said = Value.of("temp", frame.float32(), "[degF]" if flags & _FAHRENHEIT else "Cel")
-    at = frame.time() if flags & _TIME else None
-    site = SITES.get(frame.unsigned(1)) if flags & _SITE else None
-    frame.end()
-
-    values, orig = canonical([said], profile)
-    quality_flags = ("clock_not_set",) if flags & _TIME and at is None else ()
+    found = _LAYOUT.read(payload)
+    at, site = found.get("time"), SITES.get(found.get("site", 0))
+    values, orig = canonical(_LAYOUT.values(found), profile)
+    quality_flags = ("clock_not_set",) if "time" in found and at is None else ()
     return [Measurement(KIND, values, at, quality_flags, {"site": site} if site else {}, orig=orig)]
 
 
@@ -61,18 +79,12 @@ def encode(measurement: Measurement, profile: Profile) -> bytes:
     site = measurement.context.get("site")
     if site is not None and site not in _NUMBER_OF_SITE:
         raise EncodeError(f"there is no number for the site {site}")
-    flags = _FAHRENHEIT if temperature.unit == "[degF]" else 0
-    flags |= _TIME if measurement.at is not None or clock_not_set else 0
-    flags |= _SITE if site is not None else 0
-
-    frame = FrameWriter()
-    frame.unsigned(flags, 1)
-    frame.float32(temperature.said)
-    if flags & _TIME:
-        frame.time(measurement.at)
+    said: dict[str, Any] = {"temp": _LAYOUT.raw("temp", temperature)}
+    if measurement.at is not None or clock_not_set:
+        said["time"] = measurement.at
     if site is not None:
-        frame.unsigned(_NUMBER_OF_SITE[str(site)], 1)
-    return frame.finish()
+        said["site"] = _NUMBER_OF_SITE[str(site)]
+    return _LAYOUT.write(said, _FAHRENHEIT if temperature.unit == "[degF]" else 0)
 
 
 def _celsius(number: str) -> tuple[Value, ...]:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devices.base import EncodeError, Example, Measurement, Value
-from devices.frame import DATE_TIME, FrameWriter, Layout, bits_of, date_time, names_of, sfloat_value
+from devices.fields import Field, Told
+from devices.frame import bits_of, date_time, names_of, sfloat_value
+from devices.layout import Layout, Part, Quantity, time_part
 from devices.units import canonical
 
 if TYPE_CHECKING:
@@ -23,76 +25,104 @@ if TYPE_CHECKING:
 ID, VERSION, KIND = "sig.2a35", 1, "bp"
 
 _KPA, _TIME, _PULSE, _USER, _STATUS = (1 << bit for bit in range(5))
-_USER_UNKNOWN = 255
+USER_UNKNOWN = 255
 _STATUS_BITS = ((0, "movement"), (1, "cuff_loose"), (2, "irregular_pulse"), (5, "position"))
 _PULSE_RANGE_SHIFT = 3
 _PULSE_RANGE = {1: "pulse_above_range", 2: "pulse_below_range"}  # 0 is within, 3 reserved
 
-_LAYOUT = Layout("HHH", ((_TIME, DATE_TIME), (_PULSE, "H"), (_USER, "B"), (_STATUS, "H")))
-
 FLAGS = (*(name for _, name in _STATUS_BITS), *_PULSE_RANGE.values(), "clock_not_set")
 
 
+def status_names(status: int) -> tuple[str, ...]:
+    names = names_of(status, _STATUS_BITS)
+    pulse_range = _PULSE_RANGE.get(status >> _PULSE_RANGE_SHIFT & 3)
+    return (*names, pulse_range) if pulse_range else names
+
+
+def status_bits(flags: tuple[str, ...]) -> int:
+    status = bits_of(flags, _STATUS_BITS)
+    for number, name in _PULSE_RANGE.items():
+        if name in flags:
+            status |= number << _PULSE_RANGE_SHIFT
+    return status
+
+
+def _user(raw: int, _flags: int) -> Told:
+    return Told("未知", "unknown") if raw == USER_UNKNOWN else Told(f"用户 {raw}", f"user {raw}")
+
+
+def pressure(code: str) -> Part:
+    return Part(code, "sfloat", Quantity(code, "mm[Hg]", other=(_KPA, "kPa", None)))
+
+
+TAIL = (
+    time_part(_TIME),
+    Part("pulse", "sfloat", Quantity("pulse", "/min"), bit=_PULSE),
+    Part("user", "u8", bit=_USER, role="context", title=Told("用户编号", "User"), tell=_user),
+    Part("status", "u16", bit=_STATUS, role="status", title=Told("测量状态", "Status"), flags=status_names),
+)
+_LAYOUT = Layout(
+    "GSS Blood Pressure Measurement 0x2A35",
+    (pressure("sys"), pressure("dia"), pressure("map"), *TAIL),
+    named={_KPA: Told("千帕", "kPa")},
+)
+
+
+def fields(payload: bytes, profile: Profile) -> list[Field]:
+    return _LAYOUT.fields(payload, profile)
+
+
 def decode(payload: bytes, profile: Profile) -> list[Measurement]:
-    fields = _LAYOUT.fields(payload)
-    flags, place = fields[0], 4
+    items = _LAYOUT.unpack(payload)  # flat: this is the frame that a hub reads most
+    flags, place = items[0], 4
     unit = "kPa" if flags & _KPA else "mm[Hg]"
     said = [
-        sfloat_value("sys", fields[1], unit),
-        sfloat_value("dia", fields[2], unit),
-        sfloat_value("map", fields[3], unit),
+        sfloat_value("sys", items[1], unit),
+        sfloat_value("dia", items[2], unit),
+        sfloat_value("map", items[3], unit),
     ]
-    at, user, status = None, _USER_UNKNOWN, 0
+    at, user, status = None, USER_UNKNOWN, 0
     if flags & _TIME:
-        at, place = date_time(*fields[place : place + len(DATE_TIME)]), place + len(DATE_TIME)
+        at, place = date_time(*items[place : place + 6]), place + 6
     if flags & _PULSE:
-        said.append(sfloat_value("pulse", fields[place], "/min"))
+        said.append(sfloat_value("pulse", items[place], "/min"))
         place += 1
     if flags & _USER:
-        user, place = fields[place], place + 1
+        user, place = items[place], place + 1
     if flags & _STATUS:
-        status = fields[place]
+        status = items[place]
 
-    quality_flags: tuple[str, ...] = ()
-    if status:
-        quality_flags = names_of(status, _STATUS_BITS)
-        if pulse_range := _PULSE_RANGE.get(status >> _PULSE_RANGE_SHIFT & 3):
-            quality_flags += (pulse_range,)
+    quality_flags = status_names(status) if status else ()
     if flags & _TIME and at is None:
         quality_flags += ("clock_not_set",)
     values, orig = canonical(said, profile)
-    context = {} if user == _USER_UNKNOWN else {"user_index": user}
+    context = {} if user == USER_UNKNOWN else {"user_index": user}
     return [Measurement(KIND, values, at, quality_flags, context, orig=orig)]
 
 
 def encode(measurement: Measurement, profile: Profile) -> bytes:
-    pressures = [measurement.said(code) for code in ("sys", "dia", "map")]
-    pulse = measurement.said("pulse")
-    user = measurement.context.get("user_index")
+    pressures = {code: measurement.said(code) for code in ("sys", "dia", "map")}
+    flags = _KPA if any(value is not None and value.unit == "kPa" for value in pressures.values()) else 0
+    # The three pressures have no flag: absent is NaN.
+    said = {code: _LAYOUT.raw(code, value, flags) for code, value in pressures.items()}
+    return _LAYOUT.write(said | tail(measurement, _LAYOUT), flags)
+
+
+def tail(measurement: Measurement, layout: Layout) -> dict[str, Any]:
+    """What stands behind the pressures of a cuff's frames."""
     clock_not_set = "clock_not_set" in measurement.quality_flags
     if clock_not_set and measurement.at is not None:
         raise EncodeError("a cuff says that its clock is not set by sending no date")
-    status = bits_of(measurement.quality_flags, _STATUS_BITS)
-    for number, name in _PULSE_RANGE.items():
-        if name in measurement.quality_flags:
-            status |= number << _PULSE_RANGE_SHIFT
-    flags = _KPA if any(value is not None and value.unit == "kPa" for value in pressures) else 0
-    flags |= _TIME if measurement.at is not None or clock_not_set else 0
-    flags |= (_PULSE if pulse else 0) | (_STATUS if status else 0) | (0 if user is None else _USER)
-
-    frame = FrameWriter()
-    frame.unsigned(flags, 1)
-    for value in pressures:
-        frame.sfloat(value.said if value else "not-a-number")  # the three pressures have no flag: absent is NaN
-    if flags & _TIME:
-        frame.time(measurement.at)
-    if pulse:
-        frame.sfloat(pulse.said)
-    if user is not None:
-        frame.unsigned(int(user), 1)
-    if status:
-        frame.unsigned(status, 2)
-    return frame.finish()
+    said: dict[str, Any] = {}
+    if measurement.at is not None or clock_not_set:
+        said["time"] = measurement.at
+    if pulse := measurement.said("pulse"):
+        said["pulse"] = layout.raw("pulse", pulse)
+    if (user := measurement.context.get("user_index")) is not None:
+        said["user"] = int(user)
+    if status := status_bits(measurement.quality_flags):
+        said["status"] = status
+    return said
 
 
 def _mmhg(sys: str, dia: str, mean: str | None, pulse: str | None = None) -> tuple[Value, ...]:

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devices.base import Example, Measurement, Value
-from devices.frame import FrameReader, FrameWriter, bits_of, names_of
+from devices.fields import Field, Told
+from devices.frame import bits_of, names_of
+from devices.layout import Layout, Part, Quantity, time_part
 from devices.units import canonical
+from devices.words import flag_words
 
 if TYPE_CHECKING:
     from devices.profile import Profile
@@ -24,7 +27,7 @@ ID, VERSION, KIND = "sig.2a5e", 1, "spo2"
 
 _TIME, _STATUS, _DEVICE, _PERFUSION, _CLOCK_NOT_SET = (1 << bit for bit in range(5))
 
-_STATUS_BITS = (
+STATUS_BITS = (
     (5, "ongoing"),
     (6, "early_estimate"),
     (7, "validated"),
@@ -37,7 +40,7 @@ _STATUS_BITS = (
     (14, "questionable"),
     (15, "invalid"),
 )
-_DEVICE_BITS = (
+DEVICE_BITS = (
     (0, "display_update"),
     (1, "malfunction"),
     (2, "irregular_processing"),
@@ -56,49 +59,60 @@ _DEVICE_BITS = (
     (15, "disconnected"),
 )
 
-FLAGS = (*(name for _, name in _STATUS_BITS), *(name for _, name in _DEVICE_BITS), "clock_not_set")
+FLAGS = (*(name for _, name in STATUS_BITS), *(name for _, name in DEVICE_BITS), "clock_not_set")
+
+
+def status_part(bit: int) -> Part:
+    title = Told("测量状态", "Measurement status")
+    return Part("status", "u16", bit=bit, role="status", title=title, flags=lambda raw: names_of(raw, STATUS_BITS))
+
+
+def device_part(bit: int) -> Part:
+    title = Told("设备与探头状态", "Device and sensor status")
+    return Part("device", "u24", bit=bit, role="status", title=title, flags=lambda raw: names_of(raw, DEVICE_BITS))
+
+
+SPO2, PULSE = Quantity("spo2", "%"), Quantity("pulse", "/min")
+_LAYOUT = Layout(
+    "PLXS 1.0.1 PLX Spot-Check Measurement 0x2A5E",
+    (
+        Part("spo2", "sfloat", SPO2),
+        Part("pulse", "sfloat", PULSE),
+        time_part(_TIME),
+        status_part(_STATUS),
+        device_part(_DEVICE),
+        Part("pi", "sfloat", Quantity("pi", "%"), bit=_PERFUSION),
+    ),
+    named={_CLOCK_NOT_SET: flag_words("clock_not_set")},
+)
+
+
+def fields(payload: bytes, profile: Profile) -> list[Field]:
+    return _LAYOUT.fields(payload, profile)
 
 
 def decode(payload: bytes, profile: Profile) -> list[Measurement]:
-    frame = FrameReader(payload)
-    flags = frame.unsigned(1)
-    said = [Value.of("spo2", frame.sfloat(), "%"), Value.of("pulse", frame.sfloat(), "/min")]
-    at = frame.time() if flags & _TIME else None
-    status = frame.unsigned(2) if flags & _STATUS else 0
-    device = frame.unsigned(3) if flags & _DEVICE else 0
-    if flags & _PERFUSION:
-        said.append(Value.of("pi", frame.sfloat(), "%"))
-    frame.end()
-
-    quality_flags = names_of(status, _STATUS_BITS) + names_of(device, _DEVICE_BITS)
-    if flags & _CLOCK_NOT_SET or (flags & _TIME and at is None):
+    found = _LAYOUT.read(payload)
+    at = found.get("time")
+    quality_flags = names_of(found.get("status", 0), STATUS_BITS) + names_of(found.get("device", 0), DEVICE_BITS)
+    if found["flags"] & _CLOCK_NOT_SET or ("time" in found and at is None):
         quality_flags += ("clock_not_set",)
-    values, orig = canonical(said, profile)
+    values, orig = canonical(_LAYOUT.values(found), profile)
     return [Measurement(KIND, values, at, quality_flags, orig=orig)]
 
 
 def encode(measurement: Measurement, profile: Profile) -> bytes:
-    status = bits_of(measurement.quality_flags, _STATUS_BITS)
-    device = bits_of(measurement.quality_flags, _DEVICE_BITS)
-    perfusion = measurement.said("pi")
-    flags = (_TIME if measurement.at else 0) | (_STATUS if status else 0) | (_DEVICE if device else 0)
-    flags |= _PERFUSION if perfusion else 0
-    flags |= _CLOCK_NOT_SET if "clock_not_set" in measurement.quality_flags else 0
-
-    frame = FrameWriter()
-    frame.unsigned(flags, 1)
-    for code in ("spo2", "pulse"):
-        value = measurement.said(code)
-        frame.sfloat(value.said if value else "not-a-number")  # these two have no flag: absent is NaN
+    # SpO2 and pulse have no flag: absent is NaN.
+    said: dict[str, Any] = {code: _LAYOUT.raw(code, measurement.said(code)) for code in ("spo2", "pulse")}
     if measurement.at:
-        frame.time(measurement.at)
-    if status:
-        frame.unsigned(status, 2)
-    if device:
-        frame.unsigned(device, 3)
-    if perfusion:
-        frame.sfloat(perfusion.said)
-    return frame.finish()
+        said["time"] = measurement.at
+    if status := bits_of(measurement.quality_flags, STATUS_BITS):
+        said["status"] = status
+    if device := bits_of(measurement.quality_flags, DEVICE_BITS):
+        said["device"] = device
+    if perfusion := measurement.said("pi"):
+        said["pi"] = _LAYOUT.raw("pi", perfusion)
+    return _LAYOUT.write(said, _CLOCK_NOT_SET if "clock_not_set" in measurement.quality_flags else 0)
 
 
 def _read(spo2: str, pulse: str, perfusion: str | None = None) -> tuple[Value, ...]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from devices.base import Codec, DecodeError, EncodeError, Example, Measurement, Value
 from devices.codecs import all_codecs, codec
 from devices.codes import CODES, KINDS
+from devices.fields import covers
 from devices.numbers import sfloat
 from devices.profile import Profile, parse_profile, profile
 from devices.units import UNITS, canonical, convertible
@@ -243,3 +244,20 @@ def test_a_simulated_measurement_survives_the_wire_to_the_digit(measurement: Mea
     unit = codec({"bp": "sig.2a35", "spo2": "sig.2a5e", "temp": "sig.2a1c"}[measurement.kind])
     (got,) = unit.decode(unit.encode(measurement, generic(unit)), generic(unit))
     assert_same_to_the_digit(got, measurement)
+
+
+@each_codec
+def test_every_byte_of_any_frame_stands_in_one_field(unit: Codec) -> None:
+    named = 0
+    for frame in broken_frames(unit, 1_000, seed=3):
+        found = unit.fields(frame, generic(unit))
+        assert covers(found, len(frame))
+        named += sum(field.role != "unread" for field in found)
+        assert all(field.title.zh and field.title.en and field.text.en is not None for field in found)
+    assert named > 1_000
+
+
+@each_codec
+def test_a_good_frame_has_no_byte_that_nobody_can_name(unit: Codec) -> None:
+    for example in unit.EXAMPLES:
+        assert not [field for field in unit.fields(example.payload, generic(unit)) if field.role == "unread"]
