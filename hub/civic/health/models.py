@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import Column, Index, text
+from sqlalchemy import Column, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from hub.seal import SealedText
@@ -55,6 +55,7 @@ class ReadingBand(SQLModel, table=True):
     verdict: str = Field(sa_column=Column(SealedText("health_band.verdict"), nullable=False))  # level/grade
     ruleset: str = Field(max_length=32)
     version: int
+    used: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))  # readings, blank-separated
     at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
@@ -77,5 +78,38 @@ class HealthAlert(SQLModel, table=True):
     raised: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     due: date | None = Field(default=None)  # follow-up within 14 days (national norms)
     told_doctor: bool | None = Field(default=None)  # None: not asked yet
+    taken_by: str | None = Field(default=None, max_length=128)  # who is on the way
+    taken_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
     done_by: str | None = Field(default=None, max_length=128)
     done_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+
+
+class HealthTask(SQLModel, table=True):
+    """A confirmed urgent value that its owner lets the family doctor know: to be followed up by a day."""
+
+    __tablename__ = "health_task"
+    __table_args__ = (
+        Index("uq_health_task_alert", "alert", unique=True),
+        Index("ix_health_task_area_state", "area", "state"),
+    )
+    id: str = Field(primary_key=True, max_length=36)
+    alert: str = Field(max_length=36)
+    person: str = Field(max_length=64, index=True)
+    area: str = Field(max_length=12)
+    basis: str = Field(max_length=16)  # kiosk | app: agreed to for this once; standing: agreed to beforehand
+    state: str = Field(default="open", max_length=16)  # open | done | withdrawn
+    opened: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    due: date
+
+
+class HealthStep(SQLModel, table=True):
+    """What the doctor did about a task. Undone or not, the line stays."""
+
+    __tablename__ = "health_step"
+    id: str = Field(primary_key=True, max_length=36)
+    task: str = Field(max_length=36, index=True)
+    what: str = Field(max_length=16)  # called | visited | referred
+    by: str = Field(max_length=128)
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    undone_by: str | None = Field(default=None, max_length=128)
+    undone_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))

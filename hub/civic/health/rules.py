@@ -35,15 +35,28 @@ ADVICE: Mapping[str, str] = {
 }
 DISCLAIMER = N_("For self-check only, not a basis for diagnosis")
 
-# The sets in force, by what they judge. Changing a row is changing what people are told.
-DEFAULT_SETS: Mapping[str, str] = {
-    "bp": "bp-cn-2024",
-    "spo2": "spo2-rest",
-    "temp": "temp-armpit",
-    "pulse": "pulse-rest",
+# The sets in force, by what they judge: of several, the first made for the age, the site and the meal at hand.
+# Changing a row is changing what people are told.
+DEFAULT_SETS: Mapping[str, tuple[str, ...]] = {
+    "bp": ("bp-cn-2024",),
+    "spo2": ("spo2-rest",),
+    "temp": ("temp-armpit", "temp-mouth", "temp-rectum"),
+    "pulse": ("pulse-rest",),
+    "glucose": ("glucose-fasting", "glucose-after-meal", "glucose-casual", "glucose-any"),
+    "bmi": ("bmi-adult", "bmi-80"),
 }
 # What is judged in a reading of each kind, the chief thing first.
-MEASURES: Mapping[str, tuple[str, ...]] = {"bp": ("bp", "pulse"), "spo2": ("spo2", "pulse"), "temp": ("temp",)}
+MEASURES: Mapping[str, tuple[str, ...]] = {
+    "bp": ("bp", "pulse"),
+    "spo2": ("spo2", "pulse"),
+    "temp": ("temp",),
+    "glucose": ("glucose",),
+    "weight": ("bmi",),
+    "height": ("bmi",),
+    "body": ("bmi",),
+}
+MEAN = "mean"  # the measure of the mean pressure of a visit: a word for people, never a reason to call anybody
+UNCALIBRATED = "uncalibrated"  # the reason of a reading whose device's certificate has run out
 _GRAVITY: Mapping[Level, int] = {"none": 0, "in_range": 1, "low": 2, "high": 2, "urgent": 3}
 _FOLDER = Path(__file__).parent / "rulesets"
 
@@ -85,6 +98,15 @@ class Confirm:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """How often one measures in a visit, how long apart, and how far two may differ before a third is asked for."""
+
+    readings: int
+    after_s: int
+    differ: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Ruleset:
     id: str
     version: int
@@ -97,6 +119,11 @@ class Ruleset:
     confirm: Confirm | None  # None: one urgent value is enough
     reference: Mapping[str, tuple[Decimal, Decimal]] = field(hash=False)  # code -> (from, below), for charts
     grades: tuple[Grade, ...] = ()
+    age_max: int | None = None
+    meals: tuple[str, ...] = ()  # empty: whenever it was measured
+    between: str = ""  # why nothing is said of a number that no grade fits
+    beyond: Mapping[str, str] = field(default_factory=dict, hash=False)  # "Hi", "Lo" of a meter -> the grade it gets
+    repeat: Repeat | None = None
 
     @property
     def codes(self) -> frozenset[str]:
@@ -116,7 +143,7 @@ class Band:
     ruleset: str = ""
     version: int = 0
     readings: tuple[str, ...] = ()
-    why_none: str = ""  # quality | absent | age | site | no-rule
+    why_none: str = ""  # quality | uncalibrated | absent | age | site | meal | no-rule
 
 
 def classify(
@@ -127,50 +154,87 @@ def classify(
     quality: str = "ok",
     age: int | None = None,
     site: str | None = None,
+    meal: str | None = None,
+    reasons: Sequence[str] = (),
     readings: tuple[str, ...] = (),
 ) -> Band:
     """The band of one measure of a reading. An unknown age counts as grown up: guests are told so on the screen."""
     numbers = {value.code: value.value for value in values if value.value is not None}
-    why_none = _why_none(kind, numbers, ruleset, quality, age, site)
-    if not why_none:
-        for grade in ruleset.grades:
-            if any(limit.holds(numbers[limit.code]) for limit in grade.limits if limit.code in numbers):
-                word, arrow = WORDS[grade.word]
-                return Band(
-                    ruleset.measure,
-                    grade.level,
-                    word,
-                    arrow,
-                    ADVICE[grade.advice],
-                    grade.name,
-                    ruleset.id,
-                    ruleset.version,
-                    readings,
-                )
+    grade, why_none = _beyond(values, ruleset, reasons), ""
+    if grade is None:
+        why_none = _why_none(kind, numbers, ruleset, quality, age, site, meal, reasons)
+    if grade is None and not why_none:
+        grade = next((each for each in ruleset.grades if _holds(each, numbers)), None)
+    if grade is not None:
+        word, arrow = WORDS[grade.word]
+        return Band(
+            ruleset.measure,
+            grade.level,
+            word,
+            arrow,
+            ADVICE[grade.advice],
+            grade.name,
+            ruleset.id,
+            ruleset.version,
+            readings,
+        )
     return Band(
         ruleset.measure,
         "none",
         ruleset=ruleset.id,
         version=ruleset.version,
         readings=readings,
-        why_none=why_none or "no-rule",
+        why_none=why_none or ruleset.between or "no-rule",
     )
 
 
+def _holds(grade: Grade, numbers: Mapping[str, Decimal]) -> bool:
+    return any(limit.holds(numbers[limit.code]) for limit in grade.limits if limit.code in numbers)
+
+
+def _beyond(values: Sequence[ReadValue], ruleset: Ruleset, reasons: Sequence[str]) -> Grade | None:
+    """ "Hi" and "Lo" of a meter: no number at all, and urgent all the same."""
+    said = {value.absent_reason for value in values if value.code in ruleset.codes and value.value is None}
+    name = next((ruleset.beyond[sign] for sign in ruleset.beyond if sign in said or (said and sign in reasons)), None)
+    return next((grade for grade in ruleset.grades if grade.name == name), None)
+
+
 def _why_none(
-    kind: str, numbers: Mapping[str, Decimal], ruleset: Ruleset, quality: str, age: int | None, site: str | None
+    kind: str,
+    numbers: Mapping[str, Decimal],
+    ruleset: Ruleset,
+    quality: str,
+    age: int | None,
+    site: str | None,
+    meal: str | None,
+    reasons: Sequence[str],
 ) -> str:
     if ruleset.measure not in MEASURES.get(kind, ()):
         return "no-rule"
     if quality != "ok":
         return "quality"
+    if UNCALIBRATED in reasons:
+        return UNCALIBRATED
     if not ruleset.codes <= numbers.keys():
         return "absent"
-    if age is not None and age < ruleset.age_min:
+    return unfit(ruleset, age, site, meal)
+
+
+def unfit(ruleset: Ruleset, age: int | None, site: str | None, meal: str | None) -> str:
+    """Why a set was not made for this measurement; nothing when it was."""
+    if age is not None and (age < ruleset.age_min or (ruleset.age_max is not None and age > ruleset.age_max)):
         return "age"
     if ruleset.sites and site is not None and site not in ruleset.sites:
         return "site"
+    if ruleset.meals and meal not in ruleset.meals:
+        return "meal"
     return ""
+
+
+def fitting(measure: str, age: int | None = None, site: str | None = None, meal: str | None = None) -> Ruleset:
+    """The set of those in force that was made for this age, site and meal; else the first, which then says why not."""
+    sets = [rulesets()[name] for name in DEFAULT_SETS[measure]]
+    return next((each for each in sets if not unfit(each, age, site, meal)), sets[0])
 
 
 def judge(
@@ -180,11 +244,23 @@ def judge(
     quality: str,
     age: int | None = None,
     site: str | None = None,
+    meal: str | None = None,
+    reasons: Sequence[str] = (),
     readings: tuple[str, ...] = (),
 ) -> tuple[Band, ...]:
     """Every band of a reading by the sets in force, the chief measure first. A kind without rules gives none."""
     return tuple(
-        classify(kind, values, in_force(measure), quality=quality, age=age, site=site, readings=readings)
+        classify(
+            kind,
+            values,
+            fitting(measure, age, site, meal),
+            quality=quality,
+            age=age,
+            site=site,
+            meal=meal,
+            reasons=reasons,
+            readings=readings,
+        )
         for measure in MEASURES.get(kind, ())
     )
 
@@ -197,6 +273,8 @@ def may_be_urgent(kind: str, values: Sequence[ReadValue]) -> bool:
         number = value.value
         if number is not None and any(limit.holds(number) for limit in limits.get(value.code, ())):
             return True
+        if number is None and kind == "glucose":
+            return True  # "Hi" and "Lo" have no number
     return False
 
 
@@ -204,9 +282,10 @@ def may_be_urgent(kind: str, values: Sequence[ReadValue]) -> bool:
 def _urgent_limits(kind: str) -> Mapping[str, tuple[Limit, ...]]:
     found: dict[str, tuple[Limit, ...]] = {}
     for measure in MEASURES.get(kind, ()):
-        for grade in in_force(measure).grades:
-            for limit in grade.limits if grade.level == "urgent" else ():
-                found[limit.code] = (*found.get(limit.code, ()), limit)
+        for name in DEFAULT_SETS[measure]:
+            for grade in rulesets()[name].grades:
+                for limit in grade.limits if grade.level == "urgent" else ():
+                    found[limit.code] = (*found.get(limit.code, ()), limit)
     return found
 
 
@@ -220,8 +299,18 @@ def confirms(confirm: Confirm | None, elapsed_s: float) -> bool:
     return confirm is not None and confirm.after_s <= elapsed_s <= confirm.within_s
 
 
+def wants_another(repeat: Repeat | None, tops: Sequence[Decimal]) -> str:
+    """Whether a visit that has these upper pressures, oldest first, should measure again: once, differ, or not."""
+    if repeat is None or not tops:
+        return ""
+    if len(tops) < repeat.readings:
+        return "once"
+    return "differ" if len(tops) == repeat.readings and abs(tops[-1] - tops[-2]) > repeat.differ else ""
+
+
 def in_force(measure: str) -> Ruleset:
-    return rulesets()[DEFAULT_SETS[measure]]
+    """The set that speaks for most: what a chart shades."""
+    return fitting(measure)
 
 
 @cache
@@ -250,13 +339,24 @@ def parse(text: str) -> Ruleset:
         confirm=Confirm(**raw["confirm"]) if "confirm" in raw else None,
         reference={code: (Decimal(low), Decimal(high)) for code, (low, high) in raw["reference"].items()},
         grades=tuple(_grade(each) for each in raw["grade"]),
+        age_max=raw.get("age_max"),
+        meals=tuple(raw.get("meals", ())),
+        between=raw.get("between", ""),
+        beyond=dict(raw.get("beyond", {})),
+        repeat=_repeat(raw["repeat"]) if "repeat" in raw else None,
     )
     for grade in made.grades:
         if grade.level not in LEVELS or grade.word not in WORDS or grade.advice not in ADVICE:
             raise ValueError(f"{made.id}: the grade {grade.name} uses a level or a word that is not allowed")
+    if unknown := set(made.beyond.values()) - {grade.name for grade in made.grades}:
+        raise ValueError(f"{made.id}: no grade is named {', '.join(sorted(unknown))}")
     if not made.sources:
         raise ValueError(f"{made.id}: a rule set without a source is an opinion")
     return made
+
+
+def _repeat(raw: Mapping[str, Any]) -> Repeat:
+    return Repeat(raw["readings"], raw["after_s"], Decimal(raw["differ"]))
 
 
 def _grade(raw: Mapping[str, Any]) -> Grade:
