@@ -29,6 +29,8 @@ from hub.quarantine import Poison, decode_poison, hub_poison
 from hub.uplink import Uplink
 
 LANES_MAX = 20_000  # as many topics as devices may be connected; a gateway that invents topics must not fill the memory
+SPEAKING = ("active", "provisioned")  # the first reading of a provisioned device makes it active (lifecycle.py)
+UNCALIBRATED = "uncalibrated"
 _BOOT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -53,6 +55,10 @@ class Device(Protocol):
     def calibration(self) -> str | None: ...
     @property
     def profile(self) -> Profile | None: ...
+    @property
+    def calibrated_until(self) -> datetime | None: ...
+    @property
+    def lot(self) -> str | None: ...
 
 
 class Book(Protocol):
@@ -245,7 +251,7 @@ def _trouble(topic: topics.UpRaw | topics.UpPack, area: str | None, device: Devi
         return hub_poison("unknown-device", device=topic.device)
     if device.gateway != topic.gateway:
         return hub_poison("other-gateway", device=topic.device)
-    if device.state != "active":
+    if device.state not in SPEAKING:
         return hub_poison("not-active", device=topic.device, state=device.state)
     if device.profile is None:
         return hub_poison("no-profile", device=topic.device)
@@ -274,6 +280,10 @@ def _arrival(
     )
     received, at = opened.uplink.received, measurement.at
     not_set = "clock_not_set" in measurement.quality_flags
+    effective = effective_time(at, profile.zone, frame.at, received, clock_not_set=not_set)
+    if device.calibrated_until is not None and effective.at >= device.calibrated_until:
+        # Kept and shown, never classified: a number nobody vouches for any more.
+        quality, reasons = "suspect" if quality == "ok" else quality, (*reasons, UNCALIBRATED)
     return Arrival(
         ident,
         opened.frame,
@@ -286,11 +296,11 @@ def _arrival(
         measurement.orig,
         quality,
         reasons,
-        measurement.context,
+        measurement.context if device.lot is None else {**measurement.context, "lot": device.lot},
         None if at is None else at.isoformat(),
         frame.at,
         received,
-        effective_time(at, profile.zone, frame.at, received, clock_not_set=not_set),
+        effective,
         f"{frame.codec}@{codec.VERSION}",
         frame.payload,
         hashlib.sha256(frame.payload).hexdigest(),

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from devices import topics
-from hub import bulk, presence, quarantine, readings, receipts, speaker
+from hub import bulk, lifecycle, presence, quarantine, readings, receipts, speaker, twin
 from hub.arrival import Arrival, Opened
 from hub.db import Tx
 from hub.events import ReadingsStored, ReadValue, StoredReading
@@ -69,10 +69,13 @@ def write_batch(tx: Tx, opened: Sequence[Opened]) -> Outcome:
         presence.notes(tx, notes)
         for note in notes:
             speaker.heard(tx, note)
+            twin.heard(tx, note)
     if entries:
         outcome.receipts = receipts.settle(tx, entries)
     if fresh:
         presence.hear(tx, fresh)
+        if begun := {arrival.device.id for arrival in fresh if arrival.device.state == "provisioned"}:
+            lifecycle.activate(tx, begun, fresh[0].frame)
         tx.emit(ReadingsStored, cause=fresh[0].frame, readings=tuple([_stored(arrival) for arrival in fresh]))
     return outcome
 

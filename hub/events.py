@@ -94,6 +94,93 @@ class DeviceChanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeviceMoved(Event):
+    """A step in a device's life: registered, provisioned, active, quarantined, retired."""
+
+    device: str
+    hut: str | None
+    area: str
+    before: str
+    after: str
+    why: str
+
+    def subject(self) -> str:
+        return self.device
+
+
+@dataclass(frozen=True, kw_only=True)
+class CredentialChanged(Event):
+    """An MQTT account's password was rotated or taken away."""
+
+    user: str
+    how: str  # rotated | revoked
+    overlap_s: int = 0  # so long the old one works on
+
+    def subject(self) -> str:
+        return self.user
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwinChanged(Event):
+    """Somebody wished a device to be otherwise."""
+
+    device: str
+    version: int
+
+    def subject(self) -> str:
+        return self.device
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandOrdered(Event):
+    """A device was told to do something. What exactly is sealed: a slip holds values."""
+
+    command: str
+    device: str
+    name: str
+
+    def subject(self) -> str:
+        return self.device
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandEnded(Event):
+    command: str
+    device: str
+    state: str  # done | failed | expired
+
+    def subject(self) -> str:
+        return self.device
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingsRecalled(Event):
+    """Readings of a device or a strip lot were flagged, with their reason; none was edited."""
+
+    recall: str
+    device: str
+    lot: str
+    reason: str
+    count: int
+
+    def subject(self) -> str:
+        return self.recall
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingRebound(Event):
+    """Whose reading it is was put right by hand."""
+
+    reading: str
+    before: str | None
+    person: str | None
+    why: str
+
+    def subject(self) -> str:
+        return self.reading
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReadingBound(Event):
     """A reading was tied to a person (or to a guest, for ever to nobody)."""
 

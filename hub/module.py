@@ -138,6 +138,8 @@ def load_tables(package: str = "hub.civic") -> None:
         "charges",
         "reach",
         "idempotency",
+        "twin",
+        "recall",
     ):
         importlib.import_module(f"hub.{core}")
     folder = importlib.import_module(package)

@@ -16,7 +16,7 @@ from sqlalchemy import Column, select, update
 from sqlmodel import Field, SQLModel, col
 
 from devices import topics
-from hub import bulk
+from hub import bulk, registry
 from hub.arrival import Arrival, Note
 from hub.db import Read, Tx
 from hub.events import DeviceChanged, GatewayChanged
@@ -47,6 +47,17 @@ class DevicePresence(SQLModel, table=True):
     gone: bool = Field(default=False)  # its gateway reported that it no longer answers
     failed_in_a_row: int = Field(default=0)
     clock_offset_s: int | None = Field(default=None)
+
+
+class Sighting(SQLModel, table=True):
+    """A device as a gateway's last birth named it, registered or not: what stands there, by its own word."""
+
+    __tablename__ = "presence_sighting"
+    gateway: str = Field(primary_key=True, max_length=64)
+    device: str = Field(primary_key=True, max_length=64)
+    serial: str | None = Field(default=None, max_length=64, index=True)
+    firmware: str | None = Field(default=None, max_length=64)
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +147,44 @@ def notes(tx: Tx, said: Sequence[Note]) -> None:
             changed.append((row.gateway, each.topic.area, row.state))
     kept = [(*row[:2], bulk.moment(tx, row.since), bulk.moment(tx, row.seen), *row[4:]) for row in rows.values()]
     bulk.insert(tx, "presence_gateway", _Row._fields, kept, _KEPT)
+    _sighted(tx, [each for each in said if isinstance(each.topic, topics.Birth)])
     for gateway, area, state in changed:
         tx.emit(GatewayChanged, gateway=gateway, area=area, state=state)
     if changed:
         tx.touch("operations.huts", "all")
+
+
+_SEEN = ("gateway", "device", "serial", "firmware", "at")
+_SEEN_AGAIN = "ON CONFLICT (gateway, device) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in _SEEN)
+DEVICES_NAMED_MAX = 200  # by one birth; a hut has a dozen, and a gateway that invents devices must not fill the disk
+
+
+def _sighted(tx: Tx, births: Sequence[Note]) -> None:
+    """What the births say of each device, and the firmware and serial the registry did not know."""
+    seen: dict[tuple[str, str], tuple[Any, ...]] = {}
+    for birth in births:
+        named = _object(birth.payload).get("devices")
+        for each in named[:DEVICES_NAMED_MAX] if isinstance(named, list) else ():
+            if isinstance(each, dict) and isinstance(ident := each.get("id"), str) and topics.is_id(ident):
+                where = (birth.topic.gateway, ident)
+                at = bulk.moment(tx, birth.received)
+                seen[where] = (*where, _text(each, "serial"), _text(each, "firmware"), at)
+    if not seen:
+        return
+    bulk.insert(tx, "presence_sighting", _SEEN, [seen[where] for where in sorted(seen)], _SEEN_AGAIN)
+    gateways = sorted({gateway for gateway, _device in seen})
+    learned = False
+    for page in bulk.pages(gateways):
+        columns = (col(Device.id), col(Device.gateway), col(Device.serial), col(Device.firmware))
+        for row in tx.session.execute(select(*columns).where(col(Device.gateway).in_(page)).order_by(col(Device.id))):
+            *_ids, serial, firmware, _at = seen.get((row.gateway, row.id), (None, None, None, None, None))
+            # A serial number is learned once: another one later is another device, and fleet's rules look at that.
+            new = {"firmware": firmware} if firmware and firmware != row.firmware else {}
+            new |= {"serial": serial} if serial and row.serial is None else {}
+            if new:
+                learned = bool(tx.change(update(Device).where(col(Device.id) == row.id).values(**new))) or learned
+    if learned:
+        registry.moved(tx)
 
 
 class _Row(NamedTuple):

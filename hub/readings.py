@@ -225,7 +225,10 @@ def _inside(paths: Sequence[str]) -> ColumnElement[bool]:
 
 def as_json(read: Read, row: Reading, *, with_values: bool) -> dict[str, Any]:
     """The reading in the form of contracts.md 2."""
+    from hub.recall import flags  # recall.py needs Reading; imported late to keep the arrow one way
+
     now, orig = open_values(read.seal, row.sealed_values) if with_values else ((), ())
+    later = flags(read, (row.id,)).get(row.id, ())
     return {
         "id": row.id,
         "kind": row.kind,
@@ -235,7 +238,7 @@ def as_json(read: Read, row: Reading, *, with_values: bool) -> dict[str, Any]:
         "person": row.person if with_values else None,
         "bound_by": row.bound_by,
         "quality": row.quality,
-        "reasons": row.reasons.split(),
+        "reasons": [*row.reasons.split(), *later],
         "values": [_value_json(value, row.kind) for value in now],
         "orig": [{"code": each.code, "value": _text(each.value), "unit": each.unit} for each in orig],
         "context": {**({"session": row.session} if row.session else {}), **msgspec.json.decode(row.context)},

@@ -12,9 +12,10 @@ import hmac
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Column, Text, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -26,6 +27,7 @@ from hub.clock import Clock
 from hub.db import Read, Store, Tx
 from hub.directory import Area
 from hub.errors import Conflict, NotFound, Refused
+from hub.events import CredentialChanged
 from hub.i18n import _
 from hub.rng import secret
 from hub.types import UtcTime
@@ -33,7 +35,7 @@ from hub.uplink import Account, Door
 
 log = logging.getLogger(__name__)
 STAMP_POLL_S = 1.0  # a revocation by the command line is felt within this; the promise is 5 s
-DEVICE_STATES = ("registered", "provisioned", "active", "quarantined", "retired")
+OVERLAP_S_MAX = 7 * 86_400  # the old password works so long at most while somebody drives from hut to hut
 
 
 class Stamp(SQLModel, table=True):
@@ -76,6 +78,8 @@ class Device(SQLModel, table=True):
     upkeep: str | None = Field(default=None, max_length=32)  # calibration_due | out_of_paper | maintenance
     calibration: str | None = Field(default=None, max_length=64)
     calibration_due: date | None = Field(default=None)
+    place: str = Field(default="", max_length=64)  # where in the hut it stands, in the words of who put it there
+    lot: str | None = Field(default=None, max_length=64)  # of the strips in it
 
 
 class Credential(SQLModel, table=True):
@@ -90,6 +94,8 @@ class Credential(SQLModel, table=True):
     deny: str = Field(default="[]", sa_column=Column(Text, nullable=False))
     made: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     revoked: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+    old_hash: str | None = Field(default=None, max_length=64)  # the password before the last rotation ...
+    old_until: datetime | None = Field(default=None, sa_column=Column(UtcTime))  # ... which works until then
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +110,40 @@ class KnownDevice:
     firmware: str | None
     calibration: str | None
     profile: Profile | None
+    calibrated_until: datetime | None = None  # None: no certificate says when
+    lot: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A credential as CONNECT is judged by it."""
+
+    account: Account
+    secret_hash: str
+    old_hash: str | None = None
+    old_until: datetime | None = None
+
+    def opens(self, given: str, now: datetime) -> bool:
+        old = self.old_hash if self.old_until is not None and now < self.old_until else None
+        # Both are compared whatever the first says: the time must not tell which of them was nearly right.
+        return hmac.compare_digest(given, self.secret_hash) | hmac.compare_digest(given, old or "0" * 64)
+
+    def stands(self, later: _Entry | None) -> bool:
+        """Whether a connection opened under this entry may go on under the later one."""
+        if later is None or later.account != self.account:
+            return False
+        return later.secret_hash == self.secret_hash or later.old_hash == self.secret_hash
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    accounts: Mapping[str, tuple[Account, str]]
+    accounts: Mapping[str, _Entry]
     gateways: Mapping[str, str]
     devices: Mapping[str, KnownDevice]
     areas: Mapping[str, str]
 
 
+_NOBODY = _Entry(Account("", ""), "0" * 64)
 _EMPTY = _View(MappingProxyType({}), MappingProxyType({}), MappingProxyType({}), MappingProxyType({}))
 
 
@@ -126,9 +156,8 @@ class Registry:
         self._version = -1
 
     async def authenticate(self, username: str, password: bytes) -> Account | None:
-        account, stored = self._view.accounts.get(username, (None, "0" * 64))
-        given = hashlib.sha256(password).hexdigest()
-        return account if hmac.compare_digest(given, stored) else None
+        entry = self._view.accounts.get(username, _NOBODY)
+        return entry.account if entry.opens(hashlib.sha256(password).hexdigest(), self._clock.now()) else None
 
     def device(self, ident: str) -> KnownDevice | None:
         return self._view.devices.get(ident)
@@ -143,18 +172,31 @@ class Registry:
         return self._view.devices
 
     def accounts(self) -> Sequence[Account]:
-        return [account for account, _secret in self._view.accounts.values()]
+        return [entry.account for entry in self._view.accounts.values()]
 
     async def load(self) -> set[str]:
         """Read the tables if their stamp moved. Returns the accounts that lost or changed their credential."""
         version = await self._store.read(_stamp)
+        over = self._overlaps_over()
         if version == self._version:
-            return set()
+            return over
         before = self._view.accounts
         self._view = await self._store.read(_load)
         self._version = version
         after = self._view.accounts
-        return {user for user, entry in before.items() if after.get(user) != entry}
+        return over | {user for user, entry in before.items() if not entry.stands(after.get(user))}
+
+    def _overlaps_over(self) -> set[str]:
+        """Accounts whose old password has just ended. Nobody knows which of their connections still lives by it."""
+        now, entries = self._clock.now(), self._view.accounts.items()
+        over = {user for user, entry in entries if entry.old_until is not None and entry.old_until <= now}
+        if over:
+            kept = {
+                user: replace(entry, old_hash=None, old_until=None) if user in over else entry
+                for user, entry in entries
+            }
+            self._view = replace(self._view, accounts=MappingProxyType(kept))
+        return over
 
     def look(self) -> None:
         """The same without a loop: the command line, and the demo's seed."""
@@ -184,6 +226,8 @@ def _stamp(read: Read) -> int:
 
 def _load(read: Read) -> _View:
     gateways = {row.id: row.area for row in read.session.execute(select(Gateway)).scalars()}
+    places = list(read.session.execute(select(col(Area.code), col(Area.path), col(Area.tz))))
+    areas, zones = {code: path for code, path, _tz in places}, {code: tz for code, _path, tz in places}
     profiles = all_profiles()
     devices = {
         row.id: KnownDevice(
@@ -197,14 +241,26 @@ def _load(read: Read) -> _View:
             row.firmware,
             row.calibration,
             profiles.get(row.profile or ""),
+            _end_of(row.calibration_due, zones[gateways[row.gateway]]),
+            row.lot,
         )
         for row in read.session.execute(select(Device)).scalars()
     }
-    accounts = {}
+    accounts: dict[str, _Entry] = {}
+    now = read.now()
     for row in read.session.execute(select(Credential).where(col(Credential.revoked).is_(None))).scalars():
-        accounts[row.user] = (_account(row), row.secret_hash)
-    areas = {code: path for code, path in read.session.execute(select(col(Area.code), col(Area.path)))}
+        old = row.old_until is not None and now < row.old_until
+        accounts[row.user] = _Entry(
+            _account(row), row.secret_hash, row.old_hash if old else None, row.old_until if old else None
+        )
     return _View(*(MappingProxyType(part) for part in (accounts, gateways, devices, areas)))
+
+
+def _end_of(day: date | None, tz: str) -> datetime | None:
+    """The moment after the last day on which a certificate holds, by the clock of the place."""
+    if day is None or day >= date.max:
+        return None
+    return datetime.combine(day + timedelta(days=1), time(), ZoneInfo(tz)).astimezone(UTC)
 
 
 def _account(row: Credential) -> Account:
@@ -223,7 +279,8 @@ def _account(row: Credential) -> Account:
     return Account(row.user, row.kind, allow, allow, deny, row.area)
 
 
-def _moved(tx: Tx) -> None:
+def moved(tx: Tx) -> None:
+    """What every process holds of the registry in memory is old from this commit on."""
     # One statement for first and later: two first writers would both find nothing to update, and one would fail.
     dialect = postgresql if tx.session.get_bind().dialect.name == "postgresql" else sqlite
     first = dialect.insert(Stamp).values(name="registry", version=1)
@@ -244,7 +301,7 @@ def found_hut(tx: Tx, ident: str, area: str, zh: str, en: str, place_zh: str = "
     hut = Hut(id=ident, area=area, zh=zh, en=en, place_zh=place_zh, place_en=place_en)
     tx.session.add(hut)
     tx.session.flush()
-    _moved(tx)
+    moved(tx)
     return hut
 
 
@@ -275,26 +332,39 @@ def grant_credential(
             deny=json.dumps(list(deny)),
             made=tx.now(),
             revoked=None,
+            old_hash=None,
+            old_until=None,
         )
     )
-    _moved(tx)
+    moved(tx)
     return password
 
 
-def rotate_credential(tx: Tx, user: str) -> str:
+def rotate_credential(tx: Tx, user: str, *, overlap_s: int = 0) -> str:
+    """A new password. With an overlap the old one works on so long, and only then its connections are cut."""
     row = tx.session.get(Credential, user)
     if row is None:
         raise NotFound(_("There is no such account"))
-    return grant_credential(tx, user, row.kind, row.area, json.loads(row.allow), json.loads(row.deny))
+    if not 0 <= overlap_s <= OVERLAP_S_MAX:
+        raise Refused(_("The old password works on for a week at most"))
+    before = row.secret_hash
+    password = grant_credential(tx, user, row.kind, row.area, json.loads(row.allow), json.loads(row.deny))
+    if overlap_s:
+        fresh = tx.session.get_one(Credential, user)
+        fresh.old_hash, fresh.old_until = before, tx.now() + timedelta(seconds=overlap_s)
+        tx.session.add(fresh)
+    tx.emit(CredentialChanged, user=user, how="rotated", overlap_s=overlap_s)
+    return password
 
 
 def revoke_credential(tx: Tx, user: str) -> None:
     row = tx.session.get(Credential, user)
     if row is None:
         raise NotFound(_("There is no such account"))
-    row.revoked = tx.now()
+    row.revoked, row.old_hash, row.old_until = tx.now(), None, None
     tx.session.add(row)
-    _moved(tx)
+    moved(tx)
+    tx.emit(CredentialChanged, user=user, how="revoked")
 
 
 def add_device(
@@ -309,6 +379,8 @@ def add_device(
     serial: str | None = None,
     upkeep: str | None = None,
     calibration_due: date | None = None,
+    state: str = "active",
+    place: str = "",
 ) -> Device:
     """Enter a device behind a gateway. Its profile owns codec, units and ranges; without one it sends nothing."""
     _check_id(ident)
@@ -333,22 +405,12 @@ def add_device(
         serial=serial,
         upkeep=upkeep,
         calibration_due=calibration_due,
+        state=state,
+        place=place,
     )
     tx.session.add(device)
     tx.session.flush()
-    _moved(tx)
-    return device
-
-
-def set_device_state(tx: Tx, ident: str, state: str) -> Device:
-    device = tx.session.get(Device, ident)
-    if device is None:
-        raise NotFound(_("There is no such device"))
-    if state not in DEVICE_STATES:
-        raise Refused(_("A device is one of: {states}").format(states=", ".join(DEVICE_STATES)))
-    device.state = state
-    tx.session.add(device)
-    _moved(tx)
+    moved(tx)
     return device
 
 

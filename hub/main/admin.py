@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from sqlmodel import col, select
 
-from hub import directory, login, migrations, registry, soundness
+from hub import directory, lifecycle, login, migrations, registry, soundness
 from hub.db import Actor, Read, Store, Tx
 from hub.errors import LinliError, NotFound
 from hub.i18n import _
@@ -166,11 +166,16 @@ def gateway_create(
 
 
 @gateway.command("rotate")
-def gateway_rotate(ident: str, as_json: AsJson = False, data: Data = None, database: Database = None) -> None:
-    """A new password; connections under the old one are cut."""
-    _once(
-        {"user": ident, "password": _write(data, database, lambda tx: registry.rotate_credential(tx, ident))}, as_json
-    )
+def gateway_rotate(
+    ident: str,
+    overlap_s: Annotated[int, typer.Option(help="Seconds the old password still works; 0 cuts it at once.")] = 0,
+    as_json: AsJson = False,
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """A new password; connections under the old one are cut, at once or when the overlap ends."""
+    password = _write(data, database, lambda tx: registry.rotate_credential(tx, ident, overlap_s=overlap_s))
+    _once({"user": ident, "password": password}, as_json)
 
 
 @gateway.command("revoke")
@@ -217,7 +222,7 @@ def device_list(as_json: AsJson = False, data: Data = None, database: Database =
 @device.command("state")
 def device_state(ident: str, state: str, data: Data = None, database: Database = None) -> None:
     """Move a device: registered, provisioned, active, quarantined, retired."""
-    _write(data, database, lambda tx: registry.set_device_state(tx, ident, state))
+    _write(data, database, lambda tx: lifecycle.move(tx, ident, state, "cli"))
     typer.echo(f"{ident} {state}")
 
 
