@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Column, Index
+from sqlalchemy import Column, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from hub.types import UtcTime
@@ -24,6 +24,8 @@ class Activity(SQLModel, table=True):
     state: str = Field(default="planned", max_length=16)  # planned | cancelled
     published_by: str = Field(max_length=64)
     published_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    seats: int = Field(default=0)  # 0: as many as like
+    number: str | None = Field(default=None, max_length=64, unique=True, index=True)  # of a city-wide activity: once
     __table_args__ = (Index("ix_activities_activity_area_starts", "area", "starts"),)
 
 
@@ -54,3 +56,26 @@ class Row(SQLModel, table=True):
     minutes: int
     of_minor: bool = Field(default=False)
     added_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+class Signup(SQLModel, table=True):
+    """报名."""
+
+    __tablename__ = "activities_signup"
+    activity: str = Field(foreign_key="activities_activity.id", primary_key=True, max_length=36)
+    resident: str = Field(primary_key=True, max_length=64, index=True)
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+class Presence(SQLModel, table=True):
+    """签到、签退: when somebody came and went, by the hub's own clock. One phone signs in one person."""
+
+    __tablename__ = "activities_presence"
+    activity: str = Field(foreign_key="activities_activity.id", primary_key=True, max_length=36)
+    resident: str = Field(primary_key=True, max_length=64)
+    came: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    went: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+    device: str | None = Field(default=None, max_length=32)
+    by: str = Field(default="", max_length=64)  # who entered it at the counter; empty: the person's own phone
+    why: str = Field(default="", max_length=160)
+    __table_args__ = (UniqueConstraint("activity", "device"),)
