@@ -19,8 +19,32 @@ _LOWERS_FLOOR = "('reversal', 'false_claim')"
 _APPLIES = """EXISTS (SELECT 1 FROM points_posting p WHERE p.id = NEW.at_posting
     AND ((p.source = NEW.id AND NEW.balance = OLD.balance - p.amount)
       OR (p.destination = NEW.id AND NEW.balance = OLD.balance + p.amount)))"""
-_SAME = "NEW.id = OLD.id AND NEW.kind = OLD.kind AND NEW.owner = OLD.owner"
-_GUARDED = "id, kind, owner, balance, earned, floor, at_posting"
+_SAME = "NEW.id = OLD.id AND NEW.kind = OLD.kind AND NEW.owner = OLD.owner AND NEW.unit = OLD.unit"
+_GUARDED = "id, kind, owner, unit, balance, earned, floor, at_posting"
+# Money has accounts of its own kinds; only `issue`, the source, is in both ledgers.
+_MONEY = "('available', 'encumbered', 'spent', 'lapsed')"
+_OPENS = f"""NEW.balance <> 0 OR NEW.earned <> 0 OR NEW.at_posting <> 0 OR COALESCE(NEW.floor, 0) <> 0
+    OR NEW.unit NOT IN ('points', 'fen') OR (NEW.unit = 'points' AND NEW.kind IN {_MONEY})
+    OR (NEW.unit = 'fen' AND NEW.kind <> 'issue' AND NEW.kind NOT IN {_MONEY})"""
+# A transaction says by which rule, in whose chain and by which link.
+_EXPLAINS = """NEW.rule IS NULL OR NEW.area IS NULL OR NEW.link IS NULL
+    OR NOT EXISTS (SELECT 1 FROM points_link WHERE id = NEW.link AND area = NEW.area)"""
+# What is held leaves only whole, by settling the hold that brought it; a void goes back to where it came from.
+_LEAKS = """EXISTS (SELECT 1 FROM points_account s, points_account d, points_txn t
+      WHERE s.id = NEW.source AND d.id = NEW.destination AND t.id = NEW.txn AND (s.unit <> d.unit
+        OR (d.kind = 'hold' AND (t.until IS NULL OR t.reason <> 'hold'))
+        OR (s.kind = 'hold' AND NOT EXISTS (SELECT 1 FROM points_posting h WHERE h.txn = t.settles
+          AND h.destination = NEW.source AND h.amount = NEW.amount
+          AND (t.reason <> 'void' OR h.source = NEW.destination)))))"""
+_FOLLOWS = f"""NEW.prev = COALESCE((SELECT l.hash FROM points_link l WHERE l.area = NEW.area
+      ORDER BY l.month DESC, l.seq DESC LIMIT 1), '{"0" * 64}')
+    AND NEW.month >= COALESCE((SELECT MAX(l.month) FROM points_link l WHERE l.area = NEW.area), '')
+    AND NEW.seq = 1 + COALESCE((SELECT MAX(l.seq) FROM points_link l WHERE l.area = NEW.area
+      AND l.month = NEW.month), 0) AND NEW.entries > 0"""  # noqa: S608 - words of this file only
+_WHY_OPENS = "points: an account opens once, empty, in its own ledger"
+_WHY_EXPLAINS = "points: an entry says its rule and stands in a chain"
+_WHY_LEAKS = "points: two ledgers never mix, and what is held is settled whole"
+_WHY_FOLLOWS = "points: a link follows the last one of its community"
 
 
 def _apply(source_lowest: str) -> str:
@@ -58,18 +82,29 @@ SQLITE: dict[str, str] = {
     OR NOT EXISTS (SELECT 1 FROM points_txn WHERE id = NEW.txn)
     OR (SELECT COUNT(*) FROM points_account WHERE id IN (NEW.source, NEW.destination)) <> 2""",
     ),
+    "points_posting_kept_apart": _sqlite(
+        "points_posting_kept_apart", "BEFORE INSERT ON points_posting", _WHY_LEAKS, _LEAKS
+    ),
+    "points_txn_explained": _sqlite("points_txn_explained", "BEFORE INSERT ON points_txn", _WHY_EXPLAINS, _EXPLAINS),
+    "points_link_follows": _sqlite(
+        "points_link_follows",
+        "BEFORE INSERT ON points_link",
+        _WHY_FOLLOWS,
+        f"NOT ({_FOLLOWS}) OR EXISTS (SELECT 1 FROM points_link WHERE id = NEW.id)",  # noqa: S608 - words of this file only
+    ),
     "points_txn_once": _sqlite(
         "points_txn_once",
         "BEFORE INSERT ON points_txn",
         "points: this reference is posted already",
-        "EXISTS (SELECT 1 FROM points_txn WHERE id = NEW.id OR reference = NEW.reference OR reverses = NEW.reverses)",
+        """EXISTS (SELECT 1 FROM points_txn WHERE id = NEW.id OR reference = NEW.reference OR reverses = NEW.reverses)
+    OR EXISTS (SELECT 1 FROM points_txn WHERE NEW.settles IS NOT NULL AND settles = NEW.settles)""",
     ),
     "points_account_empty": _sqlite(
         "points_account_empty",
         "BEFORE INSERT ON points_account",
-        "points: an account opens once, and empty",
-        """NEW.balance <> 0 OR NEW.earned <> 0 OR NEW.at_posting <> 0 OR COALESCE(NEW.floor, 0) <> 0
-    OR EXISTS (SELECT 1 FROM points_account WHERE id = NEW.id OR (kind = NEW.kind AND owner = NEW.owner))""",
+        _WHY_OPENS,
+        f"""{_OPENS}
+    OR EXISTS (SELECT 1 FROM points_account WHERE id = NEW.id OR (kind = NEW.kind AND owner = NEW.owner))""",  # noqa: S608 - words of this file only
     ),
     "points_account_guarded": _sqlite(
         "points_account_guarded",
@@ -84,25 +119,26 @@ SQLITE: dict[str, str] = {
     f"points_{table}_{verb.lower()}": _sqlite(
         f"points_{table}_{verb.lower()}", f"BEFORE {verb} ON points_{table}", "points: the ledger is append-only"
     )
-    for table in ("txn", "posting")
+    for table in ("txn", "posting", "link")
     for verb in ("UPDATE", "DELETE")
 }
+
+
+def _postgres(refused: str, why: str) -> str:
+    return f"BEGIN\n  IF {refused} THEN\n    RAISE EXCEPTION '{why}';\n  END IF;\n  RETURN NEW;\nEND"
+
 
 _POSTGRES_BODIES: dict[str, str] = {
     "points_apply": "BEGIN\n  " + _apply("LEAST") + "\n  RETURN NULL;\nEND",
     "points_refuse": "BEGIN\n  RAISE EXCEPTION 'points: the ledger is append-only';\nEND",
-    "points_guard": f"""BEGIN
-  IF NOT ({_SAME} AND NEW.at_posting > OLD.at_posting AND {_APPLIES}) THEN
-    RAISE EXCEPTION 'points: a balance changes only by a posting';
-  END IF;
-  RETURN NEW;
-END""",
-    "points_empty": """BEGIN
-  IF NEW.balance <> 0 OR NEW.earned <> 0 OR NEW.at_posting <> 0 OR COALESCE(NEW.floor, 0) <> 0 THEN
-    RAISE EXCEPTION 'points: an account opens once, and empty';
-  END IF;
-  RETURN NEW;
-END""",
+    "points_guard": _postgres(
+        f"NOT ({_SAME} AND NEW.at_posting > OLD.at_posting AND {_APPLIES})",
+        "points: a balance changes only by a posting",
+    ),
+    "points_empty": _postgres(_OPENS, _WHY_OPENS),
+    "points_explained": _postgres(_EXPLAINS, _WHY_EXPLAINS),
+    "points_apart": _postgres(_LEAKS, _WHY_LEAKS),
+    "points_follows": _postgres(f"NOT ({_FOLLOWS})", _WHY_FOLLOWS),
 }
 # name -> (table, when, level, function)
 _POSTGRES_TRIGGERS: dict[str, tuple[str, str, str, str]] = {
@@ -110,11 +146,14 @@ _POSTGRES_TRIGGERS: dict[str, tuple[str, str, str, str]] = {
     "points_account_empty": ("points_account", "BEFORE INSERT", "ROW", "points_empty"),
     "points_account_guarded": ("points_account", "BEFORE UPDATE", "ROW", "points_guard"),
     "points_account_kept": ("points_account", "BEFORE DELETE", "ROW", "points_refuse"),
+    "points_posting_kept_apart": ("points_posting", "BEFORE INSERT", "ROW", "points_apart"),
+    "points_txn_explained": ("points_txn", "BEFORE INSERT", "ROW", "points_explained"),
+    "points_link_follows": ("points_link", "BEFORE INSERT", "ROW", "points_follows"),
 } | {
     f"points_{table}_{verb.lower()}": (f"points_{table}", f"BEFORE {verb}", level, "points_refuse")
     for table, verb, level in [
-        *[(table, verb, "ROW") for table in ("txn", "posting") for verb in ("UPDATE", "DELETE")],
-        *[(table, "TRUNCATE", "STATEMENT") for table in ("txn", "posting", "account")],
+        *[(table, verb, "ROW") for table in ("txn", "posting", "link") for verb in ("UPDATE", "DELETE")],
+        *[(table, "TRUNCATE", "STATEMENT") for table in ("txn", "posting", "account", "link")],
     ]
 }
 # Only the guarded columns: an account may move to another community with its person.

@@ -1,29 +1,33 @@
-"""The ledger's three tables. What they promise is enforced by the database itself: see guards.py."""
+"""The ledger's tables, for points and for money (fen). What they promise the database itself enforces: guards.py."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, UniqueConstraint, text
 from sqlalchemy.dialects import sqlite
 from sqlmodel import Field, SQLModel
 
 from hub.types import UtcTime
 
+POINTS, FEN = "points", "fen"  # two ledgers in one set of tables; no posting has one end in each
+
 
 class Account(SQLModel, table=True):
-    """Who may hold points, and how many there are: the sum of its postings, kept by the database (guards.py)."""
+    """Who may hold points or money, and how much there is: the sum of its postings, kept by the database itself."""
 
     __tablename__ = "points_account"
     id: str = Field(primary_key=True, max_length=80)  # `<kind>-<owner>`: known before it is opened
     area: str = Field(foreign_key="area.code", max_length=12)
-    kind: str = Field(max_length=16)  # person household organisation | issue redeem deduct pool hold suspense
+    # person household organisation | issue redeem deduct pool hold suspense | in fen: issue available encumbered spent
+    kind: str = Field(max_length=16)
     owner: str = Field(max_length=64)  # a resident, household or organisation; for the house's own, `<area>-<year>`
     balance: int = Field(default=0, sa_type=BigInteger)
     earned: int = Field(default=0, sa_type=BigInteger)  # lifetime awards: the level. Spending never lowers it
     floor: int | None = Field(default=0, sa_type=BigInteger)  # NULL only for issue
     at_posting: int = Field(default=0, sa_type=BigInteger)  # the last posting this balance holds
     opened: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    unit: str = Field(default=POINTS, max_length=8, sa_column_kwargs={"server_default": POINTS})
     __table_args__ = (
         UniqueConstraint("kind", "owner"),
         CheckConstraint("balance >= floor", name="covered"),
@@ -40,7 +44,7 @@ class Txn(SQLModel, table=True):
     __tablename__ = "points_txn"
     id: str = Field(primary_key=True, max_length=36)
     at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
-    reason: str = Field(max_length=16)  # award share reversal false_claim
+    reason: str = Field(max_length=16)  # award share reversal false_claim hold void ...
     reference: str = Field(max_length=160, unique=True)  # at most once, for ever
     item: str | None = Field(default=None, max_length=16)
     catalogue: str | None = Field(default=None, max_length=32)  # its version on the date of the act
@@ -55,6 +59,23 @@ class Txn(SQLModel, table=True):
     actor: str = Field(max_length=128)
     on_behalf_of: str | None = Field(default=None, max_length=128)
     reverses: str | None = Field(default=None, foreign_key="points_txn.id", max_length=36, unique=True)
+    # Added later, so nullable as columns; the triggers ask for area, rule and link in every new row.
+    area: str | None = Field(default=None, max_length=12)  # the community in whose chain it stands
+    rule: str | None = Field(default=None, max_length=64)  # `<rule>@<version>` by which it was decided
+    until: datetime | None = Field(default=None, sa_column=Column(UtcTime, nullable=True))  # of a hold
+    settles: str | None = Field(default=None, max_length=36)  # the hold that this posts or voids, once
+    link: int | None = Field(default=None, sa_type=BigInteger)
+    __table_args__ = (
+        Index(
+            "uq_points_txn_settles", "settles", unique=True,
+            sqlite_where=text("settles IS NOT NULL"), postgresql_where=text("settles IS NOT NULL"),
+        ),
+        Index(
+            "ix_points_txn_until", "until",
+            sqlite_where=text("until IS NOT NULL"), postgresql_where=text("until IS NOT NULL"),
+        ),
+        Index("ix_points_txn_link", "link"),
+    )  # fmt: skip
 
 
 class Posting(SQLModel, table=True):
@@ -73,3 +94,21 @@ class Posting(SQLModel, table=True):
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("source <> destination", name="ends"),
     )
+
+
+class Link(SQLModel, table=True):
+    """One link of a community's hash chain: all that one transaction of the store wrote in it (chain.py)."""
+
+    __tablename__ = "points_link"
+    id: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger().with_variant(sqlite.INTEGER(), "sqlite"), primary_key=True, autoincrement=True),
+    )
+    area: str = Field(max_length=12)
+    month: str = Field(max_length=7)  # `2026-11`, in the community's own zone
+    seq: int  # in its month, from 1
+    entries: int
+    prev: str = Field(max_length=64)
+    hash: str = Field(max_length=64)
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    __table_args__ = (UniqueConstraint("area", "month", "seq"),)

@@ -15,6 +15,7 @@ class Held:
     balance: int
     earned: int
     floor: int | None
+    unit: str = "points"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,17 @@ class Why:
     evidence: str | None = None
     cause: str | None = None
     reverses: str | None = None
+    rule: str | None = (
+        None  # `<rule>@<version>`; without one, the catalogue's item or the house's own rule of the reason
+    )
+    until: datetime | None = None
+    settles: str | None = None
+
+    @property
+    def by_rule(self) -> str:
+        if self.rule:
+            return self.rule
+        return f"{self.item}@{self.catalogue}" if self.item and self.catalogue else f"{self.reason}@1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Tables of the points slice, and the triggers that guard them."""
+"""Tables of the points slice. The triggers that guard them come with 0022, whose columns they name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ def upgrade() -> None:
     _account()
     _txn()
     _posting()
-    guards.install(op.get_bind())
 
 
 def _account() -> None:
