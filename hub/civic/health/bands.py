@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from sqlalchemy import select
 from sqlmodel import col
 
 from hub import directory, readings
-from hub.civic.health import alerts, kiosk
+from hub.civic.health import alerts, derived, kiosk
 from hub.civic.health.models import ReadingBand
-from hub.civic.health.rules import ADVICE, MEASURES, WORDS, Band, Level, judge, rulesets
+from hub.civic.health.rules import ADVICE, MEAN, MEASURES, WORDS, Band, Level, classify, fitting, judge, rulesets
 from hub.db import Read, Tx
 from hub.events import ReadingBound, ReadValue
 from hub.readings import Reading
@@ -33,7 +34,7 @@ def judge_bound(tx: Tx, event: ReadingBound) -> None:
         is not None
     ):
         return
-    for band in _judge(tx, row):
+    for band in (*_judge(tx, row), *_of_mean(tx, row)):
         tx.session.add(
             ReadingBand(
                 reading=row.id,
@@ -41,10 +42,13 @@ def judge_bound(tx: Tx, event: ReadingBound) -> None:
                 verdict=f"{band.level}/{band.name or band.why_none}",
                 ruleset=band.ruleset,
                 version=band.version,
+                used=" ".join(band.readings),
                 at=tx.now(),
             )
         )
-        if band.level == "urgent" and row.session is not None:  # history and imports call nobody
+        if (
+            band.level == "urgent" and band.measure != MEAN and row.session is not None
+        ):  # history and imports call nobody
             alerts.raise_urgent(
                 tx, band, reading=row.id, session=row.session, hut=row.hut, area=row.area, person=row.person
             )
@@ -66,20 +70,49 @@ def of(read: Read, row: Reading) -> tuple[Band, ...]:
 
 
 def _judge(read: Read, row: Reading) -> tuple[Band, ...]:
-    age = None
-    if row.person is not None:
-        owner = read.session.get(directory.Resident, row.person)
-        age = directory.age(owner.born, readings.from_ms(row.t_effective_ms).date()) if owner else None
+    values: tuple[ReadValue, ...] = readings.values(read, row)
+    used: tuple[str, ...] = (row.id,)
+    mass_index = derived.bmi(read, row, values)
+    if mass_index is not None:  # ours, not the device's: it may have been told another height
+        values = (*(value for value in values if value.code != "bmi"), mass_index.value)
+        used = mass_index.readings
     context = json.loads(row.context)
-    site = context.get("site") if isinstance(context, dict) else None
+    known = context if isinstance(context, dict) else {}
     return judge(
         row.kind,
-        readings.values(read, row),
+        values,
         quality=row.quality,
-        age=age,
-        site=str(site) if site is not None else None,
-        readings=(row.id,),
+        age=_age(read, row),
+        site=_word(known.get("site")),
+        meal=_word(known.get("meal")),
+        reasons=row.reasons.split(),
+        readings=used,
     )
+
+
+def _of_mean(read: Read, row: Reading) -> tuple[Band, ...]:
+    """The word of a visit's mean pressure, once it has two good ones."""
+    made = derived.mean_pressure(derived.pressures(read, row))
+    if not made or made[0].readings[-1] != row.id:
+        return ()
+    found = classify(
+        "bp",
+        [each.value for each in made],
+        fitting("bp"),
+        age=_age(read, row),
+        reasons=row.reasons.split(),
+        readings=made[0].readings,
+    )
+    return (replace(found, measure=MEAN),)
+
+
+def _age(read: Read, row: Reading) -> int | None:
+    owner = read.session.get(directory.Resident, row.person) if row.person is not None else None
+    return directory.age(owner.born, readings.from_ms(row.t_effective_ms).date()) if owner else None
+
+
+def _word(said: object) -> str | None:
+    return None if said is None else str(said)
 
 
 def _opened(kept: ReadingBand) -> Band:
@@ -92,7 +125,7 @@ def _opened(kept: ReadingBand) -> Band:
             cast("Level", level),
             ruleset=kept.ruleset,
             version=kept.version,
-            readings=(kept.reading,),
+            readings=tuple(kept.used.split()) or (kept.reading,),
             why_none=name,
         )
     word, arrow = WORDS[grade.word]
@@ -105,5 +138,5 @@ def _opened(kept: ReadingBand) -> Band:
         name,
         kept.ruleset,
         kept.version,
-        (kept.reading,),
+        tuple(kept.used.split()) or (kept.reading,),
     )

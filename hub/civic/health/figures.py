@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hub import readings
-from hub.civic.health import bands
-from hub.civic.health.rules import Band, gravest
+from hub.civic.health import bands, derived
+from hub.civic.health.derived import Derived
+from hub.civic.health.rules import MEAN, Band, gravest
 from hub.db import Read
 from hub.events import ReadValue
 from hub.i18n import N_, _
@@ -18,24 +19,49 @@ KIND_NAMES: Mapping[str, str] = {
     "bp": N_("Blood pressure"),
     "spo2": N_("Blood oxygen"),
     "temp": N_("Temperature"),
+    "glucose": N_("Blood glucose"),
+    "weight": N_("Weight"),
+    "height": N_("Height"),
+    "body": N_("Body composition"),
+    "hr": N_("Heart rate"),
+    "ecg": N_("Heart trace"),
 }
-MEASURE_NAMES: Mapping[str, str] = {**KIND_NAMES, "pulse": N_("Pulse")}
+MEASURE_NAMES: Mapping[str, str] = {**KIND_NAMES, "pulse": N_("Pulse"), "bmi": N_("Body mass index")}
 CODE_NAMES: Mapping[str, str] = {
     "sys": N_("Upper pressure"),
     "dia": N_("Lower pressure"),
     "pulse": N_("Pulse"),
     "spo2": N_("Blood oxygen"),
     "temp": N_("Temperature"),
+    "glucose": N_("Blood glucose"),
+    "weight": N_("Weight"),
+    "height": N_("Height"),
+    "fat": N_("Body fat"),
+    "hr": N_("Heart rate"),
+    "bmi": N_("Body mass index"),
 }
 UNIT_NAMES: Mapping[str, str] = {
     "mm[Hg]": N_("mmHg"),
     "/min": N_("per minute"),
     "%": "%",
     "Cel": "℃",
+    "kg": N_("kg"),
+    "cm": N_("cm"),
+    "kg/m2": "kg/m²",
 }
-# What a kind shows large; a pulse stands small beside it. What is not named (mean pressure, perfusion) is not shown.
-LARGE: Mapping[str, tuple[str, ...]] = {"bp": ("sys", "dia"), "spo2": ("spo2",), "temp": ("temp",)}
-SMALL = ("pulse",)
+# What a kind shows large; others stand small beside it. What is not named (mean pressure, perfusion) is not shown.
+LARGE: Mapping[str, tuple[str, ...]] = {
+    "bp": ("sys", "dia"),
+    "spo2": ("spo2",),
+    "temp": ("temp",),
+    "glucose": ("glucose",),
+    "weight": ("weight",),
+    "height": ("height",),
+    "body": ("fat",),
+    "hr": ("hr",),
+}
+SMALL: Mapping[str, tuple[str, ...]] = {"body": ("weight",), "weight": ("height",)}
+_SMALL = ("pulse",)
 BASIS_NAMES: Mapping[str, str] = {
     "device": N_("time of the device"),
     "device_adjusted": N_("time of the device, corrected"),
@@ -49,6 +75,18 @@ FAILURES: Mapping[str, str] = {
     "not_on_user": N_("The finger was not in place. Please put it in again and measure once more"),
     "displaced": N_("The finger was not in place. Please put it in again and measure once more"),
     "disconnected": N_("The finger was not in place. Please put it in again and measure once more"),
+}
+# Why a number stands there without a word.
+UNJUDGED: Mapping[str, str] = {
+    "age": N_("Under 18 the adult table does not apply. Consider asking a doctor"),
+    "site": N_("Not compared: there is no table for where it was measured"),
+    "meal": N_("Not compared: that needs to know when the last meal was"),
+    "uncalibrated": N_("Not compared: the certificate of the device has run out"),
+}
+# What a meter shows instead of a number, by the way it is out.
+BEYOND: Mapping[str, tuple[str, str]] = {
+    "up": ("Hi", N_("above what the device can measure")),
+    "down": ("Lo", N_("below what the device can measure")),
 }
 
 
@@ -89,16 +127,23 @@ class Shown:
     suspect: bool
     judged: tuple[Judged, ...]
     chief: Judged | None
-    minor: bool
-    unjudged_site: bool
+    unjudged: str  # why there is no word
+    mass_index: Figure | None  # worked out by the hub
+    mismatch: str  # what the device says of it, when that does not fit
+    mean: tuple[Figure, ...]  # of the visit's pressures
+    mean_of: int
+    mean_word: Judged | None
 
 
 def shown(read: Read, row: Reading) -> Shown:
     values = readings.values(read, row)
-    found = () if row.quality != "ok" else bands.of(read, row)
-    failed = row.quality == "bad" or not _complete(row.kind, values)
-    judged = tuple(_judged(band) for band in found if band.level != "none")
+    judged = [band for band in bands.of(read, row) if row.quality == "ok" or band.name.startswith("beyond-")]
+    found = [band for band in judged if band.measure != MEAN]
+    beyond = next((band for band in found if band.name.startswith("beyond-")), None)
+    failed = beyond is None and (row.quality == "bad" or not _complete(row.kind, values))
     chief = gravest(found)
+    mass_index = None if failed else derived.bmi(read, row, values)
+    mean = _mean(read, row, judged)
     return Shown(
         id=row.id,
         kind=row.kind,
@@ -107,15 +152,40 @@ def shown(read: Read, row: Reading) -> Shown:
         at=readings.from_ms(row.t_effective_ms),
         basis=_(BASIS_NAMES.get(row.t_basis, row.t_basis)),
         backfilled=readings.sent_later(row.t_received_ms, row.t_effective_ms),
-        large=() if failed else _figures(values, LARGE.get(row.kind, ())),
-        small=() if failed else _figures(values, SMALL),
+        large=() if failed else _large(row.kind, values, beyond),
+        small=() if failed else _figures(values, (*_SMALL, *SMALL.get(row.kind, ()))),
         failure=_failure(row) if failed else "",
         suspect=row.quality == "suspect" and not failed,
-        judged=judged,
+        judged=tuple(_judged(band) for band in found if band.level != "none"),
         chief=_judged(chief) if chief is not None and chief.level != "none" else None,
-        minor=any(band.why_none == "age" for band in found[:1]),
-        unjudged_site=any(band.why_none == "site" for band in found[:1]),
+        unjudged=_(UNJUDGED[found[0].why_none]) if found and not failed and found[0].why_none in UNJUDGED else "",
+        mass_index=_figures([mass_index.value], ["bmi"])[0] if mass_index is not None else None,
+        mismatch=_mismatch(mass_index),
+        mean=_figures([each.value for each in mean], ["sys", "dia"]),
+        mean_of=len(mean[0].readings) if mean else 0,
+        mean_word=next((_judged(band) for band in judged if band.measure == MEAN and band.level != "none"), None),
     )
+
+
+def _mean(read: Read, row: Reading, judged: Sequence[Band]) -> tuple[Derived, ...]:
+    """The visit's mean, beside the reading that completed it and no other."""
+    if not any(band.measure == MEAN for band in judged):
+        return ()
+    return derived.mean_pressure(derived.pressures(read, row))
+
+
+def _mismatch(mass_index: Derived | None) -> str:
+    if mass_index is None or not mass_index.mismatch or mass_index.said is None:
+        return ""
+    said = format(mass_index.said, "f")
+    return _("The device says {said}; that does not fit this weight and height").format(said=said)
+
+
+def _large(kind: str, values: Sequence[ReadValue], beyond: Band | None) -> tuple[Figure, ...]:
+    if beyond is None:
+        return _figures(values, LARGE.get(kind, ()))
+    text, words = BEYOND[beyond.arrow]
+    return (Figure(kind, _(CODE_NAMES.get(kind, kind)), text, _(words)),)
 
 
 def _complete(kind: str, values: Sequence[ReadValue]) -> bool:

@@ -55,7 +55,9 @@ class ReadingBand(SQLModel, table=True):
     verdict: str = Field(sa_column=Column(SealedText("health_band.verdict"), nullable=False))  # level/grade
     ruleset: str = Field(max_length=32)
     version: int
-    used: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))  # readings, blank-separated
+    used: str = Field(
+        default="", sa_column=Column(Text, nullable=False, server_default="")
+    )  # readings, blank-separated
     at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 

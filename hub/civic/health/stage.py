@@ -12,9 +12,10 @@ from typing import Any
 
 from hub import directory, presence, readings, registry
 from hub.access import Subject
-from hub.civic.health import alerts, figures, idle, kiosk, trend
+from hub.civic.health import alerts, derived, figures, idle, kiosk, trend
 from hub.civic.health.models import HealthAlert, KioskSession
 from hub.civic.health.pending import PENDING
+from hub.civic.health.rules import in_force, wants_another
 from hub.db import Read
 from hub.i18n import N_, _, pick
 
@@ -37,11 +38,34 @@ POSTURES: Mapping[str, tuple[tuple[str, str], ...]] = {
         (N_("Tip in the middle"), N_("arm pressed down")),
         (N_("Wait for the tone"), N_("do not talk")),
     ),
+    "weight": (
+        (N_("Shoes and coat off"), N_("pockets empty")),
+        (N_("Stand in the middle"), N_("look straight ahead")),
+        (N_("Hold still"), N_("until the number stands")),
+    ),
+    "glucose": (
+        (N_("Ask the attendant"), N_("each strip is used once")),
+        (N_("Clean and dry hand"), N_("warm fingers bleed better")),
+        (N_("Say when you last ate"), N_("the word depends on it")),
+    ),
 }
+# Height, weight and composition are one step onto one machine.
+CHOICE_OF: Mapping[str, str] = {"height": "weight", "body": "weight", "height_weight": "weight"}
+CHOICE_NAMES: Mapping[str, str] = {
+    "weight": N_("Height and weight"),
+    "glucose": N_("Blood glucose (ask the attendant)"),
+}
+_PLAIN = ("bp", "spo2", "temp")
 LEADS: Mapping[str, str] = {
     "bp": N_("Measuring, please do not talk"),
     "spo2": N_("Measuring, please hold still"),
     "temp": N_("Measuring, please hold still"),
+    "weight": N_("Measuring, please hold still"),
+    "glucose": N_("Measuring, the attendant helps you"),
+}
+AGAIN: Mapping[str, str] = {
+    "once": N_("Rest a minute and measure once more: the mean of two says more than one"),
+    "differ": N_("The two are far apart. Rest a minute and measure a third time"),
 }
 NOTES: Mapping[str, str] = {
     "unknown_card": N_("This card is not known here. Try again, or measure without signing in"),
@@ -55,6 +79,8 @@ NOTES: Mapping[str, str] = {
 TODAY = N_("Please see a doctor today")
 _CHEST = N_("If you have chest pain, a severe headache, slurred speech or weak arms or legs, call 120 at once")
 _BREATH = N_("If you are short of breath, have chest pain or blue lips, call 120 at once")
+_THIRST = N_("If you are very thirsty, sick or drowsy, call 120 at once")
+_FAINT = N_("If you feel faint, shake or cannot swallow, call 120 at once")
 # The sentences of S-2 and their like, by what is urgent and which way.
 URGENT: Mapping[tuple[str, str], tuple[str, str]] = {
     ("bp", "up"): (
@@ -66,6 +92,8 @@ URGENT: Mapping[tuple[str, str], tuple[str, str]] = {
         _BREATH,
     ),
     ("temp", "up"): (N_("The temperature is clearly high. See a doctor soon."), _BREATH),
+    ("glucose", "up"): (N_("The value is clearly high. See a doctor soon."), _THIRST),
+    ("glucose", "down"): (N_("The value is clearly low. Take something sweet now and call the attendant."), _FAINT),
     ("pulse", "up"): (N_("The pulse is clearly fast. See a doctor soon."), _CHEST),
     ("pulse", "down"): (N_("The pulse is clearly slow. See a doctor soon."), _CHEST),
 }
@@ -122,6 +150,7 @@ def view(read: Read, hut_id: str) -> Mapping[str, Any]:
         "pending": "",
         "result": None,
         "urgent": None,
+        "again": "",
         "trend": None,
         "rows": (),
     }
@@ -146,6 +175,7 @@ def _of_visit(read: Read, session: KioskSession) -> dict[str, Any]:
         shown = figures.shown(read, readings.get(read, session.reading))
         raised = alerts.of_session(read, session.id)
         found["result"], found["urgent"] = shown, _urgent(raised, shown.chief)
+        found["again"] = _again(read, session.reading)
     if session.stage == "history" and session.person is not None:
         found["rows"] = [
             figures.shown(read, row) for row in readings.of_person(read, session.person, limit=HISTORY_ROWS)
@@ -172,12 +202,21 @@ def _urgent(raised: list[HealthAlert], chief: figures.Judged | None) -> Urgent |
     )
 
 
+def _again(read: Read, reading: str) -> str:
+    """Whether the visit's pressures ask for another one."""
+    row = readings.get(read, reading)
+    tops = [numbers["sys"] for _row, numbers in derived.pressures(read, row)] if row.quality == "ok" else []
+    why = wants_another(in_force("bp").repeat, tops)
+    return _(AGAIN[why]) if why else ""
+
+
 def choices(read: Read, hut: str) -> tuple[Choice, ...]:
     """The kinds this hut can measure, in the order of the menu; a device in trouble says so."""
     lines = presence.gateways(read)
     found: dict[str, Choice] = {}
     for device in registry.devices_of_hut(read, hut):
-        if device.kind not in kiosk.KINDS:
+        kind = CHOICE_OF.get(device.kind, device.kind)
+        if kind not in kiosk.KINDS or (device.profile is None and device.kind not in _PLAIN):
             continue
         line = lines.get(device.gateway)
         state = ""
@@ -185,9 +224,9 @@ def choices(read: Read, hut: str) -> tuple[Choice, ...]:
             state = _("Under maintenance, please use another device")
         elif line is not None and line.state == "offline":
             state = _("No connection, please use another device")
-        choice = Choice(device.kind, _(figures.KIND_NAMES[device.kind]), not state, state)
-        if device.kind not in found or choice.usable:
-            found[device.kind] = choice
+        choice = Choice(kind, _(CHOICE_NAMES.get(kind, figures.KIND_NAMES[kind])), not state, state)
+        if kind not in found or choice.usable:
+            found[kind] = choice
     return tuple(found[kind] for kind in kiosk.KINDS if kind in found)
 
 
