@@ -103,6 +103,7 @@ class Feed:
         self._drawing: asyncio.Task[None] | None = None
         self._last_id = 0
         self.observers: list[Callable[[str, int, tuple[str, ...]], None]] = []  # (topic, viewers, event ids)
+        self.touches: list[Callable[[frozenset[tuple[str, str]] | None], None]] = []  # what changed; None: anything
 
     def may_watch(self, subject: Subject, topic: str) -> bool:
         name, _, key = topic.partition(":")
@@ -112,6 +113,8 @@ class Feed:
     def committed(self, events: Sequence[Event], touched: frozenset[tuple[str, str]]) -> None:
         """Bus observer: draw the touched topics anew. Fragments nobody watches are only forgotten."""
         ids = tuple(event.id for event in events)
+        for touch in self.touches:
+            touch(touched)
         for name, key in sorted(touched):  # a set's own order would differ from run to run
             topic = f"{name}:{key}"
             for lang in ("zh", "en"):
@@ -131,6 +134,8 @@ class Feed:
     def forget(self) -> None:
         """Drop every cached fragment and draw what is watched anew: another process wrote to the store."""
         self._cache.clear()
+        for touch in self.touches:
+            touch(None)
         self.committed((), frozenset(_split(topic) for topic, _lang in self._watchers if self._watchers[topic, _lang]))
 
     async def _draw(self) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hub.db import Read, Tx
     from hub.feed import Feed
     from hub.services import Services
+    from hub.slides import Source
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class Module:
     visitor: Callable[[Read, str], str | None] | None = (
         None  # who has shown a card at this hut's kiosk, a resident's id
     )
+    slides: Source | None = None  # what it says on a community's TV channel (hub/slides.py)
     csrf_exempt: tuple[str, ...] = ()  # paths whose callers are machines with their own proof (signature, token)
     uploads: tuple[str, ...] = ()  # paths below which a form may carry a file (web/guards.py: FILE_BYTES_MAX)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.activities import api, calendar, cards, jobs, pages, seed
+from hub.civic.activities import api, calendar, cards, jobs, pages, seed, slides
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
 
@@ -28,6 +28,7 @@ MODULE = Module(
     topics=cards.TOPICS,
     cards=cards.CARDS,
     nav=(Nav("staff", "/desk/activities", N_("Activities"), "activities.read", icon="activity", order=30),),
+    slides=slides.of_area,
     seed=seed.seed,
     seed_order=40,
 )

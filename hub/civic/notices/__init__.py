@@ -25,6 +25,7 @@ from hub.civic.notices import (
     pages,
     poster,
     seed,
+    slides,
     speakers,
     speech_pages,
     told,
@@ -97,6 +98,7 @@ MODULE = Module(
         Nav("staff", "/desk/marks", N_("Residents' marks"), "notices.mark", icon="people", order=16),
         Nav("resident", "/notices", N_("Notices"), icon="notice", order=20),
     ),
+    slides=slides.of_area,
     seed=seed.seed,
     seed_order=90,  # last: once followers are bound, every personal message of another slice's seed would be sent
     uploads=("/desk/notices",),

@@ -1,0 +1,218 @@
+"""What a community's TV channel looks like: a name, one page in letters to be read across a room, the day and the hour.
+
+Drawn with Pillow (extra `tv`) in three bands, each a whole number of coded slices, because each changes for another
+reason: the name never, the page every quarter of a minute, the clock once a minute. Nothing moves: a page turns.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from channels.tv_codec import HEIGHT, SLICE_LINES, WIDTH
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont
+
+LOOK = "1"  # counts up with every change below, so that no cached picture of the old look is shown
+HEAD_ROWS, FOOT_ROWS = 3, 2  # slices of 48 lines
+PAGE_TOP, PAGE_END = HEAD_ROWS * SLICE_LINES, HEIGHT - FOOT_ROWS * SLICE_LINES
+MARGIN = WIDTH // 20  # old tubes and careless sets cut 5 %
+# The colours of web/static/tokens.css, surface tv; tests/tv compares them.
+GROUND, TEXT, MUTED, GOLD = "#0b1215", "#edf2f0", "#c9d8d5", "#e8b95a"
+CARDS = {"plain": "#0b3d31", "alarm": "#8c1f18", "drill": "#4a3200", "clear": "#0b3d31"}
+HEADS = {"plain": "#0a4838", "alarm": "#5c120d", "drill": "#332200", "clear": "#072a22"}
+NAME_PX, TITLE_PX, LINE_PX, CLOCK_PX, SMALL_PX = 56, 54, 56, 56, 34
+LINE_STEP = 70
+UNKNOWN = "〓"  # what Chinese type-setters put where a character has not been cut yet
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One page between the name and the clock."""
+
+    title: str
+    lines: tuple[str, ...]
+    badge: str = ""
+    mark: str = ""  # which page of how many
+    form: str = "plain"  # plain | alarm | drill | clear
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """The band above: whose channel this is."""
+
+    name: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """The band below."""
+
+    day: str
+    clock: str
+
+
+@dataclass
+class Type:
+    """The letters: our own font, the system's for what it lacks, and a sign in place of what neither can draw."""
+
+    font: Path | None
+    lacking: set[str] = field(default_factory=set)  # what was asked for and could not be drawn by either
+    _faces: dict[tuple[bool, int], FreeTypeFont] = field(default_factory=dict)
+    _drawn: dict[tuple[bool, str], bool] = field(default_factory=dict)
+    _system: tuple[str, int] | None = None
+
+    def runs(self, text: str, size: int) -> list[tuple[str, FreeTypeFont]]:
+        """The text in pieces of one face each."""
+        chosen = [self._choose(each) for each in text]
+        return [
+            ("".join(each for each, _own in part), self._face(own, size))
+            for own, part in ((own, list(group)) for own, group in groupby(chosen, key=lambda pair: pair[1]))
+        ]
+
+    def width(self, text: str, size: int) -> float:
+        return sum(face.getlength(piece) for piece, face in self.runs(text, size))
+
+    def fitting(self, text: str, size: int, room: int) -> int:
+        """The size at which a text fits; letters shrink before they are cut."""
+        width = self.width(text, size)
+        return size if width <= room else max(18, int(size * room / width))
+
+    def _choose(self, character: str) -> tuple[str, bool]:
+        if character.isspace():
+            return " ", self.font is not None
+        for own in (True, False):
+            if self._draws(own, character):
+                return character, own
+        self.lacking.add(character)
+        return UNKNOWN, self._draws(True, UNKNOWN)
+
+    def _draws(self, own: bool, character: str) -> bool:
+        known = self._drawn.get((own, character))
+        if known is None:
+            face = self._face(own, 20) if not own or self.font is not None else None
+            known = face is not None and _mask(face, character) != _mask(face, "\U0010ffff")
+            self._drawn[own, character] = known
+        return known
+
+    def _face(self, own: bool, size: int) -> FreeTypeFont:
+        from PIL import ImageFont
+
+        if (own, size) not in self._faces:
+            if own and self.font is not None:
+                self._faces[own, size] = ImageFont.truetype(str(self.font), size)
+            else:
+                self._system = self._system or _system_font()
+                file, index = self._system
+                found = ImageFont.truetype(file, size, index=index) if file else ImageFont.load_default(size)
+                self._faces[own, size] = found  # type: ignore[assignment] # with a size it is a FreeType font
+        return self._faces[own, size]
+
+
+def _mask(face: FreeTypeFont, character: str) -> bytes:
+    return bytes(face.getmask(character))
+
+
+def _system_font() -> tuple[str, int]:
+    """The system's own Chinese font, as fontconfig names it."""
+    program = shutil.which("fc-match")
+    if program is None:
+        return "", 0
+    words = [program, "-f", "%{file}\t%{index}", ":lang=zh-cn"]
+    file, _tab, index = subprocess.run(words, capture_output=True, text=True, check=False).stdout.partition("\t")
+    return file, int(index or 0) & 0xFFFF
+
+
+def sheet(page: Sheet, letters: Type) -> Image:
+    image, draw = _ground()
+    if page.form == "alarm":  # from edge to edge: nobody shall take it for one more page
+        draw.rectangle((0, PAGE_TOP, WIDTH, PAGE_END - 1), fill=CARDS["alarm"])
+        draw.rectangle((0, PAGE_TOP, WIDTH, PAGE_TOP + 101), fill=HEADS["alarm"])
+    else:
+        left, top, right, end = MARGIN - 16, PAGE_TOP + 4, WIDTH - MARGIN + 16, PAGE_END - 6
+        draw.rounded_rectangle((left, top, right, end), 20, fill=CARDS[page.form])
+        corners = (True, True, False, False)
+        draw.rounded_rectangle((left, top, right, PAGE_TOP + 101), 20, fill=HEADS[page.form], corners=corners)
+    left, right = MARGIN + 24, WIDTH - MARGIN - 24
+    if page.mark:
+        wide = letters.width(page.mark, SMALL_PX)
+        _write(draw, letters, (right - wide, PAGE_TOP + 34), page.mark, SMALL_PX, MUTED)
+        right -= int(wide) + 24
+    if page.badge:
+        left += _pill(draw, letters, (left, PAGE_TOP + 30), page.badge, page.form) + 24
+    size = letters.fitting(page.title, TITLE_PX, right - left)
+    _write(draw, letters, (left, PAGE_TOP + 20 + (TITLE_PX - size) // 2), page.title, size, TEXT, bold=True)
+    left, right = MARGIN + 24, WIDTH - MARGIN - 24
+    for place, line in enumerate(page.lines):
+        size = letters.fitting(line, LINE_PX, right - left)
+        _write(draw, letters, (left, PAGE_TOP + 106 + place * LINE_STEP), line, size, TEXT)
+    return image
+
+
+def name(band: Name, letters: Type) -> Image:
+    image, draw = _ground()
+    wide = letters.width(band.about, SMALL_PX)
+    _write(draw, letters, (WIDTH - MARGIN - wide, 62), band.about, SMALL_PX, MUTED)
+    room = int(WIDTH - 2 * MARGIN - wide - 48)
+    size = letters.fitting(band.name, NAME_PX, room)
+    draw.rounded_rectangle((MARGIN, 54, MARGIN + 10, 114), 5, fill=GOLD)
+    _write(draw, letters, (MARGIN + 30, 44 + (NAME_PX - size) // 2), band.name, size, TEXT, bold=True)
+    return image
+
+
+def hour(band: Hour, letters: Type) -> Image:
+    image, draw = _ground()
+    _write(draw, letters, (MARGIN, PAGE_END + 14), band.day, SMALL_PX, MUTED)
+    wide = letters.width(band.clock, CLOCK_PX)
+    _write(draw, letters, (WIDTH - MARGIN - wide, PAGE_END - 6), band.clock, CLOCK_PX, TEXT, bold=True)
+    return image
+
+
+def emblem(text: str, letters: Type) -> Image:
+    """A channel's sign in a player's list: the first characters of the community's name."""
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", (256, 256), CARDS["plain"])
+    draw = ImageDraw.Draw(image)
+    size = letters.fitting(text, 112, 216)
+    wide = letters.width(text, size)
+    _write(draw, letters, ((256 - wide) / 2, 118 - size * 0.72), text, size, TEXT, bold=True)
+    return image
+
+
+def _ground() -> tuple[Image, ImageDraw]:
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", (WIDTH, HEIGHT), GROUND)
+    return image, ImageDraw.Draw(image)
+
+
+def _pill(draw: ImageDraw, letters: Type, at: tuple[int, int], text: str, form: str) -> int:
+    wide = int(letters.width(text, SMALL_PX)) + 36
+    fill, ink = (GOLD, GROUND) if form != "alarm" else (TEXT, HEADS["alarm"])
+    draw.rounded_rectangle((at[0], at[1], at[0] + wide, at[1] + 54), 27, fill=fill)
+    _write(draw, letters, (at[0] + 18, at[1] + 2), text, SMALL_PX, ink)
+    return wide
+
+
+def _write(
+    draw: ImageDraw, letters: Type, at: tuple[float, float], text: str, size: int, ink: str, *, bold: bool = False
+) -> None:
+    """Only one weight is cut: the bold is the same letter with a thicker line."""
+    x, y = at
+    for piece, face in _pieces(letters, text, size):
+        draw.text((x, y), piece, font=face, fill=ink, stroke_width=1 if bold else 0, stroke_fill=ink)
+        x += face.getlength(piece)
+
+
+def _pieces(letters: Type, text: str, size: int) -> Iterator[tuple[str, FreeTypeFont]]:
+    yield from letters.runs(text, size)
