@@ -50,6 +50,8 @@ class Fanout(SQLModel, table=True):
     declined: int = Field(default=0)  # who wants nothing of this class here
     digested: int = Field(default=0)  # who finds it in the daily overview
     seen: int = Field(default=0)  # people who had seen it by then: nothing was written for them
+    follows: str = Field(default="", max_length=64)  # the notice it ends: only whom that had gone to here hear it
+    untold: int = Field(default=0)  # people whom that notice had not gone to here
     rank: int
     priority: str = Field(max_length=16)
     kind: str = Field(max_length=32)
@@ -136,6 +138,9 @@ class OrphanReceipt(SQLModel, table=True):
     until: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
+# A try without an answer may have arrived, whatever became of the row since: its worker was killed, or the answer was
+# lost on the way.
+_MAY_HAVE_ARRIVED = or_(col(Outbox.state).in_(FORWARD), col(Outbox.counted_day).is_not(None))
 _UNDONE = select(col(Fanout.id)).where(col(Fanout.done).is_(False)).limit(1)
 
 
@@ -147,14 +152,18 @@ def plan(
     *,
     not_before: datetime | None = None,
     cause: str | None = None,
+    follows: str = "",
 ) -> list[str]:
     """Ask for a message to everyone of an audience who has not seen it by then, on these channels or on every one.
 
-    Returns those that anybody at all can be reached on; on the others nothing is planned.
+    Returns those that anybody at all can be reached on; on the others nothing is planned. `follows` is the notice
+    whose end this tells: on each channel only those hear it to whom that one had gone there.
     """
     asked = [each for each in audience.bound_channels(tx) if channels is None or each in channels]
     for channel in asked:
-        tx.session.add(_fanout(tx, message, channel, str(to), not_before=not_before, cause=cause))
+        row = _fanout(tx, message, channel, str(to), not_before=not_before, cause=cause)
+        row.follows = follows
+        tx.session.add(row)
     tx.session.flush()
     bell.pull(tx, bell.FAN_OUT)
     return asked
@@ -220,10 +229,14 @@ def spread(tx: Tx, limit: int = audience.PAGE_RESIDENTS, curfew: Quiet | None = 
     found = audience.page(tx, Audience.read(row.audience), row.channel, row.cursor, limit, row.sent_at)
     seen = reach.has_seen(tx, row.notice, row.revision, [each.resident for each in found.targets])
     left = [each for each in found.targets if each.resident not in seen]
+    row.seen += len(found.targets) - len(left)
+    if row.follows:
+        told = _told(tx, row, [each.resident for each in left])
+        row.untold += sum(each.resident not in told for each in left)
+        left = [each for each in left if each.resident in told]
     addressed = [each for each in left if each.binding]
     _plan_rows(tx, row, addressed, curfew)
     row.unreachable += len(left) - len(addressed)
-    row.seen += len(found.targets) - len(left)
     row.cursor, row.done = found.after or row.cursor, found.after is None
     tx.session.add(row)
     tx.touch("notices.reach", row.notice)
@@ -238,10 +251,7 @@ def cancel(tx: Tx, notice: str, revision: int, why: str, *, recall: bool) -> int
         update(Fanout).where(col(Fanout.notice) == notice, col(Fanout.revision) <= revision).values(done=True)
     )
     if recall:
-        # A try without an answer may have arrived, whatever became of the row since: its worker was killed, or the
-        # answer was lost on the way.
-        left = or_(col(Outbox.state).in_(FORWARD), col(Outbox.counted_day).is_not(None))
-        gone = tx.session.execute(select(Outbox).where(mine, left)).scalars().all()
+        gone = tx.session.execute(select(Outbox).where(mine, _MAY_HAVE_ARRIVED)).scalars().all()
         if gone:
             insert_new(tx, [recall_row(tx, row) for row in gone])
     ended = {"state": "cancelled", "why": why[:200], "moved_at": tx.now()}
@@ -310,7 +320,7 @@ def states(read: Read, notice: str) -> dict[str, dict[str, int]]:
         shelf[state] = shelf.get(state, 0) + int(n)
     rowless = {
         "unreachable": Fanout.unreachable, "seen already": Fanout.seen, "declined": Fanout.declined,
-        "in the daily overview": Fanout.digested,
+        "in the daily overview": Fanout.digested, "not told before": Fanout.untold,
     }  # fmt: skip
     none = select(col(Fanout.channel), *[func.sum(count) for count in rowless.values()])
     for channel, *counts in read.session.execute(
@@ -321,6 +331,15 @@ def states(read: Read, notice: str) -> dict[str, dict[str, int]]:
                 shelf = found.setdefault(channel, {})
                 shelf[state] = shelf.get(state, 0) + int(n)
     return found
+
+
+def _told(tx: Tx, row: Fanout, residents: Sequence[str]) -> set[str]:
+    """To whom of these the notice that this one ends may have gone on the same channel."""
+    gone = (
+        col(Outbox.notice) == row.follows, col(Outbox.resident).in_(residents), col(Outbox.channel) == row.channel,
+        col(Outbox.purpose) == "send", _MAY_HAVE_ARRIVED,
+    )  # fmt: skip
+    return set(tx.session.execute(select(col(Outbox.resident)).where(*gone)).scalars())
 
 
 def _fanout(

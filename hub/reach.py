@@ -114,6 +114,21 @@ def open_notice(tx: Tx, notice: str, revision: int, paths: Sequence[str], audien
     tx.session.flush()
 
 
+def open_first(tx: Tx, notice: str, paths: Sequence[str], audience: int) -> None:
+    """The same for what nobody can have proved before, without a look."""
+    tx.session.add(ReachNotice(notice=notice, revision=1, paths=json.dumps(list(paths)), audience=audience, open=True))
+
+
+def audience_of(read: Read, notice: str) -> int:
+    """How many people it was meant for when it went out."""
+    about = read.session.get(ReachNotice, notice)
+    return about.audience if about else 0
+
+
+def count_anew(tx: Tx, notice: str, audience: int) -> None:
+    tx.session.execute(update(ReachNotice).where(col(ReachNotice.notice) == notice).values(audience=audience))
+
+
 def close_notice(tx: Tx, notice: str) -> None:
     tx.session.execute(update(ReachNotice).where(col(ReachNotice.notice) == notice).values(open=False))
 

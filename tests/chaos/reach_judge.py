@@ -98,7 +98,7 @@ def _sums(store: sqlite3.Connection, story: Story) -> list[str]:
         )
         standing.update(dict(rows.fetchall()))
     fanouts = store.execute(
-        "SELECT channel, planned, unreachable + seen + declined + digested, done FROM fanout WHERE notice = ?",
+        "SELECT channel, planned, unreachable + seen + declined + digested + untold, done FROM fanout WHERE notice = ?",
         (story.notice,),
     ).fetchall()
     for channel, planned, rowless, done in fanouts:

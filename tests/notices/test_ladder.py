@@ -220,6 +220,8 @@ def test_what_is_meant_for_some_only_is_never_said_aloud(hub: Hub) -> None:
 def test_the_all_clear_takes_every_way_that_the_alarm_took(hub: Hub) -> None:
     made = hub.released("emergency")
     hub.wait(120)
+    hub.waiting("sms")
+    Play(hub, made).do_carry(None)
     hub.office.store.write_now(lambda tx: desk.retract(tx, hub.office.publisher, made.id, "The matter is settled"))
     hub.climb()
     clear = [row for row in hub.rows() if row.notice == made.id and row.state == "planned"]

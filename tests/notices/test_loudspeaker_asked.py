@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,14 +18,14 @@ from devices import topics
 from hub import reach, registry, speaker
 from hub.arrival import Note
 from hub.audience import Audience
-from hub.civic.notices import active, board, desk, speakers, speech
+from hub.civic.notices import active, board, desk, knocking, speakers, speech
 from hub.civic.notices.models import Notice
 from hub.db import Read, Tx
 from hub.errors import Conflict, NotAllowed
 from hub.events import LoudspeakerWanted
 from tests import world
 from tests.notices.office import Office, open_office
-from tests.world import LIUHE, START, TAYING
+from tests.world import DISTRICT, LIUHE, START, TAYING
 
 HORN = "lh-horn-1"
 
@@ -44,10 +45,9 @@ def says(office: Office, area: str = LIUHE) -> dict[str, Any]:
     return office.store.read_now(look)
 
 
-def emergency(office: Office) -> Notice:
-    made = office.store.write_now(
-        lambda tx: desk.draft(tx, office.publisher, _words(priority="emergency", title="暴雨红色预警"))
-    )
+def emergency(office: Office, area: str = LIUHE) -> Notice:
+    given = _words(priority="emergency", title="暴雨红色预警", audience=Audience((area,)))
+    made = office.store.write_now(lambda tx: desk.draft(tx, office.publisher, given))
     office.store.write_now(lambda tx: desk.approve(tx, office.publisher, made.id))
     return office.store.write_now(lambda tx: desk.release(tx, office.second_publisher, made.id))
 
@@ -100,6 +100,25 @@ def test_asked_twice_by_the_ladder_it_is_one_round_and_by_the_desk_another(offic
     office.store.write_now(lambda tx: speakers.say(tx, office.staff, made.id))
     assert says(office)[made.id]["round"] == 2
     assert says(office, TAYING) == {}
+
+
+def test_what_a_wider_area_was_asked_to_say_no_community_in_it_is_asked_again(office: Office) -> None:
+    loud = emergency(office, DISTRICT)
+    wanted(office, loud, LIUHE)  # the ladder of the same notice comes to the community
+    asked = office.store.read_now(lambda read: speakers.state(read, loud.id).asked)
+    assert [(row.area, row.round) for row in asked] == [(DISTRICT, 1)]
+    quiet = office.released(audience=Audience((DISTRICT,)))
+    wanted(office, quiet, LIUHE)
+    office.store.write_now(lambda tx: speakers.say(tx, office.publisher, quiet.id))
+    assert says(office)[quiet.id]["round"] == 2  # the desk asked once more, for the whole district
+    assert says(office, TAYING)[quiet.id]["round"] == 2
+
+
+def test_the_end_is_said_only_where_the_alarm_was_to_be_said(office: Office) -> None:
+    loud = emergency(office)
+    for notice, expected in ((loud, {LIUHE}), (office.released(), set())):
+        clear = Notice(**{**notice.model_dump(), "id": "c", "clears": notice.id})
+        assert office.store.read_now(partial(knocking.horns, notice=clear)) == expected
 
 
 def test_what_is_withdrawn_is_off_the_board_and_so_no_longer_said(office: Office) -> None:

@@ -41,6 +41,7 @@ WORDS = (
     N_("shown"), N_("seen"), N_("acknowledged"), N_("planned"), N_("claimed"), N_("expired"), N_("cancelled"),
     N_("dead"), N_("unreachable"), N_("seen already"),
     N_("held"), N_("screens only"), N_("declined"), N_("in the daily overview"),
+    N_("not told before"),
 )  # fmt: skip
 
 

@@ -154,7 +154,11 @@ def supersede(tx: Tx, notice: Notice, reason: str) -> None:
 
 
 def lift(tx: Tx, by: str, notice: Notice, reason: str) -> Notice:
-    """End a warning and put its all-clear there instead, in words that stood ready."""
+    """End a warning and put its all-clear there instead, in words that stood ready.
+
+    Five seconds is the promise, a thousand screens wait and readings want the same writer: whom the all-clear reaches
+    beyond the screens is counted and told by its ladder's job.
+    """
     said = allclear.words(notice.priority, reason, title=notice.title, title_en=notice.title_en, issuer=notice.issuer)
     areas = active.areas_of(tx, notice.id)
     clear = Notice(
@@ -162,14 +166,23 @@ def lift(tx: Tx, by: str, notice: Notice, reason: str) -> Notice:
         title_en=said.title_en, text_en=said.text_en, issuer=notice.issuer, contact=notice.contact, place=notice.place,
         audience=notice.audience, everybody=notice.everybody, rank=rules.ORDER[allclear.PRIORITY], drafted_by=by,
         drafted_at=tx.now(), released_by=by, released_at=tx.now(), expires=tx.now() + allclear.VALID,
-        cover_until=tx.now() + allclear.COVERS if notice.priority in rules.COVERING else None,
+        cover_until=tx.now() + allclear.COVERS if notice.priority in rules.COVERING else None, clears=notice.id,
+        state="released",
     )  # fmt: skip
-    _end(tx, notice, "retracted", reason, told="lifted")
+    here = _communities(tx, notice)
+    people = reach.audience_of(tx, notice.id)
+    _finish(tx, notice, "retracted", reason, told="lifted")
     tx.session.add(clear)
-    tx.session.flush()
-    _place(tx, clear.id, areas)
+    tx.session.add_all([NoticeArea(area=area.code, notice=clear.id, path=area.path) for area in areas])
     _write_release(tx, clear, by)
-    _begin(tx, clear)
+    reach.open_first(tx, clear.id, [area.path for area in areas], people)
+    tx.session.flush()
+    to = Audience.read(clear.audience)
+    told = tx.emit(NoticeReleased, notice=clear.id, revision=1, priority=clear.priority, areas=to.areas)
+    ladder.await_begin(tx, clear, told.id)
+    _show(tx, here)
+    _touch_desks(tx, notice, here)
+    _touch_desks(tx, clear, here)
     return notice
 
 
@@ -283,18 +296,25 @@ def _begin(tx: Tx, notice: Notice) -> None:
     notice.state = "released"
     tx.session.add(notice)
     tx.session.flush()
-    to = Audience.read(notice.audience)
+    to, here = Audience.read(notice.audience), _communities(tx, notice)
     areas = active.areas_of(tx, notice.id)
     people = audience.size(tx, to, notice.released_at)
     reach.open_notice(tx, notice.id, notice.revision, [area.path for area in areas], people)
     told = tx.emit(NoticeReleased, notice=notice.id, revision=notice.revision, priority=notice.priority, areas=to.areas)
     ladder.begin(tx, notice, told.id)
-    _show(tx, _communities(tx, notice))
-    _touch_desks(tx, notice)
+    _show(tx, here)
+    _touch_desks(tx, notice, here)
 
 
 def _end(tx: Tx, notice: Notice, how: str, reason: str, *, told: str = "") -> None:
-    was_shown = notice.state == "released"
+    was_shown, here = notice.state == "released", _communities(tx, notice)
+    _finish(tx, notice, how, reason, told=told)
+    if was_shown:
+        _show(tx, here)
+    _touch_desks(tx, notice, here)
+
+
+def _finish(tx: Tx, notice: Notice, how: str, reason: str, *, told: str) -> None:
     notice.state, notice.ended_at, notice.reason, notice.cover_until = how, tx.now(), reason, None
     tx.session.add(notice)
     tx.session.flush()
@@ -303,9 +323,6 @@ def _end(tx: Tx, notice: Notice, how: str, reason: str, *, told: str = "") -> No
         NoticeEnded, notice=notice.id, revision=notice.revision, how=told or how,
         areas=Audience.read(notice.audience).areas,
     )  # fmt: skip
-    if was_shown:
-        _show(tx, _communities(tx, notice))
-    _touch_desks(tx, notice)
 
 
 def _show(tx: Tx, communities: Sequence[str]) -> None:
@@ -315,8 +332,8 @@ def _show(tx: Tx, communities: Sequence[str]) -> None:
     board.mark(tx, communities)
 
 
-def _touch_desks(tx: Tx, notice: Notice) -> None:
-    for code in _communities(tx, notice):
+def _touch_desks(tx: Tx, notice: Notice, here: Sequence[str] | None = None) -> None:
+    for code in _communities(tx, notice) if here is None else here:
         tx.touch("notices.desk", code)
     tx.touch("notices.reach", notice.id)
 

@@ -15,7 +15,7 @@ from hub import directory, speaker
 from hub.audience import Audience, ChannelBinding
 from hub.civic.notices import coverage
 from hub.civic.notices.coverage import Door
-from hub.civic.notices.models import LadderStep, Notice
+from hub.civic.notices.models import LadderStep, Notice, Speech
 from hub.civic.notices.rungs import UNADDRESSED, Rung
 from hub.db import Read, Tx
 from hub.directory import Area, Resident
@@ -28,8 +28,12 @@ DOORS_PAGE = (
 
 
 def horns(read: Read, notice: Notice) -> set[str]:
-    """The communities of a notice that have a loudspeaker."""
+    """The communities of a notice that have a loudspeaker; of an all-clear those where the alarm was to be said."""
     within = [area.code for area in directory.below(read, Audience.read(notice.audience).areas)]
+    if notice.clears:
+        asked = read.session.execute(select(col(Speech.area)).where(col(Speech.notice) == notice.clears)).scalars()
+        said = {area.code for area in directory.below(read, list(asked))}
+        within = [code for code in within if code in said]
     able = (col(Credential.kind) == speaker.KIND, col(Credential.revoked).is_(None), col(Credential.area).in_(within))
     return set(read.session.execute(select(col(Credential.area)).where(*able)).scalars())
 

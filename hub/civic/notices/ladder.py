@@ -15,7 +15,7 @@ from sqlalchemy import exists, select, update
 from sqlmodel import col
 
 from channels.text import one_line
-from hub import audience, outbox
+from hub import audience, outbox, reach
 from hub.access import Subject
 from hub.audience import Audience
 from hub.civic.notices import active, knocking, rules, rungs
@@ -72,19 +72,23 @@ class Pace:
 
 def begin(tx: Tx, notice: Notice, cause: str) -> None:
     """With the release: the rungs that are due at once. What stood for an earlier revision ends here."""
-    _close(tx, notice.id, notice.revision - 1, "revised")
+    if notice.revision > 1:
+        _close(tx, notice.id, notice.revision - 1, "revised")
+    made = await_begin(tx, notice, cause)
+    tx.session.flush()
+    _climb_to(tx, notice, made, 0.0, None)
+
+
+def await_begin(tx: Tx, notice: Notice, cause: str) -> Ladder:
+    """A ladder whose first rung, too, is left to the job: an all-clear stands on the screens without it."""
     ladders = rungs.standing()
-    first, *later = ladders.of(notice.kind, notice.priority)
-    # A channel that was put into the folder and that no ladder names is told at once, as everything is.
-    others = tuple(each for each in audience.bound_channels(tx) if each not in ladders.channels)
-    chosen = (replace(first, ways=first.ways + others), *later)
     made = Ladder(
-        notice=notice.id, revision=notice.revision, edition=ladders.edition, rungs=rungs.dumped(chosen),
-        state="climbing", next=0, begun_at=tx.now(),
+        notice=notice.id, revision=notice.revision, edition=ladders.edition,
+        rungs=rungs.dumped(ladders.of(notice.kind, notice.priority)), state="climbing", next=0, begun_at=tx.now(),
+        cause=cause,
     )  # fmt: skip
     tx.session.add(made)
-    tx.session.flush()
-    _climb_to(tx, notice, made, 0.0, None, cause)
+    return made
 
 
 def under_way(read: Read) -> list[Open]:
@@ -176,24 +180,23 @@ def _in_hand(tx: Tx, by: Subject, ident: str) -> tuple[Notice, Ladder]:
     return notice, found
 
 
-def _climb_to(
-    tx: Tx, notice: Notice, found: Ladder, elapsed_s: float, ways: Collection[str] | None, cause: str = ""
-) -> None:
+def _climb_to(tx: Tx, notice: Notice, found: Ladder, elapsed_s: float, ways: Collection[str] | None) -> None:
     plan = rungs.loaded(found.rungs)
     while found.next < len(plan) and plan[found.next].after_s <= elapsed_s:
-        _climb(tx, notice, found, plan[found.next], ways, cause=cause)
+        _climb(tx, notice, found, plan[found.next], ways)
 
 
-def _climb(
-    tx: Tx, notice: Notice, found: Ladder, rung: Rung, ways: Collection[str] | None, *, cause: str = "", by: str = ""
-) -> None:
+def _climb(tx: Tx, notice: Notice, found: Ladder, rung: Rung, ways: Collection[str] | None, *, by: str = "") -> None:
+    if found.next == 0:
+        rung = _first(tx, notice, found, rung)
     told = tx.emit(
-        LadderClimbed, cause=cause or None, notice=notice.id, revision=found.revision, rung=found.next, ways=rung.ways,
-        edition=found.edition, by_hand=bool(by),
+        LadderClimbed, cause=found.cause or None, notice=notice.id, revision=found.revision, rung=found.next,
+        ways=rung.ways, edition=found.edition, by_hand=bool(by),
     )  # fmt: skip
     here = [way for way in rung.channels if ways is None or way in ways]
     message = message_of(notice, active.areas_of(tx, notice.id))
-    planned = outbox.plan(tx, message, Audience.read(notice.audience), here, cause=told.id) if here else []
+    to = Audience.read(notice.audience)
+    planned = outbox.plan(tx, message, to, here, cause=told.id, follows=notice.clears) if here else []
     for way in rung.ways:
         why = _hindrance(tx, notice, way, here, planned)
         # At the release nobody has said yet which channels this hub has: the job confirms them in a moment.
@@ -209,6 +212,20 @@ def _climb(
     tx.session.add(found)
     tx.session.flush()
     tx.touch("notices.ladder", notice.id)
+
+
+def _first(tx: Tx, notice: Notice, found: Ladder, rung: Rung) -> Rung:
+    """A channel that was put into the folder and that no ladder names is told at once, as everything is."""
+    known = rungs.standing().channels
+    others = tuple(each for each in audience.bound_channels(tx) if each not in known)
+    if notice.clears:
+        people = audience.size(tx, Audience.read(notice.audience), notice.released_at)
+        reach.count_anew(tx, notice.id, people)
+    if not others:
+        return rung
+    whole = replace(rung, ways=rung.ways + others)
+    found.rungs = rungs.dumped((whole, *rungs.loaded(found.rungs)[1:]))
+    return whole
 
 
 def _hindrance(tx: Tx, notice: Notice, way: str, here: Collection[str], planned: Collection[str]) -> str:

@@ -39,6 +39,7 @@ class Notice(SQLModel, table=True):
     content_hash: str = Field(default="", max_length=64)
     warning: str = Field(default="", max_length=36)  # the CapMessage it relays, whose words nobody here may change
     cover_until: datetime | None = Field(default=None, sa_column=Column(UtcTime))  # an all-clear covers screens so long
+    clears: str = Field(default="", max_length=36)  # the emergency or drill whose all-clear this is
     template: str = Field(default="", max_length=48)  # kind@edition whose fields made the text; empty: written freely
     fields: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))  # JSON, see fields.py
     attachments: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))  # attachments.py
@@ -144,6 +145,7 @@ class Ladder(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
     by: str = Field(default="", max_length=128)  # who stopped it
     why: str = Field(default="", max_length=200)
+    cause: str = Field(default="", max_length=36)  # the event that began it
 
 
 class LadderStep(SQLModel, table=True):

@@ -116,21 +116,20 @@ def state(read: Read, ident: str) -> State:
 
 
 def _want(tx: Tx, notice: Notice, areas: Sequence[str], why: str, by: str) -> None:
-    """Once per place and revision, whoever asks; only the desk asks for another round."""
+    """Once per place and revision, whoever asks and for however wide an area; only the desk asks for another round."""
     if notice.state != "released" or not notice.everybody:
         return
+    standing = {row.area: row for row in _asked(tx, notice)}
+    # A place hears the highest round asked for it or around it: the desk's "once more" is above all that stand.
+    round_ = 1 + max((row.round for row in standing.values()), default=0) if why == "desk" else 1
     moved = []
     for area in areas:
-        row = tx.session.get(Speech, (notice.id, notice.revision, area), populate_existing=True)
-        if row is None:
-            row = Speech(
-                notice=notice.id, revision=notice.revision, area=area, round=1, why=why, wanted_by=by,
-                wanted_at=tx.now(),
-            )  # fmt: skip
-        elif why == "desk":
-            row.round, row.why, row.wanted_by, row.wanted_at = row.round + 1, why, by, tx.now()
-        else:
+        if why != "desk" and not standing.keys().isdisjoint(directory.area(tx, area).path.split("/")):
             continue
+        row = standing.get(area) or Speech(
+            notice=notice.id, revision=notice.revision, area=area, why=why, wanted_by=by, wanted_at=tx.now()
+        )
+        row.round, row.why, row.wanted_by, row.wanted_at = round_, why, by, tx.now()
         tx.session.add(row)
         moved.append(area)
     if moved:
@@ -145,6 +144,7 @@ def _asked(read: Read, notice: Notice) -> list[Speech]:
         select(Speech)
         .where(col(Speech.notice) == notice.id, col(Speech.revision) == notice.revision)
         .order_by(col(Speech.area))
+        .execution_options(populate_existing=True)
     )
     return list(rows.scalars())
 

@@ -198,12 +198,16 @@ def on_ended(tx: Tx, event: NoticeEnded) -> None:
 
 def on_released(tx: Tx, event: NoticeReleased) -> None:
     """What an older revision asked for is asked for anew, or not, by the new one's own ladder."""
+    if event.revision == 1:
+        return
     _end(tx, event.notice, event.revision, "revised", col(Visit.revision) < event.revision)
 
 
 def _end(tx: Tx, notice: str, revision: int, why: str, which: ColumnElement[bool]) -> None:
     mine = (col(Visit.notice) == notice, which, col(Visit.state).in_(OPEN))
     held = tx.session.execute(select(col(Visit.area), col(Visit.worker)).where(*mine).distinct()).all()
+    if not held:
+        return
     done = {"state": "cancelled", "why": why, "closed_at": tx.now(), "overdue": False}
     count = tx.change(update(Visit).where(*mine).values(done))
     if count:
