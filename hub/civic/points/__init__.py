@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.points import api, cards, pages, seed, sheets
-from hub.events import ActivityPublished, SheetApproved, SheetSubmitted
+from hub.civic.points import api, cards, jobs, pages, publicity, seed, sheets, slides
+from hub.events import ActivityPublished, PointsPosted, SheetApproved, SheetSubmitted
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
 
 PERMISSIONS = {
     "points.read": ("staff", "director", "grid_worker", "supervisor", "points_office"),
+    "points.declare": ("grid_worker", "staff", "director"),
+    "points.verify": ("grid_worker", "staff"),
+    "points.approve": ("staff", "director"),
+    "points.police": ("director",),  # 综治专干: the police post has no account of its own
+    "points.third": ("supervisor",),
+    "points.above": ("points_office",),
+    "points.answer": ("director",),
+    "points.office": ("points_office", "director", "supervisor"),
+    "points.supervise": ("supervisor",),
 }
 
 
@@ -26,11 +35,14 @@ MODULE = Module(
         (ActivityPublished, sheets.on_published),
         (SheetSubmitted, sheets.on_submitted),
         (SheetApproved, sheets.on_approved),
+        (PointsPosted, publicity.on_posted),
     ),
+    jobs=jobs.JOBS,
     permissions=PERMISSIONS,
     topics=cards.TOPICS,
     cards=cards.CARDS,
     nav=(Nav("resident", "/me/points", N_("Points"), icon="points", order=50),),
+    slides=slides.of_area,
     seed=seed.seed,
     seed_order=30,
 )

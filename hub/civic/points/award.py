@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -33,6 +33,7 @@ class Award:
     of_minor: bool = False
     about: str | None = None
     evidence: str | None = None
+    claimed: datetime | None = None  # when it was declared: the thirty days end there, not with the last signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def _owners(read: Read, awards: Sequence[Award]) -> dict[Key, Owner]:
 def _due(read: Read, award: Award, owners: dict[Key, Owner], signed: Signed | None) -> _Due:
     key, child = beneficiary.for_act(owners, (award.owner_kind, award.owner), award.day)
     owner = owners[key]
-    rules.in_time(award.day, read.now().astimezone(ZoneInfo(owner.tz)).date())
+    rules.in_time(award.day, (award.claimed or read.now()).astimezone(ZoneInfo(owner.tz)).date())
     book = catalogue.on(award.day)
     item = book.item(award.item)
     rules.creditable(item, owner.kind, of_minor=child or award.of_minor)

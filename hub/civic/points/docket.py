@@ -1,0 +1,128 @@
+"""The docket: claims as they are read, locked and told of; shared by claims.py, publicity.py and deductions.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from hub import directory
+from hub.approval import Signature
+from hub.civic.points import catalogue, claim_rules
+from hub.civic.points.catalogue import Item
+from hub.civic.points.claim_models import Claim, Objection, Photo
+from hub.civic.points.events import ClaimMoved
+from hub.db import Read, Tx
+from hub.errors import NotFound
+from hub.events import PersonalMessage
+from hub.i18n import _, speaking
+
+
+def find(read: Read, ident: str) -> Claim:
+    found = read.session.get(Claim, ident, populate_existing=True)
+    if found is None:
+        raise NotFound(_("There is no such claim"))
+    return found
+
+
+def locked(tx: Tx, ident: str) -> Claim:
+    found = tx.session.get(Claim, ident, populate_existing=True, with_for_update=True)
+    if found is None:
+        raise NotFound(_("There is no such claim"))
+    return found
+
+
+def item_of(claim: Claim) -> Item:
+    return catalogue.on(claim.act_date).item(claim.item)
+
+
+def needed(claim: Claim) -> tuple[str, ...]:
+    return claim_rules.parts(item_of(claim), claim.points, forced=claim.forced)
+
+
+def subject_of(claim: Claim) -> str:
+    return f"claim:{claim.id}"
+
+
+def content(read: Read, claim: Claim) -> dict[str, Any]:
+    """What a signature covers."""
+    digests = read.session.execute(select(col(Photo.digest)).where(col(Photo.claim) == claim.id)).scalars()
+    return {
+        "claim": claim.id, "owner": [claim.owner_kind, claim.owner], "item": claim.item, "day": claim.act_date,
+        "minutes": claim.minutes, "points": claim.points, "number": claim.number, "about": claim.about,
+        "words": claim.words, "photos": sorted(digests),
+    }  # fmt: skip
+
+
+def moved(tx: Tx, claim: Claim) -> None:
+    """It is in the record, and every screen that shows it is drawn anew."""
+    tx.emit(ClaimMoved, claim=claim.id, area=claim.area, item=claim.item, state=claim.state)
+    tx.touch("points.desk", claim.area)
+    tx.touch("points.work", claim.area)
+    tx.touch("points.public", claim.area)
+    for person in told(tx, claim):
+        tx.touch("points.claims", person)
+
+
+def mine(read: Read, person: str, home: str, limit: int = 30) -> list[Claim]:
+    """What this resident declared or what is theirs, the newest first."""
+    query = select(Claim).where(
+        (col(Claim.owner) == person)
+        | (col(Claim.home) == home) & (col(Claim.owner_kind) == "household")
+        | (col(Claim.declared_by) == person)
+    )
+    return list(read.session.execute(query.order_by(col(Claim.declared_at).desc()).limit(limit)).scalars())
+
+
+def waiting(read: Read, area: str, limit: int = 100) -> list[Claim]:
+    """What the desk has to do something about, the oldest first."""
+    query = select(Claim).where(col(Claim.area) == area, col(Claim.state).in_((*claim_rules.SIGNABLE, "objected")))
+    return list(read.session.execute(query.order_by(col(Claim.declared_at)).limit(limit)).scalars())
+
+
+def objections(read: Read, area: str) -> list[Objection]:
+    query = select(Objection).where(col(Objection.area) == area, col(Objection.state) == "open")
+    return list(read.session.execute(query.order_by(col(Objection.at)).limit(100)).scalars())
+
+
+def told(read: Read, claim: Claim) -> list[str]:
+    """Who hears of it: the person, or those of the household who may have an account. An organisation has its desk."""
+    if claim.owner_kind == "person":
+        return [claim.owner]
+    if claim.owner_kind != "household":
+        return []
+    members = directory.members(read, claim.owner)
+    return [each.id for each in members if directory.age(each.born, claim.act_date) >= directory.MINOR]
+
+
+def tell(tx: Tx, claim: Claim, title: Callable[[], str], text: Callable[[], str]) -> None:
+    """One line on the phone and a badge on the TV, in Chinese whoever presses: it is the residents' language."""
+    with speaking("zh"):
+        said = title(), text()
+    for person in told(tx, claim):
+        tx.emit(PersonalMessage, resident=person, kind="points", title=said[0], text=said[1])
+
+
+def tell_end(tx: Tx, claim: Claim) -> None:
+    tell(
+        tx, claim,
+        lambda: _("Your claim was sent back") if claim.state == "returned" else _("Your claim was not granted"),
+        lambda: _("{item}: {why}").format(item=item_name(claim), why=claim.why or ""),
+    )  # fmt: skip
+
+
+def item_name(claim: Claim) -> str:
+    return item_of(claim).name
+
+
+def signers(read: Read, claims: Sequence[Claim]) -> dict[str, int]:
+    """How many signatures each has."""
+    rows = read.session.execute(
+        select(col(Signature.subject)).where(col(Signature.subject).in_([subject_of(each) for each in claims]))
+    ).scalars()
+    counted: dict[str, int] = {}
+    for subject in rows:
+        counted[subject.removeprefix("claim:")] = counted.get(subject.removeprefix("claim:"), 0) + 1
+    return counted

@@ -1,0 +1,50 @@
+"""What happens to claims, objections and transfers, for the record and for whoever listens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hub.events import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimMoved(Event):
+    claim: str
+    area: str
+    item: str
+    state: str
+
+    def subject(self) -> str:
+        return self.claim
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectionMoved(Event):
+    objection: str
+    area: str
+    state: str
+
+    def subject(self) -> str:
+        return self.objection
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferMoved(Event):
+    transfer: str
+    area: str
+    state: str
+
+    def subject(self) -> str:
+        return self.transfer
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwardChecked(Event):
+    """A supervisor looked at a sampled award."""
+
+    txn: str
+    area: str
+    verdict: str
+
+    def subject(self) -> str:
+        return self.txn

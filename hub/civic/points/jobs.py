@@ -1,0 +1,29 @@
+"""Time passes: publicity and the time to appeal end, transfers arrive, photos that have served go."""
+
+from __future__ import annotations
+
+from hub.civic.points import photos, publicity, transfers
+from hub.db import Tx
+from hub.module import Job
+from hub.services import Services
+
+TICK_S = 60.0  # promises are made in days and hours
+PURGE_EVERY = 60  # ticks; photos are kept for months, an hour more is nothing
+
+
+async def keep_time(hub: Services) -> None:
+    ticks = 0
+    while True:
+        await hub.clock.sleep(TICK_S)
+        await hub.store.write(publicity.settle_due)
+        await hub.store.write(transfers.settle_due)
+        if ticks % PURGE_EVERY == 0:
+            await hub.store.write(_purge)
+        ticks += 1
+
+
+def _purge(tx: Tx) -> int:
+    return photos.purge(tx, tx.now())
+
+
+JOBS = (Job("claims", keep_time, "web"),)
