@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 DeviceTime: TypeAlias = datetime
 """Local time as the device said it: without a zone (the profile owns that) and cut to the second."""
 
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A recorded curve: far too many numbers for `values`. The bytes of the frame are where it is kept."""
+
+    lead: str
+    rate_hz: int
+    nv_per_count: int  # nanovolt
+    samples: tuple[int, ...]
+
+
 ABSENT_REASONS = frozenset({"not-a-number", "error", "positive-infinity", "negative-infinity"})
 
 # Why a payload could not be read: machine code -> sentence. The hub translates the sentence, so it stays constant
@@ -42,6 +53,9 @@ SENTENCES: Mapping[str, str] = {
     "bad-id": "The field {field} must be a name of small letters, digits, dots and hyphens",
     "bad-hex": "The field {field} must be pairs of hexadecimal digits",
     "bad-time": "The field {field} must be a time with its offset from UTC",
+    "other-record": "The two parts belong to different records ({first} and {second})",
+    "reserved-value": "The field {field} holds {value}, which has no meaning there",
+    "bad-checksum": "The checksum is {said}, the bytes add up to {sum}",
     "unknown-codec": "No codec is named {codec}",
     "unknown-profile": "No device profile is named {profile}",
 }
@@ -105,6 +119,7 @@ class Measurement:
     context: Mapping[str, str | int] = field(default_factory=dict, hash=False)  # user_index, site, meal ...
     anchor: str | None = None  # the device's own record number
     orig: tuple[Value, ...] = ()  # as the device said it, only where its unit is not ours
+    strip: Strip | None = None  # an ECG's curve
 
     def value(self, code: str) -> Value | None:
         return next((value for value in self.values if value.code == code), None)

@@ -26,7 +26,8 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of measurement. Without every one of `needed` it says nothing that could be classified."""
+    """A kind of measurement. Without every one of `needed` it says nothing that could be classified. What is not
+    `of_person` (a room's air, a battery, a control solution) is never tied to a resident."""
 
     name: str
     zh: str
@@ -34,6 +35,7 @@ class Kind:
     needed: tuple[str, ...]
     mdc: int | None = None
     loinc: str | None = None
+    of_person: bool = True
 
 
 _ONE, _TENTH, _HUNDREDTH = Decimal("1"), Decimal("0.1"), Decimal("0.01")
@@ -59,6 +61,26 @@ CODES: Mapping[str, Code] = {
         Code("water", "体内水分", "Body water", "kg", _TENTH, 188764),
         Code("fat_free", "去脂体重", "Fat-free mass", "kg", _TENTH, 188756),
         Code("soft_lean", "软组织瘦重", "Soft lean mass", "kg", _TENTH, 188760),
+        Code("muscle", "肌肉量", "Muscle mass", "kg", _TENTH),
+        Code("muscle_share", "肌肉率", "Muscle share", "%", _TENTH),
+        Code("basal", "基础代谢", "Basal metabolism", "kJ", _ONE),
+        Code("impedance", "生物电阻抗", "Impedance", "Ohm", _TENTH),
+        Code("cuff", "袖带压力", "Cuff pressure", "mm[Hg]", _ONE),
+        Code("control", "质控液血糖", "Control solution", "mmol/L", _HUNDREDTH, 160208),
+        Code("rr", "RR 间期", "RR interval", "ms", _ONE),
+        Code("energy", "消耗能量", "Energy spent", "kJ", _ONE),
+        Code("carbs", "碳水化合物", "Carbohydrate", "g", _ONE),
+        Code("medication", "用药量", "Medication", "mg", _ONE),
+        Code("medication_volume", "用药体积", "Medication by volume", "mL", _TENTH),
+        Code("hba1c", "糖化血红蛋白", "HbA1c", "%", _TENTH, None, "4548-4"),
+        Code("exercise", "运动时长", "Time of exercise", "s", _ONE),
+        Code("exertion", "运动强度", "Exertion", "%", _ONE),
+        Code("battery", "电池电量", "Battery", "%", _ONE),
+        Code("air_temp", "环境温度", "Air temperature", "Cel", _TENTH),
+        Code("humidity", "相对湿度", "Relative humidity", "%", _TENTH),
+        Code("air_pressure", "气压", "Air pressure", "hPa", _TENTH),
+        Code("co2", "二氧化碳", "Carbon dioxide", "[ppm]", _ONE),
+        Code("light", "照度", "Illuminance", "lx", _ONE),
     )
 }
 
@@ -73,6 +95,13 @@ KINDS: Mapping[str, Kind] = {
         Kind("height", "身高", "Height", ("height",)),
         Kind("body", "体成分", "Body composition", ("fat",)),
         Kind("hr", "心率", "Heart rate", ("hr",)),
+        Kind("ecg", "心电图", "Electrocardiogram", (), 131329, "11524-6"),
+        Kind("meal", "血糖背景", "Glucose context", (), of_person=False),
+        Kind("control", "血糖质控", "Glucose control", ("control",), of_person=False),
+        Kind("cuff", "袖带压力", "Cuff pressure", ("cuff",), of_person=False),
+        Kind("env", "环境", "Environment", (), of_person=False),
+        Kind("battery", "电池", "Battery", ("battery",), of_person=False),
+        Kind("info", "设备信息", "Device information", (), of_person=False),
     )
 }
 
@@ -81,3 +110,8 @@ def mdc(code: str, kind: str) -> int | None:
     """The MDC code of a value within a measurement of this kind."""
     found = CODES[code]
     return found.mdc_in.get(kind, found.mdc)
+
+
+def of_person(kind: str) -> bool:
+    """Whether a measurement of this kind may ever belong to a resident."""
+    return kind not in KINDS or KINDS[kind].of_person

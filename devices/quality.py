@@ -22,6 +22,10 @@ Quality: TypeAlias = Literal["ok", "suspect", "bad"]
 PULSE_PRESSURE_MMHG = (Decimal(10), Decimal(150))
 SYS_KPA_SHAPED_MMHG = Decimal(40)  # 16 where 120 is meant: a cuff that reports kPa and says mmHg
 TEMP_FAHRENHEIT_SHAPED_CEL = (Decimal(80), Decimal(110))
+GLUCOSE_BODILY_MMOL_L = (Decimal("0.2"), Decimal(60))  # beyond: mg/dL, or kg/L with a slipped exponent
+HEIGHT_BODILY_CM = Decimal(300)  # beyond: millimetres, or hundredths taken for metres
+BMI_AGREES = Decimal("0.5")
+BEYOND = {"positive-infinity", "negative-infinity"}
 
 
 def judge(measurement: Measurement, profile: Profile) -> tuple[Quality, tuple[str, ...]]:
@@ -41,7 +45,9 @@ def _findings(measurement: Measurement, profile: Profile) -> list[tuple[str, Wei
     # A pulse without a pressure is a failed blood pressure, so what counts is what the kind needs.
     needed = kind.needed if kind else tuple(value.code for value in measurement.values)
     present = [code for code in needed if code in numbers]
-    if not present:
+    if measurement.kind == "glucose" and _beyond(measurement):
+        found.append(("beyond_range", "suspect"))  # "Hi" and "Lo": no number, and urgent all the same
+    elif not present and (needed or kind is None):
         found.append(("no_value", "bad"))
     elif len(present) < len(needed):
         found.append(("missing_value", "bad"))
@@ -51,10 +57,30 @@ def _findings(measurement: Measurement, profile: Profile) -> list[tuple[str, Wei
             found.append(("out_of_range", "bad"))
     if measurement.kind == "bp":
         found += _implausible_pressure(numbers)
-    elif measurement.kind == "temp" and "temp" in numbers:
-        low, high = TEMP_FAHRENHEIT_SHAPED_CEL
-        if low <= numbers["temp"] <= high:
-            found.append(("unit_doubtful", "bad"))
+    elif numbers:
+        found += _implausible_others(numbers)
+    return found
+
+
+def _beyond(measurement: Measurement) -> bool:
+    value = measurement.value("glucose")
+    return value is not None and value.absent_reason in BEYOND
+
+
+def _implausible_others(numbers: dict[str, Decimal]) -> list[tuple[str, Weight]]:
+    found: list[tuple[str, Weight]] = []
+    temp, glucose, height = numbers.get("temp"), numbers.get("glucose"), numbers.get("height")
+    if temp is not None and TEMP_FAHRENHEIT_SHAPED_CEL[0] <= temp <= TEMP_FAHRENHEIT_SHAPED_CEL[1]:
+        found.append(("unit_doubtful", "bad"))
+    if glucose is not None and not GLUCOSE_BODILY_MMOL_L[0] <= glucose <= GLUCOSE_BODILY_MMOL_L[1]:
+        found.append(("unit_doubtful", "bad"))
+    if height is not None and height > HEIGHT_BODILY_CM:
+        found.append(("unit_doubtful", "bad"))
+    weight, bmi = numbers.get("weight"), numbers.get("bmi")
+    if weight and height and bmi is not None:
+        metres = height / 100
+        if abs(weight / (metres * metres) - bmi) > BMI_AGREES:
+            found.append(("bmi_mismatch", "suspect"))
     return found
 
 

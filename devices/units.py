@@ -45,6 +45,18 @@ UNITS: Mapping[str, Unit] = {
     "mm": Unit("毫米", "mm"),
     "[in_i]": Unit("英寸", "in"),
     "kg/m2": Unit("公斤/平方米", "kg/m²"),
+    "mg": Unit("毫克", "mg"),
+    "mL": Unit("毫升", "mL"),
+    "L": Unit("升", "L"),
+    "kJ": Unit("千焦", "kJ"),
+    "Ohm": Unit("欧姆", "Ω"),
+    "s": Unit("秒", "s"),
+    "ms": Unit("毫秒", "ms"),
+    "Pa": Unit("帕", "Pa"),
+    "hPa": Unit("百帕", "hPa"),
+    "[ppm]": Unit("ppm", "ppm"),
+    "lx": Unit("勒克斯", "lx"),
+    "uV": Unit("微伏", "µV"),
 }
 
 
@@ -65,13 +77,23 @@ _RULES: Mapping[tuple[str, str], _Rule] = {
     ("mmol/L", "umol/L"): _Rule(times=Decimal(1000)),
     ("[lb_av]", "kg"): _Rule(times=Decimal("0.45359237")),
     ("g", "kg"): _Rule(by=Decimal(1000)),
+    ("kg", "g"): _Rule(times=Decimal(1000)),
+    ("kg", "mg"): _Rule(times=Decimal(1_000_000)),
+    ("L", "mL"): _Rule(times=Decimal(1000)),
+    ("s", "ms"): _Rule(times=Decimal(1000)),
+    ("Pa", "hPa"): _Rule(by=Decimal(100)),
+    ("kPa", "hPa"): _Rule(times=Decimal(10)),
     ("m", "cm"): _Rule(times=Decimal(100)),
     ("mm", "cm"): _Rule(by=Decimal(10)),
     ("[in_i]", "cm"): _Rule(times=Decimal("2.54")),
 }
 
 # Mass to amount of substance depends on the substance: mg/dL for one mmol/L.
-_MG_PER_DL: Mapping[str, Decimal] = {"glucose": Decimal("18.0156"), "cholesterol": Decimal("38.6654")}
+_MG_PER_DL: Mapping[str, Decimal] = {
+    "glucose": Decimal("18.0156"),
+    "control": Decimal("18.0156"),
+    "cholesterol": Decimal("38.6654"),
+}
 
 
 def convertible(code: str, unit: str) -> bool:

@@ -27,7 +27,6 @@ FLAGS: Mapping[str, Told] = {
     "pulse_above_range": Told("脉率高于可测范围", "the pulse is above the range"),
     "pulse_below_range": Told("脉率低于可测范围", "the pulse is below the range"),
     "position": Told("测量姿势不当", "the arm was not at the height of the heart"),
-    "inflating": Told("正在充气，只是袖带压力", "still inflating: a cuff pressure, no result"),
     # oximeters
     "ongoing": Told("测量进行中", "measurement ongoing"),
     "early_estimate": Told("早期估计值", "an early estimate"),
@@ -61,15 +60,15 @@ FLAGS: Mapping[str, Told] = {
     "sample_small": Told("血样量不足", "the blood sample was too small"),
     "strip_insertion": Told("试纸插入不当", "the strip was inserted wrongly"),
     "strip_type": Told("试纸类型不符", "the wrong type of strip"),
-    "result_high": Told("超出上限（Hi）", "above the meter's range (Hi)"),
-    "result_low": Told("低于下限（Lo）", "below the meter's range (Lo)"),
+    "result_too_high": Told("超出上限（Hi）", "above the meter's range (Hi)"),
+    "result_too_low": Told("低于下限（Lo）", "below the meter's range (Lo)"),
     "temperature_high": Told("环境温度过高", "too warm to measure"),
     "temperature_low": Told("环境温度过低", "too cold to measure"),
     "interrupted": Told("测量中断", "the measurement was interrupted"),
-    "meter_fault": Told("血糖仪故障", "the meter reports a fault"),
+    "meter_fault": Told("血糖仪传感器故障", "the meter's sensor is faulty"),
+    "general_fault": Told("血糖仪一般故障", "the meter reports a general fault"),
     "time_fault": Told("血糖仪时间有误", "the meter's time is at fault"),
     "part_missing": Told("数据不完整，缺少后续部分", "a part of the record is missing"),
-    "control_solution": Told("质控液", "control solution"),
     # scales
     "unsuccessful": Told("测量未成功", "the measurement was not successful"),
     "unstable": Told("读数未稳定", "the reading had not settled"),
@@ -88,7 +87,7 @@ REASONS: Mapping[str, Told] = {
     "pulse_pressure": Told("高低压差异常", "an unusual gap between upper and lower pressure"),
     "map_outside": Told("平均压不在高低压之间", "the mean pressure is outside upper and lower"),
     "bmi_mismatch": Told("体重指数与身高体重不符", "the body mass index does not fit height and weight"),
-    "not_a_result": Told("质控或设备数据，不是居民的结果", "a control or device figure, not a resident's result"),
+    "beyond_range": Told("超出血糖仪可测范围（Hi 或 Lo）", "beyond the meter's range (Hi or Lo)"),
 }
 
 

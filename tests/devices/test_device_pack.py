@@ -53,7 +53,7 @@ def test_building_then_parsing_is_identity(envelope: Envelope) -> None:
     assert pack.parse(pack.build(envelope.boot, envelope.seq, envelope.sent, envelope.records)) == envelope
 
 
-@settings(max_examples=150)
+@settings(max_examples=40)
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists).map(json.dumps))
 def test_any_json_is_an_envelope_or_a_decode_error(text: str) -> None:
     for payload in (text, f'{{"boot": {text}, "seq": {text}, "records": {text}}}', f'{{"records": [{text}]}}'):
@@ -61,11 +61,11 @@ def test_any_json_is_an_envelope_or_a_decode_error(text: str) -> None:
             pack.parse(payload.encode())
 
 
-def test_ten_thousand_broken_envelopes_raise_nothing_but_decode_errors() -> None:
+def test_broken_envelopes_raise_nothing_but_decode_errors() -> None:
     rng = random.Random(1)
     seeds = [example.payload for example in pack.EXAMPLES] + [reject for reject in pack.REJECTS if len(reject) < 500]
     read = 0
-    for _ in range(10_000):
+    for _ in range(2_000):
         payload = bytearray(rng.choice(seeds))
         for _ in range(rng.randrange(4)):
             at = rng.randrange(len(payload) + 1)
@@ -77,7 +77,7 @@ def test_ten_thousand_broken_envelopes_raise_nothing_but_decode_errors() -> None
             read += len(pack.parse(bytes(payload)).records)
         except DecodeError as refused:
             str(refused).encode()  # what quarantine stores must be storable
-    assert read > 100
+    assert read > 20
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devices import words
 from devices.base import Measurement, Value
-from devices.codecs import codec
+from devices.codecs import all_codecs, codec
 from devices.profile import profile
 from devices.quality import judge
 
@@ -57,10 +58,12 @@ def measured(kind: str, *flags: str, **numbers: str | None) -> Measurement:
         (measured("temp", temp="98.6"), "bad", ("out_of_range", "unit_doubtful")),
         (measured("temp", temp="25.0"), "bad", ("out_of_range",)),
         (Measurement("temp", ()), "bad", ("no_value",)),
+        (Measurement("info", ()), "ok", ()),
+        (Measurement("ecg", ()), "ok", ()),
     ],
 )
 def test_a_measurement_is_judged_by_the_table(measurement: Measurement, quality: str, reasons: tuple[str, ...]) -> None:
-    own = {"bp": CUFF, "spo2": OXIMETER, "temp": THERMOMETER}[measurement.kind]
+    own = {"bp": CUFF, "spo2": OXIMETER}.get(measurement.kind, THERMOMETER)
     assert judge(measurement, own) == (quality, reasons)
 
 
@@ -90,3 +93,36 @@ def test_nothing_without_both_pressures_in_order_is_ever_ok(
     if quality != "ok":
         assert reasons
     assert len(set(reasons)) == len(reasons)
+
+
+def others(kind: str, codec_id: str, **said: str) -> tuple[str, tuple[str, ...]]:
+    units = {"glucose": "mmol/L", "weight": "kg", "height": "cm", "bmi": "kg/m2"}
+    values = tuple(Value.of(code, Decimal(number), units[code]) for code, number in said.items())
+    return judge(Measurement(kind, values), profile(f"generic.{codec_id}"))
+
+
+def test_a_meter_that_shows_hi_or_lo_has_no_number_and_is_no_failure() -> None:
+    for word in ("positive-infinity", "negative-infinity"):
+        value = Value.of("glucose", word, "mmol/L")
+        assert judge(Measurement("glucose", (value,)), profile("generic.sig.2a18")) == ("suspect", ("beyond_range",))
+    nothing = Value.of("glucose", "not-a-number", "mmol/L")
+    assert judge(Measurement("glucose", (nothing,)), profile("generic.sig.2a18")) == ("bad", ("no_value",))
+
+
+def test_what_no_body_can_have_is_bad_whatever_the_unit_bit_says() -> None:
+    assert others("glucose", "sig.2a18", glucose="5.50") == ("ok", ())
+    assert others("glucose", "sig.2a18", glucose="97") == ("bad", ("out_of_range", "unit_doubtful"))
+    assert others("glucose", "sig.2a18", glucose="0.01") == ("bad", ("out_of_range", "unit_doubtful"))
+    assert others("height", "sig.2a8e", height="16500.0") == ("bad", ("out_of_range", "unit_doubtful"))
+
+
+def test_a_body_mass_index_that_does_not_fit_is_doubted() -> None:
+    """A public test vector has 70 kg, 1.75 m and 24.5; the truth is 22.9 (devices.md 7.1)."""
+    assert others("weight", "sig.2a9d", weight="70.000", height="175.0", bmi="22.9") == ("ok", ())
+    assert others("weight", "sig.2a9d", weight="70.000", height="175.0", bmi="24.5") == ("suspect", ("bmi_mismatch",))
+
+
+def test_every_flag_and_every_doubt_has_words_a_nurse_understands() -> None:
+    flags = {flag for unit in all_codecs().values() for flag in unit.FLAGS}
+    assert flags <= set(words.FLAGS)
+    assert not [told for told in (*words.FLAGS.values(), *words.REASONS.values()) if not (told.zh and told.en)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from devices.codes import of_person
 from hub import readings
 from hub.civic.health import alerts, bands, kiosk, rules
 from hub.civic.health.models import KioskSession
@@ -20,7 +21,7 @@ FRESH = timedelta(minutes=10)  # an urgent value nobody claimed is worth a look 
 
 def bind_stored(tx: Tx, event: ReadingsStored) -> None:
     """Listener: tie what this batch stored to the visit open at its hut."""
-    here = [reading for reading in event.readings if reading.hut is not None]
+    here = [reading for reading in event.readings if reading.hut is not None and of_person(reading.kind)]
     if not here:
         return
     sessions = kiosk.open_among(tx, {str(reading.hut) for reading in here})
