@@ -1,8 +1,8 @@
-"""Time passes: publicity and the time to appeal end, transfers arrive, photos that have served go."""
+"""Time passes: publicity and the time to appeal end, transfers arrive, what nobody fetched returns, photos go."""
 
 from __future__ import annotations
 
-from hub.civic.points import photos, publicity, transfers
+from hub.civic.points import photos, publicity, rewards, transfers
 from hub.db import Tx
 from hub.module import Job
 from hub.services import Services
@@ -17,6 +17,7 @@ async def keep_time(hub: Services) -> None:
         await hub.clock.sleep(TICK_S)
         await hub.store.write(publicity.settle_due)
         await hub.store.write(transfers.settle_due)
+        await hub.store.write(rewards.return_unclaimed)
         if ticks % PURGE_EVERY == 0:
             await hub.store.write(_purge)
         ticks += 1

@@ -1,0 +1,218 @@
+"""The counter (兑换柜台): for whoever has no phone, and for the hours without a line.
+
+Without a phone the owner proves the yes by the card and four digits, or a second member of staff stands beside. Whoever
+finds something gone that they did not ask for says so within seven days.
+
+Without a line a counter hands over only what it took along (`take_along`): those redemptions are bound to it until it
+is back (`bring_back`), so nobody else can hand them over, cancel them or let them run out, and nothing is spent twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import func, select, update
+from sqlmodel import col
+
+from hub import directory, login
+from hub.access import Subject
+from hub.civic.points import accounts, beneficiary, rewards, rules
+from hub.civic.points.money_events import RedemptionMoved
+from hub.civic.points.reward_models import Offline, Pin, Redemption, Reward
+from hub.civic.points.rewards import Asked
+from hub.db import Read, Tx
+from hub.directory import Resident
+from hub.errors import Conflict, NotAllowed, NotFound, Refused
+from hub.i18n import _
+
+PIN_DIGITS = 4
+PIN_TRIES_MAX = 5  # then the desk sets a new one, with the card on the table
+DISPUTE_FOR = timedelta(days=7)
+TAKEN_ALONG_MAX = 200  # what a counter can hand over in a day, and a sheet of paper can list
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """How one line of the offline sheet was settled."""
+
+    redemption: str
+    state: str  # picked | refused
+    why: str = ""
+
+
+def set_pin(tx: Tx, resident: str, digits: str) -> None:
+    """At the counter, with the card shown, or by the resident at home."""
+    text = digits.strip()
+    if not (len(text) == PIN_DIGITS and text.isascii() and text.isdigit()) or len(set(text)) == 1:
+        raise Refused(_("A PIN is four digits, not all the same"))
+    found = tx.session.get(Pin, resident)
+    phc = login.hashed(tx.rng, f"{resident}:{text}")
+    if found is None:
+        tx.session.add(Pin(resident=directory.resident(tx, resident).id, phc=phc, at=tx.now()))
+    else:
+        found.phc, found.tries, found.at = phc, 0, tx.now()
+    tx.session.flush()
+
+
+def pin_of(read: Read, resident: str) -> str | None:
+    """What `login.proves` compares with; None when there is no PIN, or it was tried too often."""
+    found = read.session.get(Pin, resident)
+    return found.phc if found is not None and found.tries < PIN_TRIES_MAX else None
+
+
+def settle_pin(tx: Tx, resident: str, proved: bool) -> None:
+    """Count a wrong try; the count outlives the refusal, so the caller commits before it refuses."""
+    tries = 0 if proved else col(Pin.tries) + 1
+    tx.change(update(Pin).where(col(Pin.resident) == resident).values(tries=tries))
+
+
+def by_card(read: Read, card: str, area: str) -> Resident:
+    """Somebody at this counter. A card of another community is served there."""
+    found = directory.resident_by_card(read, card)
+    if found is None or found.area != area:
+        raise NotFound(_("No resident of this community has this card"))
+    return found
+
+
+def redeem_here(
+    tx: Tx, resident: Resident, reward: str, once: str, asked: Asked, slot: str | None = None
+) -> Redemption:
+    """Set aside and hand over in one go: card on the table, PIN or witness, goods across the counter."""
+    if asked.witness is not None and asked.witness == asked.by.id:
+        raise NotAllowed(_("The witness is somebody else"))
+    owner = beneficiary.one(tx, "person", resident.id)
+    known = tx.session.get(Redemption, once)
+    made = rewards.redeem(tx, owner, reward, once, slot=slot, asker=resident.id, asked=asked)
+    if known is not None and known.state == "picked":
+        return known
+    return rewards.hand_over(tx, made, asked.by)
+
+
+def dispute(tx: Tx, who: Subject, ident: str, said: str) -> Redemption:
+    """“That was not me”: within seven days, by the owner or somebody of the household."""
+    found = tx.session.get(Redemption, ident)
+    if found is None or found.account not in own_accounts(who):
+        raise NotFound(_("There is no such redemption"))
+    if not said.strip():
+        raise Refused(_("Say what is wrong"))
+    if tx.now() > (found.settled_at or found.at) + DISPUTE_FOR:
+        raise Conflict(_("More than seven days have passed; ask at the community's desk"))
+    if found.disputed_at is None:
+        found.disputed_at, found.dispute = tx.now(), said.strip()[:200]
+        tx.emit(RedemptionMoved, redemption=found.id, area=found.area, state="disputed")
+        tx.touch("points.counter", found.area)
+    return found
+
+
+def answer(tx: Tx, area: str, ident: str, by: Subject) -> None:
+    """Somebody looked into it. What was wrong is put right by a reversal, under two signatures."""
+    found = tx.session.get(Redemption, ident)
+    if found is None or found.area != area or found.disputed_at is None:
+        raise NotFound(_("There is no such redemption"))
+    if by.id in (found.entered_by, found.witness):
+        raise NotAllowed(_("Somebody else looks into what you entered yourself"))
+    found.answered_at = tx.now()
+    tx.emit(RedemptionMoved, redemption=found.id, area=found.area, state="answered")
+    tx.touch("points.counter", found.area)
+
+
+def take_along(tx: Tx, area: str, by: Subject) -> Offline:
+    """Bind what waits here to this counter until it is back. One at a time in a community."""
+    accounts.alone(tx)
+    if open_offline(tx, area) is not None:
+        raise Conflict(_("A counter of this community is away already; bring it back first"))
+    made = Offline(id=tx.new_id(), area=area, by=by.id, at=tx.now())
+    tx.session.add(made)
+    tx.session.flush()
+    waiting = (
+        select(col(Redemption.id))
+        .where(col(Redemption.area) == area, col(Redemption.state) == "held", col(Redemption.offline).is_(None))
+        .order_by(col(Redemption.at))
+        .limit(TAKEN_ALONG_MAX)
+    )
+    tx.change(update(Redemption).where(col(Redemption.id).in_(waiting)).values(offline=made.id))
+    tx.touch("points.counter", area)
+    return made
+
+
+def bring_back(tx: Tx, ident: str, lines: Sequence[tuple[str, str]], by: Subject) -> list[Came]:
+    """What was handed over, each with the code the owner gave; everything else is free again. Twice is once."""
+    accounts.alone(tx)
+    away = tx.session.get(Offline, ident)
+    if away is None:
+        raise NotFound(_("No counter took anything along under this number"))
+    came = [_line(tx, away, *line, by) for line in lines]
+    away.closed_at = away.closed_at or tx.now()
+    tx.session.flush()
+    tx.change(
+        update(Redemption).where(col(Redemption.offline) == ident, col(Redemption.state) == "held").values(offline=None)
+    )
+    tx.session.expire_all()
+    tx.touch("points.counter", away.area)
+    return came
+
+
+def _line(tx: Tx, away: Offline, redemption: str, digits: str, by: Subject) -> Came:
+    found = tx.session.get(Redemption, redemption)
+    if found is None or found.offline != away.id:
+        return Came(redemption, "refused", _("This counter did not take it along"))
+    if found.state == "picked":
+        return Came(redemption, "picked")
+    if found.code != digits.strip():
+        return Came(redemption, "refused", _("The code is not the owner's"))
+    rewards.hand_over(tx, found, by, offline=away.id)
+    return Came(redemption, "picked")
+
+
+def open_offline(read: Read, area: str) -> Offline | None:
+    query = select(Offline).where(col(Offline.area) == area, col(Offline.closed_at).is_(None))
+    return read.session.execute(query).scalars().first()
+
+
+def waiting(read: Read, area: str, *, offline: str | None = None) -> list[tuple[Redemption, Reward]]:
+    """What is set aside in a community, the oldest first; or what one counter has taken along."""
+    query = (
+        select(Redemption, Reward)
+        .join(Reward, col(Reward.id) == col(Redemption.reward))
+        .where(col(Redemption.area) == area, col(Redemption.state) == "held")
+        .order_by(col(Redemption.at), col(Redemption.id))
+        .limit(TAKEN_ALONG_MAX)
+    )
+    if offline is not None:
+        query = query.where(col(Redemption.offline) == offline)
+    return [(row[0], row[1]) for row in read.session.execute(query)]
+
+
+def disputed(read: Read, area: str) -> list[tuple[Redemption, Reward]]:
+    query = (
+        select(Redemption, Reward)
+        .join(Reward, col(Reward.id) == col(Redemption.reward))
+        .where(
+            col(Redemption.area) == area, col(Redemption.disputed_at).is_not(None),
+            col(Redemption.answered_at).is_(None),
+        )
+        .order_by(col(Redemption.disputed_at))
+    )  # fmt: skip
+    return [(row[0], row[1]) for row in read.session.execute(query)]
+
+
+def handed_over(read: Read, area: str, since_days: int = 30) -> dict[str, int]:
+    """How many of each kind of reward were fetched: the mix, for the points office."""
+    query = (
+        select(col(Reward.kind), func.count())
+        .join(Redemption, col(Redemption.reward) == col(Reward.id))
+        .where(
+            col(Redemption.area) == area, col(Redemption.state) == "picked",
+            col(Redemption.settled_at) >= read.now() - timedelta(days=since_days),
+        )
+        .group_by(col(Reward.kind))
+    )  # fmt: skip
+    return {kind: int(count) for kind, count in read.session.execute(query)}
+
+
+def own_accounts(who: Subject) -> list[str]:
+    """The person's and the household's."""
+    owned = (("person", who.person), ("household", who.household))
+    return [f"{kind}-{ident}" for kind, ident in owned if ident and kind in rules.PERSONAL]
