@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.operations import api, cards, changes, jobs, pages, telling
+from hub.civic.operations import api, cards, changes, jobs, pages, queue_pages, telling
 from hub.i18n import N_
 from hub.module import Job, Module, Nav, joined
 
 
 def router() -> APIRouter:
-    return joined(pages.router(), api.router)
+    return joined(pages.router(), queue_pages.router(), api.router)
 
 
 MODULE = Module(
@@ -20,6 +20,7 @@ MODULE = Module(
     listeners=changes.LISTENERS,
     jobs=(
         Job("board", jobs.keep, role="web"),
+        Job("tidy", jobs.tidy, role="web"),
         Job("tell", telling.tell, role="ingest"),
         Job("hear", telling.hear, role="web"),
     ),

@@ -106,6 +106,11 @@ class Place:
         return "offline" in states and not states & {"online", "asleep"}
 
     @property
+    def lost(self) -> datetime | None:
+        """Since when no line of it is up: the last that went."""
+        return max((line.since for line in self.lines if line.since), default=None)
+
+    @property
     def word(self) -> Word:
         """The worst of what is in it. A line nobody has ever opened says nothing about the hut."""
         if self.cut:

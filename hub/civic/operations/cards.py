@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hub import breaker
 from hub.access import Subject
 from hub.civic.operations import board, recent, scope, setaside, work
 from hub.civic.operations.scope import Scope
@@ -49,8 +48,7 @@ def may_watch_the_machine(subject: Subject, key: str) -> bool:
 
 def tasks(read: Read, key: str) -> Mapping[str, Any]:
     within = scope.parse(key)
-    queue = work.queue(board.look(read, within), *work.unread(read, within), breaker.states(read))
-    return {"queue": queue, "at": read.now()}
+    return {"queue": work.look(read, within), "at": read.now()}
 
 
 def huts(read: Read, key: str) -> Mapping[str, Any]:

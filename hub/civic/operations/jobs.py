@@ -12,16 +12,28 @@ from collections.abc import Collection, Hashable, Mapping
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from hub.civic.operations import board, cards, flow, scope, work
+from hub import breaker
+from hub.civic.operations import acts, board, cards, flow, scope, work
 from hub.db import Read
 from hub.directory import Area
 from hub.quarantine import QuarantineRow
 from hub.services import Services
 
 TICK_S = 1.0
+TIDY_S = 30.0  # a line that flaps within it keeps the name of who has it
 LOOK_TICKS = 2  # with the feed's own way a stall is on the screen well within 5 s
 STANDING = frozenset({cards.WORK, cards.HUTS, cards.QUARANTINE})
 MOVING = frozenset({cards.DEVICES, cards.RECENT, cards.HUT})  # with every reading
+
+
+async def tidy(services: Services) -> None:
+    """Let go of what people said of troubles that are over."""
+    while True:
+        await services.clock.sleep(TIDY_S)
+        standing = await services.store.read(lambda read: [task.key for task in work.every(read, scope.WHOLE)])
+        held = await services.store.read(acts.holds)
+        if set(held) - set(standing):
+            await services.store.write(lambda tx, keys=standing: acts.forget(tx, keys))  # type: ignore[misc]
 
 
 async def keep(services: Services) -> None:
@@ -70,19 +82,26 @@ def _watched(services: Services) -> Mapping[str, set[tuple[str, str]]]:
 def _digests(read: Read, keys: Collection[str]) -> Mapping[str, tuple[Hashable, Hashable]]:
     """For each scope, what the grid and the queue are drawn from, and what moves with every reading."""
     places = board.look(read, scope.WHOLE)
-    unread = _unread(read)
-    return {key: _digest(scope.parse(key), places, unread) for key in keys}
+    unread, said = _unread(read), _said(read)
+    return {key: _digest(scope.parse(key), places, unread, said) for key in keys}
+
+
+def _said(read: Read) -> Hashable:
+    """What is the same for every scope: how the providers do, and who has what of the queue."""
+    now = read.now()
+    holds = sorted((key, held.acked_by, held.owner, held.asleep(now)) for key, held in acts.holds(read).items())
+    return tuple(holds), tuple((way.channel, way.state, way.why) for way in breaker.states(read))
 
 
 def _digest(
-    within: scope.Scope, places: Collection[board.Place], unread: Mapping[str, int]
+    within: scope.Scope, places: Collection[board.Place], unread: Mapping[str, int], said: Hashable
 ) -> tuple[Hashable, Hashable]:
     own = [place for place in places if within.covers(place.path)]
     stands = tuple(
         (place.id, place.cut, tuple((box.id, box.state, box.upkeep, box.life) for box in place.boxes)) for place in own
     )
     moves = max((box.seen for place in own for box in place.boxes if box.seen), default=None)
-    return hash((stands, sum(count for path, count in unread.items() if within.covers(path)))), moves
+    return hash((stands, said, sum(count for path, count in unread.items() if within.covers(path)))), moves
 
 
 def _unread(read: Read) -> Mapping[str, int]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
 from hub.access import Subject, needs
-from hub.civic.operations import board, cards, flow, recent, scope, setaside, work
+from hub.civic.operations import acts, board, cards, flow, recent, scope, setaside, work
 from hub.civic.operations.scope import ACT, VIEW
 from hub.civic.operations.words import QUALITY_WORDS
 from hub.errors import NotFound
@@ -21,59 +21,76 @@ Actor = Annotated[Subject, needs(ACT)]
 
 def router() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
-
-    @routes.get("/operate")
-    async def operate(request: Request, who: Viewer, window: Annotated[str, Query(max_length=4)] = "24h") -> Response:
-        if window not in recent.WINDOWS:
-            raise NotFound(_("There is nothing here for you"))
-        within = scope.of(who).key
-        names = {"work": cards.WORK, "huts": cards.HUTS, "devices": cards.DEVICES, "quarantine": cards.QUARANTINE}
-        here = {part: f"{name}:{within}" for part, name in names.items()}
-        here["recent"] = f"{cards.RECENT}:{cards.plot_key(window, within)}"
-        topics = list(here.values())
-        _renew(request, topics)
-        drawn = {topic: await fragment(request, topic) for topic in topics} | _memory(request)
-        return page(request, "operations/operate.html", fragments=drawn, here=here, window=window, may_act=who.may(ACT))
-
-    @routes.get("/operate/huts/{hut}")
-    async def hut(
-        request: Request, hut: str, who: Viewer, window: Annotated[str, Query(max_length=4)] = "24h"
-    ) -> Response:
-        if window not in recent.WINDOWS:
-            raise NotFound(_("There is nothing here for you"))
-        place = await services(request).store.read(lambda read: cards.one(read, scope.of(who), hut))
-        plot = cards.plot_key(window, place.path, hut)
-        topics = [f"{cards.HUT}:{cards.hut_key(place)}", f"{cards.RECENT}:{plot}"]
-        _renew(request, topics)
-        return await page_live(request, "operations/hut.html", topics, place=place, window=window, topics_here=topics)
-
-    @routes.get("/operate/readings")
-    async def listed(request: Request, who: Viewer, device: Annotated[str, Query(max_length=64)] = "") -> Response:
-        within = scope.of(who)
-        rows, places = await services(request).store.read(
-            lambda read: (recent.newest(read, within, device or None), board.look(read, within))
-        )
-        return page(
-            request,
-            "operations/readings.html",
-            rows=rows,
-            device=device,
-            names={box.id: (box.name, place.name) for place in places for box in place.boxes},
-            qualities=QUALITY_WORDS,
-            at=services(request).clock.now(),
-        )
-
-    @routes.post("/operate/quarantine/{ident}/seen")
-    async def seen(
-        request: Request, ident: str, who: Actor, all_before: Annotated[str, Form(max_length=3)] = ""
-    ) -> Response:
-        within = scope.of(who, ACT)
-        await services(request).store.write(
-            lambda tx: setaside.see(tx, within, ident, and_before=all_before == "yes"), actor(request)
-        )
-        return see_other("/operate#quarantine")
-
+    routes.add_api_route("/operate", operate, methods=["GET"])
+    routes.add_api_route("/operate/huts/{hut}", hut, methods=["GET"])
+    routes.add_api_route("/operate/readings", listed, methods=["GET"])
+    routes.add_api_route("/operate/quarantine/{ident}/seen", seen, methods=["POST"])
     return routes
+
+
+async def operate(
+    request: Request,
+    who: Viewer,
+    window: Annotated[str, Query(max_length=4)] = "24h",
+    did: Annotated[str, Query(max_length=36)] = "",
+) -> Response:
+    if window not in recent.WINDOWS:
+        raise NotFound(_("There is nothing here for you"))
+    within = scope.of(who).key
+    names = {"work": cards.WORK, "huts": cards.HUTS, "devices": cards.DEVICES, "quarantine": cards.QUARANTINE}
+    here = {part: f"{name}:{within}" for part, name in names.items()}
+    here["recent"] = f"{cards.RECENT}:{cards.plot_key(window, within)}"
+    topics = list(here.values())
+    _renew(request, topics)
+    drawn = {topic: await fragment(request, topic) for topic in topics} | _memory(request)
+    act = await services(request).store.read(lambda read: acts.newest(read, who, did))
+    return page(
+        request,
+        "operations/operate.html",
+        fragments=drawn,
+        here=here,
+        window=window,
+        may_act=who.may(ACT),
+        undo=act,
+        undo_word=acts.KINDS[act.kind] if act else "",
+        undo_until=act.at + acts.UNDO if act else None,
+    )
+
+
+async def hut(request: Request, hut: str, who: Viewer, window: Annotated[str, Query(max_length=4)] = "24h") -> Response:
+    if window not in recent.WINDOWS:
+        raise NotFound(_("There is nothing here for you"))
+    place = await services(request).store.read(lambda read: cards.one(read, scope.of(who), hut))
+    plot = cards.plot_key(window, place.path, hut)
+    topics = [f"{cards.HUT}:{cards.hut_key(place)}", f"{cards.RECENT}:{plot}"]
+    _renew(request, topics)
+    return await page_live(request, "operations/hut.html", topics, place=place, window=window, topics_here=topics)
+
+
+async def listed(request: Request, who: Viewer, device: Annotated[str, Query(max_length=64)] = "") -> Response:
+    within = scope.of(who)
+    rows, places = await services(request).store.read(
+        lambda read: (recent.newest(read, within, device or None), board.look(read, within))
+    )
+    return page(
+        request,
+        "operations/readings.html",
+        rows=rows,
+        device=device,
+        names={box.id: (box.name, place.name) for place in places for box in place.boxes},
+        qualities=QUALITY_WORDS,
+        at=services(request).clock.now(),
+    )
+
+
+async def seen(
+    request: Request, ident: str, who: Actor, all_before: Annotated[str, Form(max_length=3)] = ""
+) -> Response:
+    within = scope.of(who, ACT)
+    await services(request).store.write(
+        lambda tx: setaside.see(tx, within, ident, and_before=all_before == "yes"), actor(request)
+    )
+    return see_other("/operate#quarantine")
 
 
 def _renew(request: Request, topics: list[str]) -> None:

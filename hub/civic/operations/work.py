@@ -1,9 +1,13 @@
-"""The work queue: what needs a person now, the worst first. Everything else on the board is background."""
+"""The work queue: what needs a person now, who has it and since when, the worst first.
+
+Everything else on the board is background. Each thing has a key, so that what an operator said of it stays with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -11,11 +15,16 @@ from sqlmodel import col
 
 from hub import breaker
 from hub.breaker import ChannelState
+from hub.civic.operations import acts, board, cluster
+from hub.civic.operations.acts import Held
 from hub.civic.operations.board import Place
+from hub.civic.operations.cluster import Incident
 from hub.civic.operations.scope import Scope
 from hub.civic.operations.words import ADVICE, DEVICE_WORDS, Word
 from hub.db import Read
-from hub.i18n import N_, _
+from hub.directory import Area
+from hub.errors import NotFound
+from hub.i18n import N_, _, pick
 from hub.quarantine import QuarantineRow
 
 CALLING = ("offline", "faulty", "clock-wrong")  # of the device states, those that somebody must do something about
@@ -26,6 +35,9 @@ AWAY = Word(N_("A provider is away"), "bad", 8)
 DOWN = Word(N_("A part of the program is down"), "bad", 10)
 
 
+TOGETHER = Word(N_("Lost together"), "bad", 11)
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     word: Word
@@ -34,48 +46,129 @@ class Task:
     advice: str  # msgid
     since: datetime | None
     href: str
+    key: str = ""  # what it is about and which trouble of it; empty: nobody can hold it
+    area: str = ""  # of the thing, by code; empty: of the one machine
+    members: tuple[Place, ...] = ()  # of an incident
+    held: Held | None = None
+
+    @property
+    def taken(self) -> bool:
+        return self.held is not None and (self.held.acked_at is not None or bool(self.held.owner))
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
     tasks: tuple[Task, ...]
     count: int
+    later: tuple[Task, ...] = ()  # put off; they come back by themselves
 
     @property
     def more(self) -> int:
         return self.count - len(self.tasks)
 
 
+def look(read: Read, scope: Scope) -> Queue:
+    """The queue of a scope as it stands."""
+    return arranged(every(read, scope), acts.holds(read), read.now())
+
+
+def every(read: Read, scope: Scope) -> list[Task]:
+    """All there is to do in a scope, without regard to who has it."""
+    places = board.look(read, scope)
+    count, oldest = unread(read, scope)
+    return tasks(places, count, oldest, breaker.states(read), lambda codes: _area_names(read, codes))
+
+
 def queue(
     places: Sequence[Place], unread: int, oldest_unread: datetime | None, ways: Sequence[ChannelState] = ()
 ) -> Queue:
-    found = [task for place in places for task in _of(place)]
+    """The same of what was looked up already, held by nobody."""
+    return arranged(tasks(places, unread, oldest_unread, ways), {}, None)
+
+
+def tasks(
+    places: Sequence[Place],
+    unread: int,
+    oldest_unread: datetime | None,
+    ways: Sequence[ChannelState] = (),
+    name: Callable[[Collection[str]], Mapping[str, str]] = lambda _codes: {},
+) -> list[Task]:
+    incidents, alone = cluster.fold(places)
+    names = name({incident.code for incident in incidents})
+    numbers: Counter[str] = Counter()
+    found = []
+    for incident in incidents:
+        found.append(_together(incident, names.get(incident.code, incident.code), numbers[incident.code]))
+        numbers[incident.code] += 1
+    found += [_cut(place) for place in alone]
+    found += [task for place in places if not place.cut for task in _of(place)]
+    found += _ways(ways)
+    if unread:
+        advice = N_("Open the list below, mend the cause, then press Dealt with")
+        words = _("{count} frames").format(count=unread)
+        found.append(Task(UNREAD, words, "", advice, oldest_unread, "#quarantine", "quarantine"))
+    return found
+
+
+def arranged(found: Sequence[Task], holds: Mapping[str, Held], now: datetime | None) -> Queue:
+    """The worst first; what somebody has taken stands behind what nobody has; what was put off stands apart."""
+    held = [replace(task, held=holds.get(task.key)) for task in found]
+    held.sort(key=lambda task: (-task.word.rank, task.taken, task.since is None, task.since, task.where, task.what))
+    asleep = [task for task in held if now is not None and task.held is not None and task.held.asleep(now)]
+    awake = [task for task in held if task not in asleep]
+    return Queue(tuple(awake[:SHOWN_MAX]), len(awake), tuple(asleep[:SHOWN_MAX]))
+
+
+def one(read: Read, scope: Scope, key: str) -> Task:
+    """The thing of this key, if it is in the queue of that scope: what is not there cannot be acted on."""
+    for task in every(read, scope):
+        if task.key == key:
+            return replace(task, held=acts.holds(read).get(key))
+    raise NotFound(_("This is no longer in the queue: it is over, or it lies outside your areas"))
+
+
+def _ways(ways: Sequence[ChannelState]) -> list[Task]:
     advice = N_("Messages wait and go by themselves; see what the provider says and how many wait")
-    found += [
-        Task(AWAY, _(way.channel), _(way.why), advice, way.since, "/desk/letters")
+    return [
+        Task(AWAY, _(way.channel), _(way.why), advice, way.since, "/desk/letters", f"channel/{way.channel}")
         for way in ways
         if way.state == breaker.PAUSED
     ]
-    if unread:
-        advice = N_("Open the list below, mend the cause, then press Dealt with")
-        found.append(Task(UNREAD, _("{count} frames").format(count=unread), "", advice, oldest_unread, "#quarantine"))
-    found.sort(key=lambda task: (-task.word.rank, task.since is None, task.since, task.where, task.what))
-    return Queue(tuple(found[:SHOWN_MAX]), len(found))
+
+
+def _together(incident: Incident, where: str, number: int) -> Task:
+    words = _("{count} huts in one minute").format(count=len(incident.members))
+    advice = N_("One cause is likely: ask the network's operator about the street before you send anybody")
+    key = f"area/{incident.code}/offline" + (f"-{number}" if number else "")
+    return Task(
+        TOGETHER, words, where, advice, incident.since, f"/operate/work/{key}", key, incident.code, incident.members
+    )
+
+
+def _area_names(read: Read, codes: Collection[str]) -> dict[str, str]:
+    rows = read.session.execute(select(Area).where(col(Area.code).in_(sorted(codes)))).scalars() if codes else ()
+    return {row.code: pick(row.zh, row.en) for row in rows}
+
+
+def _cut(place: Place) -> Task:
+    href, key = f"/operate/huts/{place.id}", f"place/{place.id}/offline"
+    advice = ADVICE["hut-offline"]
+    return Task(DEVICE_WORDS["offline"], place.name, place.where, advice, place.lost, href, key, place.area)
 
 
 def _of(place: Place) -> list[Task]:
-    href, title = f"/operate/huts/{place.id}", f"{place.where} {place.name}"
-    if place.cut:
-        since = max((line.since for line in place.lines if line.since), default=None)
-        return [Task(DEVICE_WORDS["offline"], place.name, place.where, ADVICE["hut-offline"], since, href)]
+    title = f"{place.where} {place.name}"
     tasks = []
     for box in place.boxes:
         if not box.in_use:
             continue
+        href, key = f"/operate/devices/{box.id}", f"device/{box.id}/"
         if box.state in CALLING:
-            tasks.append(Task(box.live, box.name, title, ADVICE[box.state], box.seen, href))
+            advice = ADVICE[box.state]
+            tasks.append(Task(box.live, box.name, title, advice, box.seen, href, key + box.state, place.area))
         if box.care is not None:
-            tasks.append(Task(box.care, box.name, title, ADVICE[box.upkeep or ""], None, href))
+            advice, trouble = ADVICE[box.upkeep or ""], box.upkeep or ""
+            tasks.append(Task(box.care, box.name, title, advice, None, href, key + trouble, place.area))
     return tasks
 
 
