@@ -27,7 +27,7 @@ SOUND_HZ = 48_000
 SOUND_SAMPLES = 1024
 SOUND_BIT_RATE = 64_000  # speech, one voice, twice over: old boxes take two channels for granted
 _BLOCKS_A_ROW = WIDTH // 16
-_STILL_QUANT, _HOLD_QUANT = 25, 40  # letters stay sharp; what only repeats is never coded again
+_STILL_QUANT, _HOLD_QUANT = 26, 40  # letters stay sharp; what only repeats is never coded again
 _START = b"\x00\x00\x00\x01"
 _DELIMITER = _START + b"\x09\xf0"
 

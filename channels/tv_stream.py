@@ -82,6 +82,7 @@ def mux(pictures: Sequence[bytes], sounds: Sequence[bytes]) -> Segment:
 
 
 _HEAD_BYTES = 14  # of a PES packet that carries a PTS
+_SHORT_BYTES = 4  # the least a packet carries
 
 
 def _sound_packs(sounds: Sequence[bytes]) -> list[tuple[int, bytes]]:
@@ -133,18 +134,27 @@ class _Writer:
         length = 0 if pid == VIDEO_PID else len(body) + _HEAD_BYTES - 6
         head = bytes((0, 0, 1, stream, length >> 8, length & 0xFF, 0x84, 0x80, 5)) + pts_bytes(due % WRAP)
         whole = head + body
-        stamp = None
-        for place, piece in enumerate(_pieces(whole, count, PAYLOAD_BYTES - (_PCR_BYTES if clock else 0))):
-            spare = PAYLOAD_BYTES - len(piece)
-            self._data += bytes(
-                (0x47, (0x40 if place == 0 else 0) | pid >> 8, pid & 0xFF, (0x30 if spare else 0x10) | self._next(pid))
-            )
-            if spare:
-                self._field(spare, due if clock and place == 0 else None, first=first and place == 0)
-            if stamp is None:
-                stamp = len(self._data) + 9
-                self._stamps.append((stamp, due))
-            self._data += piece
+        pieces = _pieces(whole, count, PAYLOAD_BYTES - (_PCR_BYTES if clock else 0))
+        opening = next(pieces)
+        self._open(pid, PAYLOAD_BYTES - len(opening), due if clock else None, first=first)
+        self._stamps.append((len(self._data) + 9, due))
+        self._data += opening
+        high, low, counter = pid >> 8, pid & 0xFF, self._counters[pid]
+        for piece in pieces:
+            if len(piece) == PAYLOAD_BYTES:
+                self._data += bytes((0x47, high, low, 0x10 | counter % CYCLE)) + piece
+            else:
+                self._data += bytes((0x47, high, low, 0x30 | counter % CYCLE))
+                self._field(PAYLOAD_BYTES - len(piece), None, first=False)
+                self._data += piece
+            counter += 1
+        self._counters[pid] = counter
+
+    def _open(self, pid: int, spare: int, due: int | None, *, first: bool) -> None:
+        """The head of a frame's first packet, and what fills it up."""
+        self._data += bytes((0x47, 0x40 | pid >> 8, pid & 0xFF, (0x30 if spare else 0x10) | self._next(pid)))
+        if spare:
+            self._field(spare, due, first=first)
 
     def _field(self, size: int, due: int | None, *, first: bool) -> None:
         """An adaptation field of just this many bytes: the clock, and filling."""
@@ -167,13 +177,12 @@ class _Writer:
 
 
 def _pieces(whole: bytes, count: int, first_room: int) -> Iterator[bytes]:
-    """As even as possible: no piece is so short that it would not hold a whole head."""
-    at = 0
-    for place in range(count):
-        room = first_room if place == 0 else PAYLOAD_BYTES
-        size = min(room, -(-(len(whole) - at) // (count - place)))
+    """Full packets, and at the end as many short ones as the cycle needs; the first always holds the whole head."""
+    at, room = 0, first_room
+    for after in range(count - 1, -1, -1):
+        size = min(room, len(whole) - at - after * _SHORT_BYTES)
         yield whole[at : at + size]
-        at += size
+        at, room = at + size, PAYLOAD_BYTES
 
 
 def crc32(data: bytes) -> int:

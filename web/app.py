@@ -62,7 +62,6 @@ def create_app(services: Services, *, state_folder: Path | None = None) -> FastA
         auth.router(),
         looks.router(),
         live_http.router(),
-        tv.router(),
         ops.router(app.state.metrics),
         statics.router(shelf),
     ):
@@ -70,6 +69,7 @@ def create_app(services: Services, *, state_folder: Path | None = None) -> FastA
     for module in services.modules:
         if module.router is not None and (services.demo or not module.demo_only):
             app.include_router(module.router())
+    app.include_router(tv.router())  # after the slices: /tv/playlist.m3u is no area's name
     _describe(app)
     return app
 

@@ -1,0 +1,281 @@
+"""The channel of each community: a playlist that grows by itself, and segments that anybody fetches at any time.
+
+Nothing runs for a channel that nobody watches. Which pages there are is asked of the store when something touched the
+place or ran out; what a segment holds stands in its own name, signed, so any worker serves it and nobody makes us code
+what we did not list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from channels import tv_codec
+from channels.tv_picture import FOOT_ROWS, HEAD_ROWS, Hour, Name, Sheet
+from channels.tv_stream import SEGMENT_S, Segment, mux, retimed
+from hub import directory, font, slides
+from hub.civic.television import lineup
+from hub.civic.television.library import Library
+from hub.civic.television.studio import Spoken, Studio, Wanted
+from hub.civic.television.timetable import LISTED, Entry, Timeline, Timetable, Turn, segments
+from hub.db import Read
+from hub.directory import Area
+from hub.errors import NotFound
+from hub.i18n import _, pick, speaking
+from hub.services import Services
+from hub.slides import Slide
+
+LOOK_AGAIN_S = 60.0  # what changes by time alone touches nothing
+WELCOME_S = 15.0
+AHEAD_TURNS = 2  # coded before they are due
+SERVED_S = 120.0  # how long a listed segment is served: a set that stood still for two minutes begins anew
+TEMPLATES_BYTES_MAX = 128_000_000  # every channel of a city watched at once, one page each
+RETIMED_BYTES_MAX = 32_000_000  # what several viewers of one channel fetch within the same seconds
+TARGET_S = round(SEGMENT_S)  # rounded, not up: players stay three of these behind
+TAG_CHARS = 12
+
+K = TypeVar("K")
+
+
+class Shelf(Generic[K]):
+    """The latest used, up to so many bytes."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._held: OrderedDict[K, tuple[int, object]] = OrderedDict()
+        self._bytes, self._bytes_max = 0, bytes_max
+
+    def get(self, key: K) -> object | None:
+        found = self._held.get(key)
+        if found is None:
+            return None
+        self._held.move_to_end(key)
+        return found[1]
+
+    def put(self, key: K, value: object, size: int) -> None:
+        self._held[key] = (size, value)
+        self._bytes += size
+        while self._bytes > self._bytes_max and len(self._held) > 1:
+            _oldest, (gone, _value) = self._held.popitem(last=False)
+            self._bytes -= gone
+
+
+@dataclass
+class Channel:
+    """What one place shows in one language, with a voice or without."""
+
+    area: str
+    lang: str
+    voice: bool
+    tz: str = ""
+    head: str = ""
+    turns: tuple[Turn, ...] = ()
+    sheets: dict[str, Sheet] = field(default_factory=dict)
+    timetable: Timetable = field(default_factory=Timetable)
+    good_until: datetime | None = None
+    listed: tuple[int, bytes] = (-1, b"")
+    names: dict[int, str] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass
+class Guides:
+    """Guides as they were last written, by place, language and address."""
+
+    made: dict[tuple[str, str, str], tuple[bytes, datetime]] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Station:
+    def __init__(self, hub: Services) -> None:
+        state = Path(hub.config.get("state_dir") or hub.data)
+        otf = font.files(state).otf
+        self._hub = hub
+        self.timeline = Timeline(hub.clock)
+        self.studio = Studio(Library(state / "tv"), otf if otf.exists() else None)
+        self.guides = Guides()
+        self._channels: dict[tuple[str, str, bool], Channel] = {}
+        self._templates: Shelf[str] = Shelf(TEMPLATES_BYTES_MAX)
+        self._retimed: Shelf[str] = Shelf(RETIMED_BYTES_MAX)
+        self._ahead: set[asyncio.Task[None]] = set()
+        hub.feed.touches.append(self._touched)
+
+    @property
+    def channels(self) -> int:
+        """Channels somebody has watched since the start."""
+        return len(self._channels)
+
+    async def playlist(self, area: str, lang: str, *, voice: bool = False) -> bytes:
+        found = self.playlist_now(area, lang, voice=voice)
+        if found is not None:
+            return found
+        channel = self._channels.get((area, lang, voice)) or Channel(area, lang, voice)
+        async with channel.lock:
+            newest = self.timeline.newest()
+            if channel.good_until is None or channel.good_until <= self._hub.clock.now():
+                await self._refresh(channel)
+            if channel.timetable.newest < newest:
+                await self._list(channel, newest)
+        return channel.listed[1]
+
+    def playlist_now(self, area: str, lang: str, *, voice: bool = False) -> bytes | None:
+        """The playlist, where it has not grown since somebody asked."""
+        channel = self._channels.get((area, lang, voice))
+        if channel is None or channel.lock.locked() or channel.listed[0] < self.timeline.newest():
+            return None
+        return channel.listed[1]
+
+    async def segment(self, area: str, stem: str) -> bytes:
+        """The bytes of a segment this hub has listed; the same for ever."""
+        number, page, head, foot, sound, part = self._opened(area, stem)
+        key = stem.rpartition("-")[0]
+        done = self._retimed.get(key)
+        if isinstance(done, bytes):
+            return done
+        wanted = key.partition("-")[2]
+        template = self._templates.get(wanted)
+        if not isinstance(template, Segment):
+            template = self._muxed(page, head, foot, sound, part)
+            self._templates.put(wanted, template, len(template.data))
+        data = retimed(template, number)
+        self._retimed.put(key, data, len(data))
+        return data
+
+    def _muxed(self, page: str, head: str, foot: str, sound: str, part: int) -> Segment:
+        coded = [self.studio.picture(each) for each in (page, head, foot)]
+        if any(each is None for each in coded):
+            raise NotFound(_("There is no such segment any more"))
+        shown, above, below = (each for each in coded if each is not None)
+        pictures = tv_codec.access_units(shown, above, HEAD_ROWS, below, FOOT_ROWS)
+        return mux(pictures, self.studio.sounds(sound, part))
+
+    def _opened(self, area: str, stem: str) -> tuple[int, str, str, str, str, int]:
+        """The parts of a segment's name, if we wrote it and it is of these minutes."""
+        said, _dash, tag = stem.rpartition("-")
+        if len(said) > 120 or not hmac.compare_digest(self._tag(area, said).encode(), tag.encode()):
+            raise NotFound(_("There is no such segment"))
+        number, page, head, foot, sound, part = said.split("-")
+        if abs(self.timeline.newest() - int(number)) * SEGMENT_S > SERVED_S:
+            raise NotFound(_("There is no such segment any more"))
+        return int(number), page, head, foot, sound, int(part)
+
+    def _tag(self, area: str, said: str) -> str:
+        return self._hub.store.seal.mark(f"{area}/{said}", "tv")[:TAG_CHARS]
+
+    async def _list(self, channel: Channel, newest: int) -> None:
+        """List what is due, once it can be fetched."""
+        for entry in channel.timetable.extend(channel.turns, newest):
+            at = datetime.fromtimestamp(entry.number * SEGMENT_S, UTC)
+            if entry.page in channel.sheets:
+                await self.studio.ready(channel.sheets[entry.page])
+            foot = await self.studio.ready(self._hour(channel, at))
+            said = f"{entry.number}-{entry.page}-{channel.head}-{foot}-{entry.sound}-{entry.part}"
+            channel.names[entry.number] = f"{said}-{self._tag(channel.area, said)}"
+        entries = channel.timetable.entries
+        channel.names = {each.number: channel.names[each.number] for each in entries}
+        channel.listed = (newest, written(list(entries), channel.names))
+        self._prepare(channel, newest)
+
+    def _prepare(self, channel: Channel, newest: int) -> None:
+        soon = datetime.fromtimestamp((newest + LISTED) * SEGMENT_S, UTC)
+        sheets = [channel.sheets[turn.page] for turn in channel.timetable.coming(AHEAD_TURNS)]
+        every: tuple[Wanted, ...] = (*sheets, self._hour(channel, soon))
+        wanted = [each for each in every if not self.studio.has(each)]
+        if not wanted:
+            return
+
+        async def prepare() -> None:
+            for each in wanted:
+                await self.studio.ready(each)
+
+        task = asyncio.create_task(prepare(), name="tv-ahead")
+        self._ahead.add(task)
+        task.add_done_callback(self._ahead.discard)
+
+    def _hour(self, channel: Channel, at: datetime) -> Hour:
+        with speaking(channel.lang):
+            return Hour(slides.day(at, channel.tz), slides.clock(at, channel.tz))
+
+    async def _refresh(self, channel: Channel) -> None:
+        def look(read: Read) -> tuple[Area, list[Slide], str]:
+            with speaking(channel.lang):
+                place = directory.area(read, channel.area)
+                if place.kind not in lineup.KINDS:
+                    raise NotFound(_("There is no such area"))
+                return place, slides.gather(read, channel.area, self._hub.modules), _("Community channel")
+
+        now = self._hub.clock.now()
+        where = (channel.area, channel.lang, channel.voice)
+        known = where in self._channels
+        self._channels[where] = channel
+        channel.good_until = now + timedelta(seconds=LOOK_AGAIN_S)  # first: what is touched from here on is seen
+        try:
+            place, shown, about = await self._hub.store.read(look)
+        except BaseException:
+            channel.good_until = None
+            if not known:
+                del self._channels[where]
+            raise
+        with speaking(channel.lang):
+            channel.tz, name = place.tz, pick(place.zh, place.en)
+            sheets = sheets_of(shown) or [welcome(name)]
+        channel.head = await self.studio.ready(Name(name, about))
+        turns = []
+        for sheet, seconds in sheets:
+            page, sound, count = self.studio.key(sheet), "", segments(seconds)
+            if channel.voice:
+                sound = await self.studio.ready(Spoken(read_aloud(sheet, channel.lang), channel.lang))
+                count = max(count, self.studio.said_segments(sound))
+            channel.sheets[page] = sheet
+            turns.append(Turn(page, count, sound))
+        kept = {turn.page for turn in turns} | {turn.page for turn in channel.turns}
+        channel.sheets = {page: sheet for page, sheet in channel.sheets.items() if page in kept}
+        channel.turns = tuple(turns)
+        ends = [each.until for each in shown if each.until is not None and each.until > now]
+        if channel.good_until is not None:  # else something changed while we looked
+            channel.good_until = min([channel.good_until, *ends])
+
+    def _touched(self, touched: frozenset[tuple[str, str]] | None) -> None:
+        places = None if touched is None else {key for _name, key in touched}
+        for channel in self._channels.values():
+            if places is None or channel.area in places:
+                channel.good_until = None
+
+
+def sheets_of(shown: list[Slide]) -> list[tuple[Sheet, float]]:
+    """Every page of every slide, with the seconds it takes to read."""
+    made = []
+    for slide in shown:
+        for place, page in enumerate(slide.pages, start=1):
+            mark = f"{place}/{len(slide.pages)}" if len(slide.pages) > 1 else ""
+            made.append((Sheet(slide.title, page.lines, slide.badge, mark, slide.form), page.dwell_s))
+    return made
+
+
+def welcome(name: str) -> tuple[Sheet, float]:
+    lines = (_("No new notices at present"), _("This channel shows notices,"), _("activities and the honour roll."))
+    return Sheet(_("Welcome to {name}").format(name=name), ("", *lines)), WELCOME_S
+
+
+def read_aloud(sheet: Sheet, lang: str) -> str:
+    """The title once, and the lines as they were before they were set."""
+    begins = not sheet.mark or sheet.mark.startswith("1/")
+    text = ("" if lang == "zh" else " ").join(sheet.lines)
+    stop = "。" if lang == "zh" else ". "
+    return f"{sheet.badge}{stop}{sheet.title}{stop}{text}" if begins else text
+
+
+def written(entries: list[Entry], names: dict[int, str]) -> bytes:
+    """RFC 8216, version 3: what the oldest boxes read."""
+    began = datetime.fromtimestamp(entries[0].number * SEGMENT_S, UTC).isoformat(timespec="milliseconds")
+    lines = [
+        "#EXTM3U", "#EXT-X-VERSION:3", f"#EXT-X-TARGETDURATION:{TARGET_S}",
+        f"#EXT-X-MEDIA-SEQUENCE:{entries[0].number}", f"#EXT-X-PROGRAM-DATE-TIME:{began.replace('+00:00', 'Z')}",
+    ]  # fmt: skip
+    for entry in entries:
+        lines += [f"#EXTINF:{SEGMENT_S:.3f},", f"{names[entry.number]}.ts"]
+    return ("\n".join(lines) + "\n").encode()
