@@ -193,6 +193,18 @@ class ReadingBound(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ValuesSeen(Event):
+    """Somebody else opened a person's values. How many, and where; never which numbers stood there."""
+
+    person: str
+    where: str
+    count: int
+
+    def subject(self) -> str:
+        return self.person
+
+
+@dataclass(frozen=True, kw_only=True)
 class AlertRaised(Event):
     """A rule judged that a person should look. No value travels here."""
 
@@ -305,6 +317,44 @@ class VisitWanted(Event):
 
     def subject(self) -> str:
         return self.notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class HelpWanted(Event):
+    """A resident has answered a notice with 需要帮助: somebody goes there. What was asked stands in no event."""
+
+    task: str  # of whoever owns it at the desk
+    area: str  # the community
+    household: str
+    resident: str
+    owner: str  # who of the staff answers for it; empty: nobody yet
+    priority: str
+    title: str  # of the notice
+    due: datetime
+
+    def subject(self) -> str:
+        return self.task
+
+
+@dataclass(frozen=True, kw_only=True)
+class HelpAnswered(Event):
+    """The call for help has its answer: nobody need go there for it any more."""
+
+    task: str
+
+    def subject(self) -> str:
+        return self.task
+
+
+@dataclass(frozen=True, kw_only=True)
+class HelpBrought(Event):
+    """Somebody was at the door of whoever had called for help, and was let in or spoke with the family."""
+
+    task: str
+    by: str
+
+    def subject(self) -> str:
+        return self.task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from hub import courier, outbox
 from hub.civic.notices import (
     answer_pages,
+    answers,
     api,
     audience_pages,
     behalf_pages,
@@ -33,7 +34,15 @@ from hub.civic.notices import (
     warnings,
     ways,
 )
-from hub.events import LoudspeakerWanted, NoticeEnded, NoticeReleased, NoticeSeen, PersonalMessage, SpeakerReported
+from hub.events import (
+    HelpBrought,
+    LoudspeakerWanted,
+    NoticeEnded,
+    NoticeReleased,
+    NoticeSeen,
+    PersonalMessage,
+    SpeakerReported,
+)
 from hub.i18n import N_
 from hub.module import Job, Module, Nav, joined
 
@@ -76,6 +85,7 @@ MODULE = Module(
         (LoudspeakerWanted, speakers.on_wanted),
         (SpeakerReported, speakers.on_reported),
         (PersonalMessage, outbox.plan_personal),
+        (HelpBrought, answers.on_brought),
     ),
     jobs=(*jobs.JOBS, *courier.jobs(), Job("overview", digest.keep_sending)),
     permissions=PERMISSIONS,

@@ -22,7 +22,7 @@ from hub.civic.notices.models import Answer, Notice
 from hub.db import Read, Tx
 from hub.directory import Area, Staff, StaffRole
 from hub.errors import Conflict, NotFound, Refused
-from hub.events import PersonalMessage
+from hub.events import HelpAnswered, HelpBrought, HelpWanted, PersonalMessage
 from hub.i18n import N_, _, speaking
 from hub.reach import Proof
 from hub.upsert import insert_for
@@ -105,6 +105,12 @@ def open_task(tx: Tx, who: Subject, ident: str, kind: str, text: str, way: str) 
     found: Answer = tx.session.execute(select(Answer).where(col(Answer.key) == key)).scalar_one()
     if made is not None:
         tx.emit(ResidentAsked, task=found.id, notice=ident, area=area.code, kind=kind, owner=found.owner)
+        if kind == "help":
+            home = directory.resident(tx, who.id).household
+            tx.emit(
+                HelpWanted, task=found.id, area=area.code, household=home, resident=who.id, owner=found.owner,
+                priority=notice.priority, title=notice.title, due=found.due,
+            )  # fmt: skip
         _touch(tx, found)
     elif said and said not in found.text.splitlines() and len(found.text) + len(said) < TEXT_CHARS_MAX:
         found.text = f"{found.text}\n{said}".strip()
@@ -135,14 +141,29 @@ def reply(tx: Tx, who: Subject, ident: str, text: str) -> Answer:
     found = task(tx, who, ident)
     if found.replied_at is not None:
         raise Conflict(_("This is answered already"))
-    found.reply, found.replied_by, found.replied_at, found.overdue = said, who.id, tx.now(), False
-    found.owner = found.owner or who.id
+    _answer(tx, found, said, who.id)
+    if found.kind == "help":
+        tx.emit(HelpAnswered, task=ident)
+    return found
+
+
+def on_brought(tx: Tx, event: HelpBrought) -> None:
+    """Somebody has called at the door: that is the answer, unless one was given before."""
+    found = tx.session.get(Answer, event.task, populate_existing=True)
+    if found is not None and found.replied_at is None:
+        with speaking("zh"):
+            said = _("Somebody of the community has called at your door. If you still need help, please answer again.")
+        _answer(tx, found, said, event.by)
+
+
+def _answer(tx: Tx, found: Answer, said: str, by: str) -> None:
+    found.reply, found.replied_by, found.replied_at, found.overdue = said, by, tx.now(), False
+    found.owner = found.owner or by
     tx.session.add(found)
     tx.session.flush()
-    tx.emit(TaskAnswered, task=ident, notice=found.notice, by=who.id)
+    tx.emit(TaskAnswered, task=found.id, notice=found.notice, by=by)
     _return(tx, found)
     _touch(tx, found)
-    return found
 
 
 def _return(tx: Tx, found: Answer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from hub.civic.visits import book, cards, jobs, office, pages, seed
-from hub.events import NoticeEnded, NoticeReleased, NoticeSeen, VisitWanted
+from hub.events import HelpAnswered, HelpWanted, NoticeEnded, NoticeReleased, NoticeSeen, VisitWanted
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
 
@@ -28,6 +28,8 @@ MODULE = Module(
         (NoticeSeen, book.on_seen),
         (NoticeEnded, book.on_ended),
         (NoticeReleased, book.on_released),
+        (HelpWanted, book.on_help),
+        (HelpAnswered, book.on_answered),
     ),
     jobs=jobs.JOBS,
     permissions=PERMISSIONS,

@@ -25,9 +25,11 @@ from hub.civic.visits.rules import OPEN, WORDS_CHARS_MAX
 from hub.db import Read, Tx
 from hub.directory import Building, Household, Resident, Staff
 from hub.errors import Conflict, NotFound, Refused
-from hub.events import NoticeEnded, NoticeReleased, NoticeSeen, VisitWanted
+from hub.events import HelpAnswered, HelpWanted, NoticeEnded, NoticeReleased, NoticeSeen, VisitWanted
 from hub.i18n import _
 from hub.upsert import insert_for
+
+HELP = "help|"  # such a visit's key is this and the task
 
 
 def on_wanted(tx: Tx, event: VisitWanted) -> None:
@@ -56,6 +58,37 @@ def _ask_again(tx: Tx, key: str, resident: str | None) -> None:
         tx.session.add(found)
         tx.session.flush()
         touch(tx, found.area, found.worker)
+
+
+def on_help(tx: Tx, event: HelpWanted) -> None:
+    """A call for help is a door at once, whoever asks how often. Its words stay with the task, and it ends with that
+    and not with the notice."""
+    home = tx.session.get_one(Household, event.household)
+    pressing = event.priority if event.priority == "emergency" else "urgent"
+    row = _row(tx, home, pressing, door_rank(tx, home), None) | {
+        "key": f"{HELP}{event.task}", "whom": f" {event.resident} ", "title": event.title[:120], "reason": "help",
+        "due": event.due,
+    }  # fmt: skip
+    owner = tx.session.get(Staff, event.owner) if event.owner else None
+    walks = owner is not None and owner.id in {each.id for each in rounds.walkers(tx, home.area)}
+    if owner is not None and walks and owner.household != home.id:
+        row |= {"worker": owner.id, "holders": f" {owner.id} "}  # one person for the task and for the door
+    fresh = insert_for(tx)(Visit).values(row).on_conflict_do_nothing(index_elements=["key"])
+    made = tx.session.execute(fresh.returning(col(Visit.id))).scalar()
+    if made is not None:
+        tx.emit(VisitOpened, visit=made, area=home.area, worker=str(row["worker"]))
+        touch(tx, home.area, str(row["worker"]))
+
+
+def on_answered(tx: Tx, event: HelpAnswered) -> None:
+    asked = _locked(col(Visit.key) == f"{HELP}{event.task}", col(Visit.state).in_(OPEN))
+    for each in tx.session.execute(asked).scalars().all():
+        _cancel(tx, each, "answered")
+
+
+def task_of(found: Visit) -> str:
+    """The resident's call for help that this visit answers; empty for any other visit."""
+    return found.key.removeprefix(HELP) if found.reason == "help" else ""
 
 
 def by_hand(tx: Tx, who: Subject, household: str, words: str) -> Visit:

@@ -58,6 +58,7 @@ class Door:
     waits: bool  # till another time of the day
     place: tuple[int, list[int], str]
     before: tuple[int, int]
+    task: str = ""  # the call for help it answers
 
     @property
     def address(self) -> str:
@@ -126,7 +127,7 @@ def _door(
         visit.title, visit.priority, visit.reason, visit.words, visit.state, visit.tries,
         visit.opened_at, visit.again_at, visit.due, visit.overdue or visit.due <= read.now(), visit.worker, area.tz,
         visit.again_at is not None and visit.again_at > read.now(), rules.way(visit.grid, home.building, home.flat),
-        (-rules.PRESSING[visit.priority], -max(visit.rank, rules.weight(held))),
+        (-rules.PRESSING[visit.priority], -max(visit.rank, rules.weight(held))), book.task_of(visit),
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from hub.civic.visits.models import Knock, Visit
 from hub.db import Read, Tx
 from hub.directory import Resident
 from hub.errors import LinliError, NotAllowed, NotFound, Refused
+from hub.events import HelpBrought
 from hub.i18n import N_, _
 from hub.reach import Proof
 
@@ -88,6 +89,8 @@ def record(tx: Tx, who: Subject, said: Said, *, way: str = "phone") -> Knock:
     if not why:
         _settle(tx, found, knock)
         _prove(tx, found, knock)
+        if book.task_of(found) and said.result in rules.SIGNED:
+            tx.emit(HelpBrought, task=book.task_of(found), by=who.id)
     book.touch(tx, found.area, found.worker, who.id)
     return knock
 

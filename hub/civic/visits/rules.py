@@ -21,12 +21,12 @@ SIGNED = ("met", "family")  # what somebody at the door signs for
 OPEN = ("open", "desk")
 REASONS = {
     "unseen": N_("Nobody here has seen the notice"), "no_address": N_("No phone or app of theirs is known"),
-    "hand": N_("Sent by the desk"),
+    "hand": N_("Sent by the desk"), "help": N_("They asked for help"),
 }  # fmt: skip
 CLOSED = {
     "seen": N_("they have seen the notice elsewhere"), "ended": N_("the notice has ended"),
     "revised": N_("the notice has been replaced"), "desk": N_("the desk has closed it"),
-    "done": N_("another result came first"),
+    "done": N_("another result came first"), "answered": N_("their call for help has been answered"),
 }  # fmt: skip
 REVEALS = {"door": N_("To know who opens"), "call": N_("To telephone"), "help": N_("They need help")}
 # A risk outweighs all that follow it: whoever lives alone comes before whoever does not.
