@@ -14,14 +14,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 
+from devices import json_text
 from devices.base import DecodeError, EncodeError
 from devices.topics import RESERVED_BELOW_DEVICE, is_codec
 
 VERSION = 1
 
-PAYLOAD_BYTES_MAX = 131_072  # the largest payload the front door lets in
+PAYLOAD_BYTES_MAX = json_text.PAYLOAD_BYTES_MAX
 RECORDS_MAX = 1_000  # one group commit
 RECORD_BYTES_MAX = 16_384  # the default payload limit of a single device message
 DEPTH_MAX = 8  # the envelope needs three; a parser must not be driven into recursion
@@ -31,10 +32,6 @@ SEQ_MAX = 2**63 - 1  # a signed 64-bit column
 _BOOT = re.compile(r"[A-Za-z0-9._-]{1,64}")  # a little wider than we say: no journal is lost for its capitals
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
-# A whole string or one bracket. The closing quote may be missing and nothing is given back, so that 128 KiB of quotes
-# and backslashes are read once and not once per quote.
-_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', re.DOTALL)
-_ECHOED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +60,7 @@ class EnvelopeExample:
 
 def parse(payload: bytes) -> Envelope:
     """The envelope; DecodeError and nothing else for whatever is not one."""
-    if len(payload) > PAYLOAD_BYTES_MAX:
-        raise DecodeError("too-large", got=len(payload), limit=PAYLOAD_BYTES_MAX)
-    root = _object(_json(payload), "envelope")
+    root = _object(json_text.parse(payload, depth_max=DEPTH_MAX, floats=float), "envelope")
     records = root.get("records", _ABSENT)
     if records is _ABSENT:
         raise DecodeError("missing-field", field="records")
@@ -103,50 +98,6 @@ def _raw(record: Record) -> dict[str, str]:
 
 
 _ABSENT = object()
-
-
-def _json(payload: bytes) -> object:
-    try:
-        text = payload.decode("utf-8")
-    except UnicodeDecodeError:
-        raise DecodeError("not-utf8") from None
-    _refuse_deep(text)
-    try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=_int)
-    except DecodeError:
-        raise
-    except json.JSONDecodeError as broken:
-        raise DecodeError("bad-json", position=broken.pos) from None
-
-
-def _refuse_deep(text: str) -> None:
-    """Before the parser sees it: 100,000 opening brackets would exhaust its stack."""
-    depth = 0
-    for token in _BRACKETS.finditer(text):
-        if token[0] in "[{":
-            depth += 1
-            if depth > DEPTH_MAX:
-                raise DecodeError("too-deep", limit=DEPTH_MAX)
-        elif token[0] in "]}":
-            depth -= 1
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name, value in pairs:
-        if name in found:
-            raise DecodeError("duplicate-key", key=name if _ECHOED.fullmatch(name) else "?")
-        found[name] = value
-    return found
-
-
-def _refuse_constant(token: str) -> NoReturn:
-    raise DecodeError("not-finite", token=token)
-
-
-def _int(digits: str) -> int:
-    """A number of 5,000 digits is no number of ours, and Python itself would refuse it with another error."""
-    return int(digits) if len(digits) <= 20 else SEQ_MAX + 1
 
 
 def _object(value: object, field: str) -> dict[str, object]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 from devices.base import DecodeError
+from devices.json_map import JsonMap, json_map
 
 Weight: TypeAlias = Literal["bad", "suspect", "note"]
 WEIGHTS: tuple[Weight, ...] = ("bad", "suspect", "note")
@@ -53,6 +54,8 @@ class Profile:
     offline_after_s: int  # silence longer than this is news
     heartbeat_s: int | None  # None: the device speaks only when it has measured
     verification: Verification | None
+    map: JsonMap | None = None  # where the values stand, for models that speak JSON
+    source: str = ""  # where the facts of a real model were read
 
     @property
     def ref(self) -> str:
@@ -119,6 +122,8 @@ def _profile(raw: dict[str, Any]) -> Profile:
         offline_after_s=_seconds(raw.pop("offline_after")),
         heartbeat_s=None if heartbeat is None else _seconds(heartbeat),
         verification=None if verify is None else Verification(verify["standard"], verify["months"]),
+        map=json_map(raw.pop("map", None)),
+        source=raw.pop("source", ""),
     )
 
 

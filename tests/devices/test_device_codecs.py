@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from datetime import datetime
@@ -264,3 +265,23 @@ def test_every_byte_of_any_frame_stands_in_one_field(unit: Codec) -> None:
 def test_a_good_frame_has_no_byte_that_nobody_can_name(unit: Codec) -> None:
     for example in unit.EXAMPLES:
         assert not [field for field in unit.fields(example.payload, generic(unit)) if field.role == "unread"]
+
+
+SCRUBBED = [unit for unit in CODECS if hasattr(unit, "scrub")]
+
+
+@pytest.mark.parametrize("unit", SCRUBBED, ids=lambda each: each.ID)
+def test_what_is_dropped_changes_nothing_of_what_is_read(unit: Codec) -> None:
+    for example in unit.EXAMPLES:
+        scrubbed = unit.scrub(example.payload, generic(unit))  # type: ignore[attr-defined]
+        assert unit.decode(scrubbed, generic(unit)) == unit.decode(example.payload, generic(unit))
+
+
+@pytest.mark.parametrize("unit", SCRUBBED, ids=lambda each: each.ID)
+def test_a_name_and_an_id_number_are_dropped_unseen(unit: Codec) -> None:
+    """Also from what cannot be read at all."""
+    said = {"name": "王小明", "idcard": "420802196001011234", "patient": {"display": "王小明"}}
+    for payload in (json.dumps({**said, "sys": 1}, ensure_ascii=False).encode(), '{"name":"王小明420802'.encode()):
+        left = unit.scrub(payload, generic(unit))  # type: ignore[attr-defined]
+        assert "王".encode() not in left
+        assert b"420802" not in left
