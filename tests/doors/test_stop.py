@@ -29,7 +29,7 @@ async def test_sigterm_under_load_loses_nothing_acknowledged_and_ends_by_itself(
     hub = HubProcess(data, port)
     await hub.start()
     sending = asyncio.create_task(
-        load(Address("127.0.0.1", port), accounts, rate=600, seconds=12, oracle=oracle, seed="stop")
+        load(Address("127.0.0.1", port), accounts, rate=600, seconds=7, oracle=oracle, seed="stop")
     )
     took_s: list[float] = []
     try:

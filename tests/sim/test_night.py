@@ -19,9 +19,11 @@ from tests.sim.shrink import again, shrink
 from tests.sources import ROOT
 
 LONG = os.environ.get("LINLI_TEST_LONG") == "1"
-SEEDS = range(1, 21 if LONG else 4)
+SEEDS = range(1, 21 if LONG else 3)
 MINUTES = 15.0 if LONG else 2.5
 BUG_MINUTES, BUG_OFTEN, BUG_SEEDS = 2.0, 4.0, 5
+# The two that take the most nights to be caught have all the time of the long run.
+QUICK = [bug for bug in BUGS if LONG or not bug.name.startswith(("calls for help", "folds repeats"))]
 REPLAY = """
 from hub.main.night.faults import Kind
 from hub.main.night.night import Night
@@ -79,7 +81,7 @@ def test_the_same_seed_is_the_same_night_in_another_process() -> None:
     assert Night("another", 0.5, ()).play().trace.hash != here.trace.hash
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=[bug.name.replace(" ", "-") for bug in BUGS])
+@pytest.mark.parametrize("bug", QUICK, ids=[bug.name.replace(" ", "-") for bug in QUICK])
 def test_a_planted_bug_is_caught_within_five_seeds(bug: Bug) -> None:
     caught = None
     for seed in range(1, BUG_SEEDS + 1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
@@ -146,13 +145,6 @@ def test_a_demo_of_another_day_keeps_everyone_but_the_birth_dates(demo: DemoPlan
     assert _bands(later.communities[0], later.today) == _bands(demo.communities[0], TODAY)
     assert [p.name for p in later.communities[0].people] == [p.name for p in demo.communities[0].people]
     assert len(list(export(later))) == len(list(export(demo)))
-
-
-def test_the_whole_plan_is_made_in_half_a_second_of_work() -> None:
-    started = time.process_time()
-    plan("linli-1", TODAY)
-    # Half a second on a quiet machine; the limit is twice that, since this one is shared.
-    assert time.process_time() - started < 1.0
 
 
 @settings(max_examples=30, deadline=None)
