@@ -208,9 +208,9 @@ def test_the_trend_is_well_formed_and_ends_with_the_number_below_it(hut: Hut) ->
         hut.measure(values={"sys": sys, "dia": "88", "pulse": "70"})
     view = hut.store.read_now(lambda read: resident.home(read, "r-wang"))
     trend = view["trend"]
-    assert [sample.sys for sample in trend.samples] == [148, 151, 190, 152]
-    assert view["last"].large[0].text == str(trend.samples[-1].sys)
-    assert len(trend.sys_lines) == 2  # five days without a reading are a gap
+    assert [sample.numbers[0] for sample in trend.samples] == [148, 151, 190, 152]
+    assert view["last"].large[0].text == str(trend.samples[-1].numbers[0])
+    assert len(trend.lines[0].stretches) == 2  # five days without a reading are a gap
     assert len(trend.urgent) == 1
     html = hut.render("health/home.html", view, "zh")
     for svg in re.findall(r"<svg.*?</svg>", html, re.DOTALL):

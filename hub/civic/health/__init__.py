@@ -4,21 +4,46 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.health import alerts, api, bands, binding, desk, idle, kiosk, pages, pending, resident, stage
-from hub.events import ReadingBound, ReadingsStored
+from hub.civic.health import (
+    alerts,
+    api,
+    bands,
+    binding,
+    consents,
+    desk,
+    idle,
+    kiosk,
+    pad,
+    pages,
+    pending,
+    resident,
+    stage,
+    tasks,
+    triage,
+    trust,
+)
+from hub.civic.health.events import ConsentChanged, DoctorAnswered, KioskClosed
+from hub.events import AlertRaised, ReadingBound, ReadingsStored
 from hub.i18n import N_
 from hub.module import Card, Job, Module, Nav, Topic, joined
 
 
 def router() -> APIRouter:
-    return joined(*(part.router() for part in (pages, resident, desk, api)))
+    return joined(*(part.router() for part in (pages, resident, trust, desk, pad, triage, api)))
 
 
 MODULE = Module(
     name="health",
     title=N_("Health huts"),
     router=router,
-    listeners=((ReadingsStored, binding.bind_stored), (ReadingBound, bands.judge_bound)),
+    listeners=(
+        (ReadingsStored, binding.bind_stored),
+        (ReadingBound, bands.judge_bound),
+        (AlertRaised, tasks.on_raised),
+        (DoctorAnswered, tasks.on_answered),
+        (ConsentChanged, trust.on_consent),
+        (KioskClosed, trust.on_closed),
+    ),
     glimpses=(pending.glimpse,),
     visitor=kiosk.visitor,
     jobs=(Job("kiosk-idle", idle.watch, role="web"),),
@@ -33,9 +58,14 @@ MODULE = Module(
         Topic(bands.HOME_TOPIC, "health/home.html", resident.home, resident.may_watch),
         Topic(bands.LIST_TOPIC, "health/readings.html", resident.every, resident.may_watch),
         Topic(alerts.DESK_TOPIC, "health/calls.html", desk.waiting, desk.may_watch),
+        Topic(alerts.PAD_TOPIC, "health/calling.html", pad.view, pad.may_watch),
+        Topic(tasks.TOPIC, "health/tasks.html", triage.listed, triage.may_watch),
+        Topic(consents.TOPIC, "health/trust.html", trust.view, trust.may_watch),
     ),
     cards=(Card("home", bands.HOME_TOPIC, "resident", order=30, title=N_("Blood pressure")),),
     nav=(
+        Nav("staff", "/desk/triage", N_("Triage list"), permission=triage.PERMISSION, icon="health", order=6),
+        Nav("staff", "/desk/pad", N_("Attendant's pad"), permission=pad.PERMISSION, icon="call", order=38),
         Nav("staff", "/desk/huts", N_("Health hut calls"), permission=desk.PERMISSION, icon="health", order=40),
         Nav("resident", "/me/health", N_("Health"), icon="health", order=60),
     ),

@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlmodel import col
 
-from hub.civic.health.events import AlertDone, AlertOpened, AttendantCalled
+from hub.civic.health.events import AlertDone, AlertOpened, AlertTaken, AttendantCalled, DoctorAnswered
 from hub.civic.health.models import HealthAlert, KioskSession
 from hub.civic.health.rules import Band, confirms, rulesets
 from hub.db import Read, Tx
@@ -19,8 +19,9 @@ from hub.directory import Area
 from hub.errors import Conflict, NotFound
 from hub.events import AlertRaised
 from hub.i18n import _
+from hub.readings import Reading
 
-DESK_TOPIC = "health.desk"
+DESK_TOPIC, PAD_TOPIC, TRUST_TOPIC = "health.desk", "health.pad", "health.trust"
 FOLLOW_UP_DAYS = 14  # national norms: refer, and follow up within two weeks
 OPEN_LIST_MAX = 50
 
@@ -91,9 +92,60 @@ def tell_doctor(tx: Tx, session: KioskSession, yes: bool) -> None:
     """【告诉家庭医生】【不用】: only a named visit can say yes; a no sends nothing."""
     for alert in of_session(tx, session.id):
         if alert.level == "confirmed" and alert.told_doctor is None:
-            alert.told_doctor = yes and session.person is not None
-            tx.session.add(alert)
-            _touch(tx, alert)
+            _answer(tx, alert, session.person, yes, "kiosk")
+
+
+def answer(tx: Tx, ident: str, person: str, yes: bool) -> None:
+    """The same asked on the phone: about one's own values only, and while it is still open."""
+    alert = tx.session.get(HealthAlert, ident)
+    if alert is None or owner(tx, alert) != person:
+        raise NotFound(_("There is no such alert"))
+    if alert.level == "confirmed" and alert.told_doctor is None:
+        _answer(tx, alert, person, yes, "app")
+
+
+def _answer(tx: Tx, alert: HealthAlert, person: str | None, yes: bool, basis: str) -> None:
+    alert.told_doctor = yes and person is not None
+    tx.session.add(alert)
+    tx.session.flush()
+    if person is not None:
+        tx.emit(DoctorAnswered, alert=alert.id, person=person, yes=yes, basis=basis)
+        tx.touch(TRUST_TOPIC, person)
+    _touch(tx, alert)
+
+
+def unanswered(read: Read, person: str) -> list[HealthAlert]:
+    """Confirmed values of this person of which nobody has said yet whether the doctor is to hear."""
+    rule = (
+        select(HealthAlert)
+        .join(Reading, col(Reading.id) == col(HealthAlert.reading))
+        .where(
+            col(Reading.person) == person,
+            col(HealthAlert.level) == "confirmed",
+            col(HealthAlert.told_doctor).is_(None),
+            col(HealthAlert.raised) > read.now() - timedelta(days=FOLLOW_UP_DAYS),
+        )
+    )
+    return list(read.session.execute(rule.order_by(col(HealthAlert.raised).desc())).scalars())
+
+
+def owner(read: Read, alert: HealthAlert) -> str | None:
+    """Whose value it was; nobody's when a guest's or an unclaimed one."""
+    reading = read.session.get(Reading, alert.reading) if alert.reading else None
+    return reading.person if reading is not None else None
+
+
+def take(tx: Tx, ident: str) -> None:
+    """【我来了】: the kiosk says that somebody is coming, and the other pads that somebody has it."""
+    alert = get(tx, ident)
+    if alert.state == "done":
+        raise Conflict(_("This has been dealt with already"))
+    if alert.taken_by is None:
+        alert.taken_by, alert.taken_at = tx.actor.id, tx.now()
+        tx.session.add(alert)
+        tx.session.flush()
+        tx.emit(AlertTaken, alert=alert.id)
+        _touch(tx, alert)
 
 
 def look_at(tx: Tx, ident: str) -> HealthAlert:
@@ -192,14 +244,22 @@ def _announce(tx: Tx, alert: HealthAlert, reading: str) -> None:
         reading=reading,
     )
     _touch(tx, alert)
+    person = owner(tx, alert)
+    if person is not None:
+        tx.touch(TRUST_TOPIC, person)
 
 
 def _touch(tx: Tx, alert: HealthAlert) -> None:
     """Draw the lists of every area above anew, and the kiosk that may show the alert's sentence."""
-    area = tx.session.get(Area, alert.area)
-    path = area.path if area else ""
-    while path:
+    for path in paths_above(tx, alert.area):
         tx.touch(DESK_TOPIC, path)
-        path = path.rpartition("/")[0]
+        tx.touch(PAD_TOPIC, path)
     if alert.hut is not None:
         tx.touch("health.kiosk", alert.hut)
+
+
+def paths_above(read: Read, code: str) -> list[str]:
+    """The path of an area and of every area above it: whoever watches one of them sees what happens here."""
+    area = read.session.get(Area, code)
+    parts = area.path.split("/") if area else []
+    return ["/".join(parts[:length]) for length in range(len(parts), 0, -1)]

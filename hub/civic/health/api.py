@@ -8,15 +8,16 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy import or_, select
 from sqlmodel import col
 
-from hub import readings
+from hub import readings, sightings
 from hub.access import Subject, needs, signed_in
+from hub.civic.health import derived
 from hub.civic.health.desk import PERMISSION
 from hub.civic.health.models import HealthAlert
-from hub.db import Read
+from hub.db import Read, Tx
 from hub.directory import Area
 from hub.errors import Refused
 from hub.i18n import _
-from hub.page import services
+from hub.page import actor, services
 from hub.readings import Reading
 
 PAGE = 50
@@ -35,8 +36,12 @@ def router() -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=readings.PAGE_MAX)] = PAGE,
         after: Annotated[str | None, Query(max_length=80)] = None,
     ) -> dict[str, Any]:
-        """One's own; a doctor's, of residents who agreed; an operator's without values."""
-        return await services(request).store.read(lambda read: page_of_readings(read, who, kind, limit, after))
+        """One's own; a doctor's, of residents who agreed, which leaves a line; an operator's without values."""
+        if who.kind == "resident":
+            return await services(request).store.read(lambda read: page_of_readings(read, who, kind, limit, after))
+        return await services(request).store.write(
+            lambda tx: _seen_page(tx, who, kind, limit, after), actor(request), can_wait=True
+        )
 
     @routes.get("/alerts")
     async def list_alerts(
@@ -52,7 +57,20 @@ def router() -> APIRouter:
     return routes
 
 
+def _seen_page(tx: Tx, who: Subject, kind: str | None, limit: int, after: str | None) -> dict[str, Any]:
+    rows, with_values = _rows(tx, who, kind, limit, after)
+    if with_values:
+        sightings.leave(tx, who, rows[:limit], "api")
+    return _page(tx, rows, limit, with_values)
+
+
 def page_of_readings(read: Read, who: Subject, kind: str | None, limit: int, after: str | None) -> dict[str, Any]:
+    rows, with_values = _rows(read, who, kind, limit, after)
+    return _page(read, rows, limit, with_values)
+
+
+def _rows(read: Read, who: Subject, kind: str | None, limit: int, after: str | None) -> tuple[list[Reading], bool]:
+    """One row more than asked for, if there is one, and whether their values may be seen."""
     visible, with_values = readings.visible_to(who)
     rule = select(Reading).where(visible)
     if kind is not None:
@@ -63,12 +81,30 @@ def page_of_readings(read: Read, who: Subject, kind: str | None, limit: int, aft
         older = (at < at_ms) | ((at == at_ms) & (col(Reading.id) < ident))
         rule = rule.where(older)
     rule = rule.order_by(col(Reading.t_effective_ms).desc(), col(Reading.id).desc()).limit(limit + 1)
-    rows = list(read.session.execute(rule).scalars())
+    return list(read.session.execute(rule).scalars()), with_values
+
+
+def _page(read: Read, rows: list[Reading], limit: int, with_values: bool) -> dict[str, Any]:
     more = rows[limit - 1] if len(rows) > limit else None
     return {
-        "items": [readings.as_json(read, row, with_values=with_values) for row in rows[:limit]],
+        "items": [_reading_json(read, row, with_values) for row in rows[:limit]],
         "after": f"{more.t_effective_ms}.{more.id}" if more else None,
     }
+
+
+def _reading_json(read: Read, row: Reading, with_values: bool) -> dict[str, Any]:
+    made = derived.bmi(read, row, readings.values(read, row)) if with_values else None
+    if made is None:
+        return readings.as_json(read, row, with_values=with_values)
+    own = {
+        "code": made.value.code,
+        "value": made.value.text,
+        "unit": made.value.unit,
+        "derived": True,
+        "readings": list(made.readings),
+        "mismatch": made.mismatch,
+    }
+    return {**readings.as_json(read, row, with_values=with_values), "derived": [own]}
 
 
 def page_of_alerts(read: Read, who: Subject, state: str, limit: int, after: str | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from hub import directory, readings, registry
+from hub import directory, readings, registry, sightings
 from hub.access import Subject, needs
 from hub.civic.health import alerts, figures
 from hub.civic.health.models import HealthAlert, KioskSession
@@ -39,6 +39,8 @@ class Row:
     due: date | None
     told_doctor: bool
     openable: bool
+    taken: bool
+    by: str  # who is on the way
 
 
 def may_watch(subject: Subject, key: str) -> bool:
@@ -92,6 +94,7 @@ def _open(tx: Tx, who: Subject, ident: str) -> dict[str, Any]:
     alerts.look_at(tx, ident)
     hut = tx.session.get(registry.Hut, alert.hut) if alert.hut else None
     rows = [readings.get(tx, each) for each in (alert.reading, alert.confirmed_by) if each]
+    sightings.leave(tx, who, rows, "hut")
     return {
         "id": alert.id,
         "hut": pick(hut.zh, hut.en) if hut else "",
@@ -105,6 +108,12 @@ def _finish(tx: Tx, who: Subject, ident: str) -> None:
     alert = alerts.get(tx, ident)
     who.require(PERMISSION, directory.area(tx, alert.area).path)
     alerts.finish(tx, ident)
+
+
+def _name(read: Read, actor: str | None) -> str:
+    kind, _colon, ident = (actor or "").partition(":")
+    staff = read.session.get(directory.Staff, ident) if kind == "staff" else None
+    return staff.name if staff is not None else ""
 
 
 def _row(read: Read, alert: HealthAlert) -> Row:
@@ -122,4 +131,6 @@ def _row(read: Read, alert: HealthAlert) -> Row:
         due=alert.due,
         told_doctor=bool(alert.told_doctor),
         openable=alert.reading is not None and (lasting or bool(alert.told_doctor)),
+        taken=alert.taken_by is not None,
+        by=_name(read, alert.taken_by),
     )

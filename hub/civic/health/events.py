@@ -54,3 +54,49 @@ class AlertDone(Event):
 
     def subject(self) -> str:
         return self.alert
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertTaken(Event):
+    """The attendant says: I am on my way."""
+
+    alert: str
+
+    def subject(self) -> str:
+        return self.alert
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorAnswered(Event):
+    """A resident said whether the family doctor is to be told of one urgent value, and where they said it."""
+
+    alert: str
+    person: str
+    yes: bool
+    basis: str  # kiosk | app
+
+    def subject(self) -> str:
+        return self.alert
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskChanged(Event):
+    """opened, called, visited, referred, undone or withdrawn."""
+
+    task: str
+    what: str
+
+    def subject(self) -> str:
+        return self.task
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentChanged(Event):
+    """A resident agreed to a use of their readings, or took that back."""
+
+    person: str
+    purpose: str
+    yes: bool
+
+    def subject(self) -> str:
+        return self.person

@@ -156,14 +156,14 @@ def shown(read: Read, row: Reading) -> Shown:
         small=() if failed else _figures(values, (*_SMALL, *SMALL.get(row.kind, ()))),
         failure=_failure(row) if failed else "",
         suspect=row.quality == "suspect" and not failed,
-        judged=tuple(_judged(band) for band in found if band.level != "none"),
-        chief=_judged(chief) if chief is not None and chief.level != "none" else None,
+        judged=tuple(as_judged(band) for band in found if band.level != "none"),
+        chief=as_judged(chief) if chief is not None and chief.level != "none" else None,
         unjudged=_(UNJUDGED[found[0].why_none]) if found and not failed and found[0].why_none in UNJUDGED else "",
         mass_index=_figures([mass_index.value], ["bmi"])[0] if mass_index is not None else None,
         mismatch=_mismatch(mass_index),
         mean=_figures([each.value for each in mean], ["sys", "dia"]),
         mean_of=len(mean[0].readings) if mean else 0,
-        mean_word=next((_judged(band) for band in judged if band.measure == MEAN and band.level != "none"), None),
+        mean_word=next((as_judged(band) for band in judged if band.measure == MEAN and band.level != "none"), None),
     )
 
 
@@ -214,7 +214,7 @@ def _failure(row: Reading) -> str:
     return _(AGAIN)
 
 
-def _judged(band: Band) -> Judged:
+def as_judged(band: Band) -> Judged:
     return Judged(
         band.measure,
         _(MEASURE_NAMES.get(band.measure, band.measure)),

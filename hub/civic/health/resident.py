@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import BeforeValidator
 
 from hub import directory, readings, registry
 from hub.access import Subject, signed_in
-from hub.civic.health import bands, figures, trend
+from hub.civic.health import bands, consents, figures, trend
 from hub.civic.health.figures import Shown
 from hub.db import Read
 from hub.i18n import pick
-from hub.page import page_live
+from hub.page import page, page_live, services
 
+Owner = Annotated[Subject, signed_in("resident")]
 LIST_MAX = 60  # about two months of an eager measurer; older ones come by the API
 ADVISED_FOR = timedelta(days=1)  # "rest, then measure again" is said to who measured today, never about last month
 
@@ -32,7 +34,7 @@ def home(read: Read, key: str) -> Mapping[str, Any]:
     return {
         "last": last,
         "advised": _advised(read, [last] if last else []),
-        "trend": trend.of_person(read, key),
+        "trend": trend.of_kind(read, key, "bp"),
         "tz": _zone(read, key),
     }
 
@@ -43,7 +45,8 @@ def every(read: Read, key: str) -> Mapping[str, Any]:
         "rows": rows,
         "advised": _advised(read, rows),
         "made_with": _made_with(read, rows),
-        "trend": trend.of_person(read, key),
+        "trends": trend.of_person(read, key),
+        "periods": trend.PERIODS[1:],
         "tz": _zone(read, key),
     }
 
@@ -52,8 +55,16 @@ def router() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/me/health")
-    async def my_health(request: Request, who: Annotated[Subject, signed_in("resident")]) -> Response:
-        return await page_live(request, "health/me.html", [f"{bands.LIST_TOPIC}:{who.id}"])
+    async def my_health(request: Request, who: Owner) -> Response:
+        topics = [f"{bands.LIST_TOPIC}:{who.id}", f"{consents.TOPIC}:{who.id}"]
+        return await page_live(request, "health/me.html", topics)
+
+    @routes.get("/me/health/trends")
+    async def trends(
+        request: Request, who: Owner, days: Annotated[Literal[14, 90, 365], BeforeValidator(int)] = 90
+    ) -> Response:
+        drawn = await services(request).store.read(lambda read: trend.of_person(read, who.id, days))
+        return page(request, "health/trends.html", active="/me/health", trends=drawn, days=days, periods=trend.PERIODS)
 
     return routes
 

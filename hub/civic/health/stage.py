@@ -151,6 +151,7 @@ def view(read: Read, hut_id: str) -> Mapping[str, Any]:
         "result": None,
         "urgent": None,
         "again": "",
+        "coming": False,
         "trend": None,
         "rows": (),
     }
@@ -169,6 +170,7 @@ def _of_visit(read: Read, session: KioskSession) -> dict[str, Any]:
         "pending": _(figures.KIND_NAMES.get(awaited.kind, "Result")) if awaited else "",
     }
     found["called"] = alerts.called(read, session.id)
+    found["coming"] = any(each.taken_by and each.state == "open" for each in alerts.of_session(read, session.id))
     if session.stage == "ready":
         found["choices"] = choices(read, session.hut)
     if session.stage in ("result", "slip") and session.reading is not None:
@@ -180,7 +182,7 @@ def _of_visit(read: Read, session: KioskSession) -> dict[str, Any]:
         found["rows"] = [
             figures.shown(read, row) for row in readings.of_person(read, session.person, limit=HISTORY_ROWS)
         ]
-        found["trend"] = trend.of_person(read, session.person)
+        found["trend"] = trend.of_kind(read, session.person, "bp")
     return found
 
 
