@@ -158,6 +158,9 @@ def _papers() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_fleet_lot"),
     )
     op.create_index("ix_fleet_lot_device", "fleet_lot", ["device"])
+
+
+def _holds() -> None:
     op.create_table(
         "fleet_check",
         sa.Column("id", sa.String(36), nullable=False),
@@ -171,9 +174,6 @@ def _papers() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_fleet_check"),
     )
     op.create_index("ix_fleet_check_device_at", "fleet_check", ["device", "at"])
-
-
-def _holds() -> None:
     op.create_table(
         "fleet_hold",
         sa.Column("id", sa.String(36), nullable=False),
