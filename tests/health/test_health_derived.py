@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.base import Value
-from hub.civic.health import bands, derived, figures
+from hub import derived
+from hub.civic.health import bands, figures
 from hub.civic.health.figures import Shown
 from hub.civic.health.rules import Band, in_force, judge, wants_another
 from tests.health.hutrig import WANG, Hut

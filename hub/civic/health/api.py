@@ -8,9 +8,8 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy import or_, select
 from sqlmodel import col
 
-from hub import readings, sightings
+from hub import derived, readings, sightings
 from hub.access import Subject, needs, signed_in
-from hub.civic.health import derived
 from hub.civic.health.desk import PERMISSION
 from hub.civic.health.models import HealthAlert
 from hub.db import Read, Tx

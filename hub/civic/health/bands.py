@@ -10,8 +10,8 @@ from typing import cast
 from sqlalchemy import select
 from sqlmodel import col
 
-from hub import directory, readings
-from hub.civic.health import alerts, derived, kiosk
+from hub import derived, directory, readings
+from hub.civic.health import alerts, kiosk
 from hub.civic.health.models import ReadingBand
 from hub.civic.health.rules import ADVICE, MEAN, MEASURES, WORDS, Band, Level, classify, fitting, judge, rulesets
 from hub.db import Read, Tx

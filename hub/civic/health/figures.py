@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from hub import readings
-from hub.civic.health import bands, derived
-from hub.civic.health.derived import Derived
+from hub import derived, readings
+from hub.civic.health import bands
 from hub.civic.health.rules import MEAN, Band, gravest
 from hub.db import Read
+from hub.derived import Derived
 from hub.events import ReadValue
 from hub.i18n import N_, _
 from hub.readings import Reading

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hub import directory, presence, readings, registry
+from hub import derived, directory, presence, readings, registry
 from hub.access import Subject
-from hub.civic.health import alerts, derived, figures, idle, kiosk, trend
+from hub.civic.health import alerts, figures, idle, kiosk, trend
 from hub.civic.health.models import HealthAlert, KioskSession
 from hub.civic.health.pending import PENDING
 from hub.civic.health.rules import in_force, wants_another

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 
 from hub import directory, readings
 from hub.civic.health import bands
-from hub.civic.health.derived import numbers_of
 from hub.civic.health.figures import CODE_NAMES, KIND_NAMES, UNIT_NAMES
 from hub.civic.health.rules import fitting, unfit
 from hub.db import Read
+from hub.derived import numbers_of
 from hub.i18n import _
 
 DAYS = 14
