@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.points import api, cards, jobs, pages, publicity, seed, sheets, slides
+from hub.civic.points import (
+    api,
+    cards,
+    claim_api,
+    claim_pages,
+    desk_pages,
+    docket_cards,
+    jobs,
+    own_pages,
+    pages,
+    publicity,
+    seed,
+    sheets,
+    slides,
+)
 from hub.events import ActivityPublished, PointsPosted, SheetApproved, SheetSubmitted
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
@@ -24,7 +38,7 @@ PERMISSIONS = {
 
 
 def router() -> APIRouter:
-    return joined(pages.router, api.router)
+    return joined(pages.router, own_pages.router, claim_pages.router, desk_pages.router, api.router, claim_api.router)
 
 
 MODULE = Module(
@@ -39,9 +53,13 @@ MODULE = Module(
     ),
     jobs=jobs.JOBS,
     permissions=PERMISSIONS,
-    topics=cards.TOPICS,
-    cards=cards.CARDS,
-    nav=(Nav("resident", "/me/points", N_("Points"), icon="points", order=50),),
+    topics=(*cards.TOPICS, *docket_cards.TOPICS),
+    cards=(*cards.CARDS, *docket_cards.CARDS),
+    nav=(
+        Nav("resident", "/me/points", N_("Points"), icon="points", order=50),
+        Nav("staff", "/desk/points", N_("Points desk"), "points.read", icon="points", order=31),
+    ),
+    uploads=("/me/points/claims", "/desk/points/claims", "/desk/points/import"),
     slides=slides.of_area,
     seed=seed.seed,
     seed_order=30,

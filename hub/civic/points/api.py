@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hub import directory, idempotency
 from hub.access import Subject, public, signed_in, subject
-from hub.civic.points import beneficiary, book, cards, catalogue, ledger, rules
+from hub.civic.points import beneficiary, book, cards, catalogue, claim_api, ledger, rules, transfers
 from hub.civic.points.beneficiary import Key, Owner
+from hub.civic.points.claim_models import Transfer
 from hub.civic.points.why import Held
 from hub.db import Read, Tx
 from hub.errors import NotFound
@@ -93,16 +94,21 @@ async def listing(request: Request) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@router.post("/transfers", status_code=201, dependencies=[signed_in("resident")])
+@router.post("/transfers", status_code=201, dependencies=[signed_in("resident", "staff", "token")])
 async def transfer(
     request: Request, body: TransferBody, key: Annotated[str | None, Header(alias="Idempotency-Key")] = None
 ) -> JSONResponse:
-    """Between one's own account and one's own household. The key lives for ever, as every key of the ledger does."""
+    """In one's own household at once; to a neighbour (an account, or `card:` and the number) or to `pool` after a day.
+
+    The key lives for ever, as every key of the ledger does."""
     who, raw = subject(request), await request.body()
-    once = code(services(request).rng, 16)
+    once = code(services(request).rng, 32)
     scope = f"{who.kind}:{who.id} POST {request.url.path}"
 
     def move(tx: Tx) -> Answer:
+        household = "household-" in (body.source[:10], body.destination[:10])
+        if not household:
+            return Answer(201, claim_api.shape_transfer(_send(tx, who, body, once)))
         for ident in (body.source, body.destination):
             kind, _dash, owner = ident.partition("-")
             if kind in ("person", "household"):
@@ -114,6 +120,17 @@ async def transfer(
         lambda tx: idempotency.once(tx, scope, key, raw, move, for_ever=True), actor(request)
     )
     return JSONResponse(answer.body, answer.status)
+
+
+def _send(tx: Tx, who: Subject, body: TransferBody, once: str) -> Transfer:
+    kind, _dash, owner = body.source.partition("-")
+    source = beneficiary.one(tx, kind, owner)
+    if body.destination.startswith("card:"):
+        return transfers.send(tx, who, source, transfers.by_card(tx, body.destination[5:]), body.points, once=once)
+    if body.destination == transfers.POOL:
+        return transfers.send(tx, who, source, None, body.points, once=once)
+    kind, _dash, owner = body.destination.partition("-")
+    return transfers.send(tx, who, source, beneficiary.one(tx, kind, owner), body.points, once=once)
 
 
 def _visible(read: Read, who: Subject, ident: str) -> list[Owner]:

@@ -30,7 +30,8 @@ BY_SHEET = {"A", "G", "S"}  # approvals that two signatures under an attendance 
 ZONE = "Asia/Shanghai"
 REASONS = {
     "award": N_("Award"), "share": N_("Shared in the household"), "reversal": N_("Reversal"),
-    "false_claim": N_("False claim"),
+    "false_claim": N_("False claim"), "hold": N_("Set aside"), "void": N_("Given back"), "deduct": N_("Deduction"),
+    "transfer": N_("Transfer"), "gift": N_("Gift to the pool"),
 }  # fmt: skip
 _PER = {
     "day": N_("a day"), "week": N_("a week"), "month": N_("a month"), "quarter": N_("a quarter"),
@@ -52,6 +53,7 @@ class Line:
     who: str  # whose signature let it in: a title
     number: str  # of the entry in the ledger, as it is read out at a counter
     undone: bool
+    txn: str = ""  # what the page behind it is found by
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def line(entry: Entry) -> Line:
         what = _("Shared by a member") if entry.other == "person" and entry.amount > 0 else what
         what = _("Drawn by a member") if entry.other == "person" and entry.amount < 0 else what
     by, day = entry.approved_by, entry.act_date
-    return Line(entry.at, entry.amount, entry.balance, what, day, by, f"{entry.posting:06}", entry.reversed)
+    return Line(entry.at, entry.amount, entry.balance, what, day, by, f"{entry.posting:06}", entry.reversed, entry.txn)
 
 
 def tv(read: Read, area: str) -> Mapping[str, Any]:

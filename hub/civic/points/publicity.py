@@ -5,6 +5,7 @@ A deduction is announced instead and waits fifteen days for an appeal. Whatever 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -134,27 +135,33 @@ def published(read: Read, area: str) -> list[Published]:
 
 def names(read: Read, claims: list[Claim]) -> dict[str, tuple[str, str]]:
     """Masked name and building of each claim's owner, many at a time."""
-    found: dict[str, tuple[str, str]] = {}
+    known = named(read, [(each.owner_kind, each.owner) for each in claims])
+    return {each.id: known.get(f"{each.owner_kind}-{each.owner}", ("", "")) for each in claims}
+
+
+def named(read: Read, owners: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """Account -> masked name and building; never a door, never a full name."""
     people = read.session.execute(
         select(col(Resident.id), col(Resident.name), col(Building.zh), col(Building.en))
         .join(Household, col(Household.id) == col(Resident.household))
         .join(Building, col(Building.id) == col(Household.building))
-        .where(col(Resident.id).in_([each.owner for each in claims if each.owner_kind == "person"]))
+        .where(col(Resident.id).in_([owner for kind, owner in owners if kind == "person"]))
     )
-    found |= {f"person-{ident}": (masked(name), pick(zh, en)) for ident, name, zh, en in people}
     homes = read.session.execute(
         select(col(Household.id), col(Building.zh), col(Building.en))
         .join(Building, col(Building.id) == col(Household.building))
-        .where(col(Household.id).in_([each.owner for each in claims if each.owner_kind == "household"]))
+        .where(col(Household.id).in_([owner for kind, owner in owners if kind == "household"]))
     )
-    found |= {f"household-{ident}": (_("A household"), pick(zh, en)) for ident, zh, en in homes}
     teams = read.session.execute(
         select(col(Organisation.id), col(Organisation.zh), col(Organisation.en)).where(
-            col(Organisation.id).in_([each.owner for each in claims if each.owner_kind == "organisation"])
+            col(Organisation.id).in_([owner for kind, owner in owners if kind == "organisation"])
         )
     )
-    found |= {f"organisation-{ident}": (pick(zh, en), "") for ident, zh, en in teams}
-    return {each.id: found.get(f"{each.owner_kind}-{each.owner}", ("", "")) for each in claims}
+    return {
+        **{f"person-{ident}": (masked(name), pick(zh, en)) for ident, name, zh, en in people},
+        **{f"household-{ident}": (_("A household"), pick(zh, en)) for ident, zh, en in homes},
+        **{f"organisation-{ident}": (pick(zh, en), "") for ident, zh, en in teams},
+    }
 
 
 def on_posted(tx: Tx, event: PointsPosted) -> None:

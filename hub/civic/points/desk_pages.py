@@ -1,0 +1,241 @@
+"""The desk's pages of claims: the queue, one claim with its signatures, declaring for somebody, reminders, answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, Response
+
+from hub import approval, directory
+from hub.access import Subject, needs, subject
+from hub.civic.points import (
+    beneficiary,
+    catalogue,
+    claim_rules,
+    claims,
+    deductions,
+    docket,
+    docket_cards,
+    ledger,
+    photos,
+    publicity,
+)
+from hub.civic.points.claim_models import Claim
+from hub.civic.points.claim_pages import Text, choices, day_of, hours_of, read_photos, shown
+from hub.civic.points.claims import Draft
+from hub.civic.points.models import Txn
+from hub.db import Read, Tx
+from hub.errors import LinliError, NotFound, Refused
+from hub.i18n import _
+from hub.page import actor, page, page_live, see_other, services
+
+router = APIRouter(include_in_schema=False)
+STEPS = {"verify": claims.verify, "approve": claims.approve, "release": claims.release}
+
+
+@router.get("/desk/points", dependencies=[needs("points.read")])
+async def queue(request: Request) -> HTMLResponse:
+    return await _queue(request)
+
+
+@router.get("/desk/points/claims/new", dependencies=[needs("points.declare")])
+async def blank(request: Request) -> HTMLResponse:
+    return await _form(request, {})
+
+
+@router.post("/desk/points/claims/new", dependencies=[needs("points.declare")])
+async def declare(
+    request: Request,
+    owner: Text,
+    item: Text,
+    day: Text,
+    words: Text,
+    hours: Text = "",
+    place: Text = "",
+    number: Text = "",
+    about: Text = "",
+) -> Response:
+    """In somebody's name (代办), or the proposal of a deduction."""
+    who = subject(request)
+    written = {
+        "owner": owner, "item": item, "day": day, "words": words, "hours": hours, "place": place, "number": number,
+        "about": about,
+    }  # fmt: skip
+    try:
+        pictures = await read_photos(request)
+
+        def work(tx: Tx) -> Claim:
+            kind, ident = meant(tx, who.area, owner)
+            draft = Draft(kind, ident, item, day_of(day), words, hours_of(hours), place, number, about)
+            return claims.declare(tx, who, draft, pictures)
+
+        made = await services(request).store.write(work, actor(request, on_behalf_of=owner.strip()[:64] or None))
+    except LinliError as error:
+        return await _form(request, written, error.sentence, error.status)
+    return see_other(f"/desk/points/claims/{made.id}")
+
+
+@router.post("/desk/points/reminders", dependencies=[needs("points.declare")])
+async def remind(request: Request, owner: Text, item: Text) -> Response:
+    who = subject(request)
+
+    def work(tx: Tx) -> None:
+        kind, ident = meant(tx, who.area, owner)
+        today = tx.now().astimezone(ZoneInfo(docket_cards.ZONE)).date()
+        deductions.remind(tx, who, kind, ident, catalogue.on(today).item(item))
+
+    try:
+        await services(request).store.write(work, actor(request))
+    except LinliError as error:
+        return await _form(request, {"owner": owner}, error.sentence, error.status)
+    return await _form(request, {"owner": owner}, said=_("The reminder has been sent and is on record"))
+
+
+@router.get("/desk/points/claims/{ident}", dependencies=[needs("points.read")])
+async def one(request: Request, ident: str) -> HTMLResponse:
+    return await _one(request, ident)
+
+
+@router.get("/desk/points/claims/{ident}/photos/{photo}", dependencies=[needs("points.read")])
+async def picture(request: Request, ident: str, photo: str) -> Response:
+    who = subject(request)
+
+    def look(read: Read) -> tuple[str, bytes]:
+        _here(read, who, ident)
+        return photos.body(read, ident, photo)
+
+    return shown(*await services(request).store.read(look))
+
+
+@router.post("/desk/points/claims/{ident}/{step}", dependencies=[needs("points.read")])
+async def step(request: Request, ident: str, step: str, why: Annotated[str, Form(max_length=600)] = "") -> Response:
+    who = subject(request)
+
+    def work(tx: Tx) -> None:
+        _here(tx, who, ident)
+        if step in STEPS:
+            STEPS[step](tx, who, ident)
+        elif step == "return":
+            claims.send_back(tx, who, ident, why)
+        elif step == "refuse":
+            claims.refuse(tx, who, ident, why)
+        else:
+            raise NotFound(_("There is no such claim"))
+
+    try:
+        await services(request).store.write(work, actor(request))
+    except LinliError as error:
+        return await _one(request, ident, error.sentence, error.status)
+    return see_other(f"/desk/points/claims/{ident}")
+
+
+@router.post("/desk/points/objections/{ident}", dependencies=[needs("points.read")])
+async def answer(request: Request, ident: str, words: Text, upheld: Text = "") -> Response:
+    who = subject(request)
+    try:
+        await services(request).store.write(
+            lambda tx: publicity.answer(tx, who, ident, words, upheld=upheld == "yes"), actor(request)
+        )
+    except LinliError as error:
+        return await _queue(request, error.sentence, error.status)
+    return see_other("/desk/points")
+
+
+@router.post("/desk/points/reversals", dependencies=[needs("points.read")])
+async def reverse(request: Request, txn: Text, why: Text) -> Response:
+    """积分冲正: the first or the second of its two signatures."""
+    who = subject(request)
+
+    def work(tx: Tx) -> None:
+        found = ledger_area(tx, txn)
+        who.require("points.approve" if who.may("points.approve") else "points.third", directory.area(tx, found).path)
+        ledger.reverse(tx, txn.strip(), why, who)
+        tx.touch("points.desk", found)
+
+    try:
+        await services(request).store.write(work, actor(request))
+    except LinliError as error:
+        return await _queue(request, error.sentence, error.status)
+    return see_other("/desk/points")
+
+
+def ledger_area(read: Read, txn: str) -> str:
+    row = read.session.get(Txn, txn.strip())
+    if row is None or row.area is None:
+        raise NotFound(_("There is no such entry"))
+    return row.area
+
+
+def meant(read: Read, area: str, text: str) -> tuple[str, str]:
+    """Whose account: `<kind>-<id>`, an id, or a card, of this community."""
+    wanted = text.strip()
+    kind, _dash, rest = wanted.partition("-")
+    tries = [(kind, rest)] if kind in ("person", "household", "organisation") and rest else []
+    tries += [(each, wanted) for each in ("person", "household", "organisation")]
+    found = directory.resident_by_card(read, wanted)
+    tries += [("person", found.id)] if found else []
+    for each in tries:
+        try:
+            owner = beneficiary.one(read, *each)
+        except NotFound:
+            continue
+        if owner.area == area:
+            return owner.key
+    raise Refused(_("Nobody of this community has that name, card or account"))
+
+
+async def _queue(request: Request, wrong: str = "", status: int = 200) -> HTMLResponse:
+    who = subject(request)
+    topic = f"points.desk:{who.area}"
+    return await page_live(
+        request, "points/desk.html", topics=[topic], topic=topic, wrong=wrong, status=status,
+        may_declare=who.may("points.declare"),
+    )  # fmt: skip
+
+
+async def _form(
+    request: Request, written: dict[str, str], wrong: str = "", status: int = 200, said: str = ""
+) -> HTMLResponse:
+    today = services(request).clock.now().astimezone(ZoneInfo(docket_cards.ZONE)).date()
+    items = catalogue.on(today).items
+    kinds = ("person", "household", "organisation")
+    return page(
+        request, "points/desk_new.html", status, items=choices(items, kinds, deductions=False), wrong=wrong, said=said,
+        taken=choices(items, kinds, deductions=True), today=today.isoformat(), written=written,
+        reminded=[(each, items[each].name) for each in claim_rules.REMINDED if each in items],
+        photos_max=photos.PHOTOS_MAX, words_max=claims.WORDS_MAX, reminders=claim_rules.REMINDERS,
+    )  # fmt: skip
+
+
+async def _one(request: Request, ident: str, wrong: str = "", status: int = 200) -> HTMLResponse:
+    who = subject(request)
+
+    def look(read: Read) -> dict[str, Any]:
+        claim = _here(read, who, ident)
+        path = directory.area(read, claim.area).path
+        seen = docket_cards.whole(read, claim)
+        signed = any((who.person or who.id) == each for each in signers(read, claim))
+        may = bool(seen["next"]) and who.may(seen["next"], path) and claim.state in claim_rules.SIGNABLE
+        other = docket.find(read, claim.held) if claim.held else None
+        return {
+            **seen, "signed_mine": signed, "may_sign": may and not signed and who.id != claim.declared_by,
+            "may_judge": any(who.may(each, path) for each in claim_rules.SIGNS.values()),
+            "may_veto": who.may("points.third", path), "first": claim.state == "claimed",
+            "other": docket_cards.row(other) if other else None, "other_photos": photos.shown(read, claim.held),
+        }  # fmt: skip
+
+    seen = await services(request).store.read(look)
+    return page(request, "points/desk_claim.html", status, wrong=wrong, **seen)
+
+
+def signers(read: Read, claim: Claim) -> list[str]:
+    return [each.person for each in approval.signatures(read, docket.subject_of(claim))]
+
+
+def _here(read: Read, who: Subject, ident: str) -> Claim:
+    claim = docket.find(read, ident)
+    if not who.may("points.read", directory.area(read, claim.area).path):
+        raise NotFound(_("There is no such claim"))
+    return claim

@@ -1,0 +1,153 @@
+"""The pages and the API of claims over HTTP: from the form with its photo to the why of the entry."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from hub import directory
+from tests.points.claimants import PHOTOS
+from tests.points.hall import Hall, Visitor, a_hall
+from tests.world import LIUHE
+
+
+@pytest.fixture(scope="module")
+def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
+    with a_hall(tmp_path_factory.mktemp("claims")) as made:
+        made.shell.write(
+            lambda tx: directory.hire(tx, "s-monitor", "田和", "p-tian", [("supervisor", LIUHE)], title_zh="监委会")
+        )
+        yield made
+
+
+def today(hall: Hall) -> str:
+    return hall.store.clock.now().astimezone(ZoneInfo("Asia/Shanghai")).date().isoformat()
+
+
+def send(visitor: Visitor, path: str, photo: str = "", **fields: str) -> httpx.Response:
+    """The form of a page with its file, as a browser sends it."""
+    found = re.search(r'name="csrf" value="(\w+)"', visitor.get(path))
+    assert found
+    files = (
+        {"photo": (photo, (PHOTOS / photo).read_bytes(), "image/jpeg")}
+        if photo
+        else {"photo": ("", b"", "application/octet-stream")}
+    )
+    return visitor.http.post(path, data={"csrf": found[1], **fields}, files=files, headers={"accept-language": "en"})
+
+
+def test_a_claim_with_a_photo_walks_from_the_phone_over_two_desks_to_the_statement(hall: Hall) -> None:
+    wang, keeper, second = hall.enter("r-wang", "resident"), hall.enter("s-staff"), hall.enter("s-director")
+    sent = send(
+        wang, "/me/points/claims/new", "clean.jpg", item="C03", day=today(hall), words="扫了楼道", whose="person"
+    )
+    assert sent.status_code == 200, sent.text[:500]
+    path = sent.url.path
+    assert "Waiting for verification" in sent.text
+    assert "待核实" in wang.get(path, lang="zh")
+    shown = re.search(r'src="(/me/points/claims/[^"]+)"', sent.text)
+    assert shown
+    assert wang.http.get(shown[1]).content.startswith(b"\xff\xd8\xff")
+    assert hall.enter("r-lin", "resident").http.get(shown[1]).status_code == 404
+    ident = path.rsplit("/", 1)[1]
+    desk = f"/desk/points/claims/{ident}"
+    assert "王**" in keeper.get("/desk/points")
+    assert "王桂兰" not in keeper.get(desk)
+    keeper.post(f"{desk}/verify", desk)
+    refused, _path = keeper.post(f"{desk}/approve", desk, 403)
+    assert "another person must sign" in refused
+    page, _path = second.post(f"{desk}/approve", desk)
+    assert "Credited to the account" in page
+    statement = wang.get("/me/points")
+    entry = re.search(r'href="(/me/points/entries/[^"]+)"', statement)
+    assert entry
+    why = wang.get(entry[1])
+    for word in ("C03", "jingmen-46@1", "The claim with its photos", "Community worker; Director"):
+        assert word in why
+    assert hall.enter("r-lin", "resident").http.get(entry[1]).status_code == 404
+    said, _path = wang.post(f"{entry[1]}/object", entry[1], words="应为两周")
+    assert "Being looked into" in said
+    assert "应为两周" in second.get("/desk/points")
+
+
+def test_the_desk_claims_for_somebody_and_reminds_twice_before_it_deducts(hall: Hall) -> None:
+    keeper = hall.enter("s-grid")
+    page = send(
+        keeper,
+        "/desk/points/claims/new",
+        owner="LH-000001",
+        item="C09",
+        day=today(hall),
+        words="报修路灯",
+        number="T-7",
+    )
+    assert page.status_code == 200, page.text[-1500:]
+    assert "Declared by" in page.text
+    mine = hall.enter("r-wang", "resident").get("/me/points/claims")
+    assert "Verified snap report" in mine
+    refused = send(keeper, "/desk/points/claims/new", owner="LH-000001", item="D07", day=today(hall), words="堆物")
+    assert refused.status_code == 409
+    assert "Two written reminders come first; 0 have been given" in refused.text
+    done, _path = keeper.post("/desk/points/reminders", "/desk/points/claims/new", owner="LH-000001", item="D07")
+    assert "on record" in done
+
+
+def test_the_api_declares_verifies_approves_returns_and_repeats_nothing(hall: Hall) -> None:
+    staff, director = hall.api("staff"), hall.api("director")
+    body = {
+        "item": "B07", "account": "household-h-lin", "date": today(hall), "words": "捐衣",
+        "evidence": [base64.b64encode((PHOTOS / "other.jpg").read_bytes()).decode()],
+    }  # fmt: skip
+    grid = hall.api("grid_worker")
+    made = grid.post("/api/v1/points/claims", json=body, headers={"idempotency-key": "k1"})
+    assert made.status_code == 201, made.text
+    again = grid.post("/api/v1/points/claims", json=body, headers={"idempotency-key": "k1"})
+    assert again.json() == made.json()
+    path = f"/api/v1/points/claims/{made.json()['id']}"
+    early = director.post(f"{path}/approve")
+    assert (early.status_code, early.headers["content-type"]) == (409, "application/problem+json")
+    assert staff.post(f"{path}/verify").json()["state"] == "verified"
+    assert staff.post(f"{path}/verify").json()["state"] == "verified"
+    done = [director.post(f"{path}/approve").json() for _n in range(2)]
+    assert [each["state"] for each in done] == ["posted", "posted"]
+    assert director.get("/api/v1/points/accounts", params={"owner": "h-lin"}).json()["items"][0]["balance"] == 10
+    other = grid.post("/api/v1/points/claims", json={**body, "account": "person-r-wang", "evidence": ["R-9"]}).json()
+    back = staff.post(f"/api/v1/points/claims/{other['id']}/return", json={"reason": "缺收据"}).json()
+    assert (back["state"], back["reason"]) == ("returned", "缺收据")
+
+
+def test_points_go_to_a_neighbour_and_come_back_before_they_arrive(hall: Hall) -> None:
+    activity = hall.activity()
+    body = {"activity": activity, "rows": [{"account": "r-wang", "hours": "2"}]}
+    sheet = hall.api("staff").post("/api/v1/points/sheets", json=body).json()["id"]
+    hall.api("director").post(f"/api/v1/points/sheets/{sheet}/approve")
+    wang = hall.enter("r-wang", "resident")
+    page = wang.get("/me/points/transfers")
+    once = re.search(r'name="once" value="([^"]{32})"', page)
+    assert once
+    page, _path = wang.post("/me/points/transfers", "/me/points/transfers", card="LH-000002", points="7", once=once[1])
+    assert "arrives" in page
+    assert "-7" in wang.get("/me/points")
+    cancel = re.search(r'action="(/me/points/transfers/[^"]+/cancel)"', page)
+    assert cancel
+    page, _path = wang.post(cancel[1], "/me/points/transfers")
+    assert "taken back" in page
+    refused, _path = wang.post(
+        "/me/points/transfers", "/me/points/transfers", 404, card="XX-1", points="7", once="x" * 32
+    )
+    assert "Nobody has a card with that number" in refused
+
+
+def test_the_slip_the_certificate_and_the_public_notice_are_drawn_in_both_languages(hall: Hall) -> None:
+    wang = hall.enter("r-wang", "resident")
+    assert "对账小票" in wang.get("/me/points/slip", lang="zh")
+    assert "Certificate of honour" in wang.get("/me/points/certificate")
+    assert "荣誉证书" in wang.get("/me/points/certificate", lang="zh")
+    assert "王桂兰" not in wang.get("/me/points/slip", lang="zh")
+    public = httpx.get(f"{hall.url}/points/notice?area={LIUHE}", trust_env=False)
+    assert "目前没有公示" in public.text
