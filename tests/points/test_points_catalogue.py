@@ -42,25 +42,68 @@ def test_nothing_of_health_is_ever_counted() -> None:
     assert not re.search("血压|血糖|体检|健康小屋|测量", words)
 
 
-@pytest.mark.parametrize(
-    ("code", "points", "approvers", "kinds", "caps"),
-    [
-        ("A01", 10, "GS", "P O", [Cap(30, "points", "day"), Cap(120, "points", "month")]),
-        ("A02", 15, "GS", "P H", [Cap(2, "acts", "day")]),
-        ("B01", 10, "A", "P O", [Cap(40, "points", "day")]),
-        ("B10", 5, "A", "P H", [Cap(4, "acts", "month", "neighbour"), Cap(40, "points", "month")]),
-        ("C01", 10, "A", "P H O", [Cap(40, "points", "day")]),
-        ("C09", 3, "G", "P H", [Cap(30, "points", "month")]),
-        ("D04", 200, "SMB", "P", []),
-        ("D10", -20, "SM", "P H O", []),
-    ],
-)
-def test_an_item_reads_as_the_programme_says(
-    code: str, points: int, approvers: str, kinds: str, caps: list[Cap]
-) -> None:
-    item = BOOK.item(code)
-    assert (item.points, "".join(item.approvers), list(item.caps)) == (points, approvers, caps)
-    assert list(item.kinds) == [catalogue.KINDS[each] for each in kinds.split()]
+PROGRAMME = """
+A01 10 1 GS PO 30p/day 120p/month
+A02 15 2 GS PH 2a/day
+A03 10 0 GS PHO 3a/day 60p/month
+A04 30 0 PS PO 60p/month
+A05 30 0 GS P 90p/month
+A06 10 1 A PO 60p/month
+A07 5 0 A PHO 10p/month
+A08 10 1 GS P 80p/month
+A09 10 0 GS HO 1a/year/dwelling
+A10 15 1 SM PO 120p/event
+A11 20 0 GS O 1a/month
+B01 10 1 A PO 40p/day
+B02 12 1 GS PHO 48p/day
+B03 12 1 GS PHO 48p/day
+B04 12 1 SM PO 36p/day
+B05 20 1 GS PO 60p/day
+B06 50 0 GS P 2a/year
+B07 10 0 GS PHO 20p/month
+B08 20 0 GS P 40p/month
+B09 20 0 SM H 1a/quarter
+B10 5 0 A PH 4a/month/neighbour 40p/month
+B11 30 0 GS H 1a/event
+B12 5 1 A PO 40p/month
+B13 5 0 A P 4a/month
+C01 10 1 A PHO 40p/day
+C02 2 0 A H 2a/day 30p/month
+C03 5 0 GS PH 1a/week
+C04 15 0 GS HO 1a/month
+C05 5 0 A PO 6a/month
+C06 20 0 SM PHO 60p/month
+C07 10 0 GS P 1a/month
+C08 20 0 GS PO 60p/month
+C09 3 0 G PH 30p/month
+C10 20 0 GS HO 120p/month
+C11 30 0 GS O 60p/month
+C12 12 1 GS PO 36p/day
+D01 10 0 SM PHO 2a/year
+D02 20 0 SM PHO 2a/year
+D03 50 0 SMB PHO 2a/year
+D04 200 0 SMB P
+D05 50 0 SM PHO 1a/quarter
+D06 30 0 A PHO 1a/year
+D07 -5 0 GSM PHO 10p/month
+D08 -10 0 GSM PHO 20p/month
+D09 -5 0 GSM PH 10p/month
+D10 -20 0 SM PHO
+"""  # code, points, hours of a unit, approvers, kinds, caps (points or acts)
+
+
+def test_all_forty_six_items_read_as_the_programme_says() -> None:
+    kinds = {name: letter for letter, name in catalogue.KINDS.items()}
+    for line in PROGRAMME.strip().splitlines():
+        code, points, hours, approvers, letters, *caps = line.split()
+        item = BOOK.item(code)
+        found = [f"{cap.limit}{cap.counts[0]}/{cap.per}" + f"/{cap.each}" * bool(cap.each) for cap in item.caps]
+        assert (item.points, item.hours) == (int(points), int(hours)), code
+        assert ("".join(item.approvers), "".join(kinds[each] for each in item.kinds), found) == (
+            approvers,
+            letters,
+            caps,
+        )
 
 
 def test_an_act_keeps_the_value_of_its_own_day() -> None:

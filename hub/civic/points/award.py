@@ -6,18 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from hub.civic.points import beneficiary, catalogue, ledger, rules
+from hub.civic.points import beneficiary, catalogue, ledger, local, rules
 from hub.civic.points.beneficiary import Key, Owner, chunks
 from hub.civic.points.catalogue import Item
 from hub.civic.points.models import Posting, Txn
+from hub.civic.points.reward_models import LocalItem
 from hub.civic.points.rules import Span, Used
 from hub.civic.points.why import Draft, Receipt, Why
 from hub.db import Read, Tx
+
+Known: TypeAlias = dict[tuple[str, date], dict[str, LocalItem]]  # what communities changed, asked once a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,9 @@ class _Due:
 
 def check(read: Read, awards: Sequence[Award], signed: Signed | None = None) -> None:
     """Say now what crediting would refuse later."""
-    owners = _owners(read, awards)
+    owners, known = _owners(read, awards), Known()
     for award in awards:
-        _due(read, award, owners, signed)
+        _due(read, award, owners, signed, known)
 
 
 def credit(tx: Tx, awards: Sequence[Award], signed: Signed, *, cause: str | None = None) -> list[Credited]:
@@ -79,7 +83,8 @@ def credit(tx: Tx, awards: Sequence[Award], signed: Signed, *, cause: str | None
     if not awards:
         return []
     owners = _owners(tx, awards)
-    dues = [_due(tx, award, owners, signed) for award in awards]
+    here = Known()
+    dues = [_due(tx, award, owners, signed, here) for award in awards]
     ledger.open_accounts(tx, [due.owner for due in dues])
     issues = {due.owner.area: ledger.house_account(tx, "issue", due.owner.area, due.owner.tz) for due in dues}
     # Before the caps are counted: two sheets at once must not both find the day's last ten points free.
@@ -113,12 +118,12 @@ def _owners(read: Read, awards: Sequence[Award]) -> dict[Key, Owner]:
     return owners | beneficiary.find(read, homes - set(owners))
 
 
-def _due(read: Read, award: Award, owners: dict[Key, Owner], signed: Signed | None) -> _Due:
+def _due(read: Read, award: Award, owners: dict[Key, Owner], signed: Signed | None, known: Known) -> _Due:
     key, child = beneficiary.for_act(owners, (award.owner_kind, award.owner), award.day)
     owner = owners[key]
     rules.in_time(award.day, (award.claimed or read.now()).astimezone(ZoneInfo(owner.tz)).date())
     book = catalogue.on(award.day)
-    item = book.item(award.item)
+    item = local.item_on(read, owner.area, book.item(award.item), award.day, known)
     rules.creditable(item, owner.kind, of_minor=child or award.of_minor)
     if signed is not None:
         rules.signed(item, (signed.verifier, signed.approver, signed.third))
