@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -19,12 +19,14 @@ CHANNEL_NAME = "tv"
 PAGES_MAX = 8  # about two and a half minutes; nobody sits through more, the rest is on the phone
 DWELL_S_MIN = 6.0  # a short page still needs finding with the eyes
 CHARS_READ_PER_S = 4.0  # slow reading aloud, the pace of the oldest viewers
+LATIN_CHARS = 2  # letters that take the room, and the time, of one Chinese character
 
 
 @dataclass(frozen=True)
 class Grid:
     line_chars: int
     page_lines: int
+    chars_read_per_s: float = CHARS_READ_PER_S
 
 
 NORMAL = Grid(line_chars=18, page_lines=5)
@@ -51,7 +53,7 @@ class Television:
         whole_title = one_line(message.title)
         if not whole_title:
             return Skip("the notice has no title")
-        grid = LARGE if large else NORMAL
+        grid = _grid(message.lang, large=large)
         title = cut(whole_title, grid.line_chars)
         # A title that does not fit its line opens the text whole, so that nothing is lost on a screen without links.
         body = clean(message.text) if title == whole_title else f"{whole_title}\n{clean(message.text)}"
@@ -68,9 +70,16 @@ class Television:
             url=message.url,
             issuer=issuer,
             when=when,
-            pages=_pages(lines, grid.page_lines),
+            pages=_pages(lines, grid),
             cut=dropped,
         )
+
+
+def _grid(lang: str, *, large: bool) -> Grid:
+    grid = LARGE if large else NORMAL
+    if lang.startswith("zh"):
+        return grid
+    return replace(grid, line_chars=grid.line_chars * LATIN_CHARS, chars_read_per_s=grid.chars_read_per_s * LATIN_CHARS)
 
 
 def _fitted(lines: list[str], closing: list[str], grid: Grid) -> tuple[list[str], bool]:
@@ -80,15 +89,15 @@ def _fitted(lines: list[str], closing: list[str], grid: Grid) -> tuple[list[str]
     return [*lines[: lines_max - len(closing)], *closing], True
 
 
-def _pages(lines: list[str], page_lines: int) -> tuple[Page, ...]:
+def _pages(lines: list[str], grid: Grid) -> tuple[Page, ...]:
     """As few pages as possible, evenly filled: a last page with one line looks like a fault of the set."""
-    count = -(-len(lines) // page_lines)
+    count = -(-len(lines) // grid.page_lines)
     edges = [len(lines) * page // count for page in range(count + 1)] if count else []
-    return tuple(_page(lines[start:end]) for start, end in pairwise(edges))
+    return tuple(_page(lines[start:end], grid.chars_read_per_s) for start, end in pairwise(edges))
 
 
-def _page(lines: list[str]) -> Page:
-    return Page(tuple(lines), max(DWELL_S_MIN, sum(map(len, lines)) / CHARS_READ_PER_S))
+def _page(lines: list[str], chars_read_per_s: float) -> Page:
+    return Page(tuple(lines), max(DWELL_S_MIN, sum(map(len, lines)) / chars_read_per_s))
 
 
 def create(config: Mapping[str, str], net: httpx.AsyncClient, clock: Clock) -> Television:

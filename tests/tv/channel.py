@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from fastapi import FastAPI
 
 from hub.access import Permissions
 from hub.bus import Bus
 from hub.civic import activities, notices, points, television
 from hub.civic.notices import desk
 from hub.civic.notices.models import Notice
+from hub.civic.television.station import Station
 from hub.clock import Clock, ManualClock
 from hub.feed import Feed
 from hub.services import Services
@@ -35,8 +37,16 @@ class Tuned:
     hub: Services
     net: httpx.AsyncClient
     clock: Clock
-    base: str = "http://localhost"
-    seen: dict[str, bytes] = field(default_factory=dict)
+    app: FastAPI
+
+    @property
+    def station(self) -> Station:
+        found: Station = self.app.state.television
+        return found
+
+    def forget_station(self) -> None:
+        """As a restart does: what was in memory is gone."""
+        self.app.state.television = None
 
     async def playlist(self, area: str = LIUHE, **asked: str) -> str:
         answer = await self.net.get(f"/tv/{area}/live.m3u8", params=asked)
@@ -90,7 +100,8 @@ async def tuned(folder: Path, *, clock: Clock | None = None, state: Path | None 
             net=outside, permissions=Permissions(each.permissions or {} for each in MODULES), modules=MODULES,
             render=render, data=folder, config={"state_dir": str(state)},
         )  # fmt: skip
-        app = httpx.ASGITransport(create_app(hub))
-        async with httpx.AsyncClient(transport=app, base_url="http://localhost") as net:
-            yield Tuned(office, hub, net, clock)
+        app = create_app(hub)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as net:
+            yield Tuned(office, hub, net, clock, app)
     office.store.close()
