@@ -7,7 +7,7 @@ Times are integer milliseconds since 1970 UTC: two columns are compared and inde
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,13 +21,14 @@ from hub.access import Subject
 from hub.db import Read, Tx
 from hub.directory import Consent
 from hub.errors import NotFound
-from hub.events import ReadingBound, ReadValue
+from hub.events import ReadingBound, ReadingRebound, ReadValue
 from hub.i18n import _
 from hub.seal import Seal
 
 _VALUES = "reading.values"
 _RAW = "raw_frame.payload"
 PAGE_MAX = 200
+ANONYMOUS_AFTER = timedelta(hours=24)  # devices.md 7.7: after a day nobody remembers who sat there
 SENT_LATER_MS = 10 * 60 * 1000  # a device that repeats itself is done by then; what is older came out of a store
 
 
@@ -176,7 +177,11 @@ def bind(tx: Tx, reading: str, person: str | None, bound_by: str, session: str |
     """Tie an unbound reading to a person or, for ever, to a guest: what was bound once stays as it was."""
     changed = tx.change(
         update(Reading)
-        .where(col(Reading.id) == reading, col(Reading.bound_by) == "none")
+        .where(
+            col(Reading.id) == reading,
+            col(Reading.bound_by) == "none",
+            col(Reading.t_received_ms) > to_ms(tx.now() - ANONYMOUS_AFTER),
+        )
         .values(
             person=None if bound_by == "guest" else person,
             bound_by=bound_by,
@@ -186,6 +191,28 @@ def bind(tx: Tx, reading: str, person: str | None, bound_by: str, session: str |
     )
     if changed:
         tx.emit(ReadingBound, cause=reading, reading=reading, person=person, bound_by=bound_by)
+
+
+def rebind(tx: Tx, reading: str, person: str | None, why: str) -> bool:
+    """Put right whose reading it is, within its day; None: nobody's. A guest's was never anybody's and stays so."""
+    row = get(tx, reading)
+    before = row.person
+    if before == person or row.bound_by == "guest":
+        return False
+    changed = tx.change(
+        update(Reading)
+        .where(
+            col(Reading.id) == reading,
+            col(Reading.bound_by) == row.bound_by,
+            col(Reading.t_received_ms) > to_ms(tx.now() - ANONYMOUS_AFTER),
+        )
+        .values(person=person, bound_by="none" if person is None else "staff", bound_at_ms=to_ms(tx.now()))
+    )
+    if changed:
+        tx.emit(ReadingRebound, cause=reading, reading=reading, before=before, person=person, why=why)
+        if person is not None:
+            tx.emit(ReadingBound, cause=reading, reading=reading, person=person, bound_by="staff")
+    return bool(changed)
 
 
 def drop_raw(tx: Tx, readings: Collection[str]) -> None:

@@ -26,7 +26,7 @@ from hub.i18n import _
 
 UNITS = ("mmol/L", "mg/dL", "umol/L")
 EXPIRED, FAILED = "lot-expired", "control-failed"
-CONTROL = "control"  # the reason a codec gives a reading of control solution
+CONTROL = "control"  # the kind of a reading of control solution: of the meter, of no person
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def check(tx: Tx, device: str, value: str, *, reading: str | None = None) -> Con
 def on_stored(tx: Tx, event: ReadingsStored) -> None:
     """Listener: a meter that was given control solution says so itself."""
     for reading in event.readings:
-        if CONTROL not in reading.reasons or reading.late:
+        if reading.kind != CONTROL or reading.late:
             continue
         known = select(col(ControlCheck.id)).where(col(ControlCheck.reading) == reading.id)
         if tx.session.execute(known).first() is not None or current(tx, reading.device) is None:

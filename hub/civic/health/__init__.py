@@ -16,6 +16,7 @@ from hub.civic.health import (
     pad,
     pages,
     pending,
+    rebinding,
     resident,
     stage,
     tasks,
@@ -29,7 +30,7 @@ from hub.module import Card, Job, Module, Nav, Topic, joined
 
 
 def router() -> APIRouter:
-    return joined(*(part.router() for part in (pages, resident, trust, desk, pad, triage, api)))
+    return joined(*(part.router() for part in (pages, resident, rebinding, trust, desk, pad, triage, api)))
 
 
 MODULE = Module(
@@ -51,6 +52,7 @@ MODULE = Module(
         "health.calls": ("attendant", "staff", "director", "doctor"),
         "health.attend": ("attendant",),
         "readings.doctor": ("doctor",),
+        rebinding.PERMISSION: ("attendant",),
         "readings.state": ("operator", "attendant"),
     },
     topics=(

@@ -125,13 +125,33 @@ def turn_to(tx: Tx, hut: str, stage: str) -> None:
         return
     allowed = {
         "ready": True,
-        "result": session.reading is not None,
-        "slip": session.reading is not None,
+        "result": session.reading is not None and session.stage != "confirm",
+        "slip": session.reading is not None and session.stage != "confirm",
         "history": session.person is not None,
     }
     if allowed.get(stage, False):
         session.stage, session.hold_until, session.note = stage, None, ""
         _kept(tx, session)
+
+
+def ask_whose(tx: Tx, session: KioskSession, reading: str, kind: str) -> None:
+    """A result unlike this visitor's own: it stays nobody's until they say that it was them on the device."""
+    session.reading, session.stage, session.note, session.focus = reading, "confirm", "", kind
+    session.hold_until = None
+    _kept(tx, session)
+
+
+def answer_whose(tx: Tx, hut: str, mine: bool) -> None:
+    """【是我测的】 or 【不是我】. A page left open answers for nothing."""
+    session = _live(tx, hut)
+    if session is None or session.stage != "confirm" or session.reading is None:
+        return
+    if mine:
+        readings.bind(tx, session.reading, session.person, "card", session.id)
+        session.stage, session.note = "result", ""
+    else:
+        session.reading, session.stage, session.note = None, "ready", "not_mine"
+    _kept(tx, session)
 
 
 def touch(tx: Tx, hut: str) -> None:

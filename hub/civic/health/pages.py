@@ -97,6 +97,10 @@ def _visit(routes: APIRouter) -> None:
     ):
         _turn(routes, verb, stage)
 
+    @routes.post("/kiosk/{hut}/whose")
+    async def whose(request: Request, hut: str, mine: Annotated[bool, Form()], who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: kiosk.answer_whose(tx, hut, mine))
+
     @routes.post("/kiosk/{hut}/rest")
     async def rest(request: Request, hut: str, who: Kiosk) -> Response:
         return await _act(request, who, hut, lambda tx: kiosk.rest(tx, hut))

@@ -21,7 +21,17 @@ from hub.i18n import N_, _, pick
 
 HISTORY_ROWS = 4  # what a standing reader takes in at a glance
 STEPS = (N_("Card"), N_("Choose"), N_("Measure"), N_("Result"))
-_STEP_OF = {"card": 1, "consent": 1, "ready": 2, "measuring": 3, "rest": 3, "result": 4, "history": 4, "slip": 4}
+_STEP_OF = {
+    "card": 1,
+    "consent": 1,
+    "ready": 2,
+    "measuring": 3,
+    "rest": 3,
+    "confirm": 4,
+    "result": 4,
+    "history": 4,
+    "slip": 4,
+}
 POSTURES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "bp": (
         (N_("Sit upright"), N_("back against the chair")),
@@ -70,6 +80,7 @@ AGAIN: Mapping[str, str] = {
 NOTES: Mapping[str, str] = {
     "unknown_card": N_("This card is not known here. Try again, or measure without signing in"),
     "minor": N_("Children under 14 come with a guardian; measuring without signing in is open to everyone"),
+    "not_mine": N_("Thank you. The result was kept without a name; please measure again"),
     "mistimed": N_(
         "The time of the last result does not fit this visit, so it was not kept for you. Please measure again"
     ),
@@ -173,6 +184,8 @@ def _of_visit(read: Read, session: KioskSession) -> dict[str, Any]:
     found["coming"] = any(each.taken_by and each.state == "open" for each in alerts.of_session(read, session.id))
     if session.stage == "ready":
         found["choices"] = choices(read, session.hut)
+    if session.stage == "confirm" and session.reading is not None:
+        found["result"] = figures.shown(read, readings.get(read, session.reading))
     if session.stage in ("result", "slip") and session.reading is not None:
         shown = figures.shown(read, readings.get(read, session.reading))
         raised = alerts.of_session(read, session.id)
