@@ -92,6 +92,7 @@ class Module:
         None  # who has shown a card at this hut's kiosk, a resident's id
     )
     slides: Source | None = None  # what it says on a community's TV channel (hub/slides.py)
+    trace: Callable[[Read, str], str | None] | None = None  # the event behind one of the slice's own ids (hub/why.py)
     csrf_exempt: tuple[str, ...] = ()  # paths whose callers are machines with their own proof (signature, token)
     uploads: tuple[str, ...] = ()  # paths below which a form may carry a file (web/guards.py: FILE_BYTES_MAX)
 

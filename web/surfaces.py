@@ -13,7 +13,7 @@ from hub.page import services
 
 STAFF_PATHS = frozenset({"desk", "operate", "audit", "points-office"})
 # Paths that serve every family: the page names its own with ?surface=.
-SHARED_PATHS = frozenset({"live", "login", "logout", "look"})
+SHARED_PATHS = frozenset({"live", "login", "logout", "look", "why", "frames"})
 
 
 class Surfaces:

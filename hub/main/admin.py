@@ -97,6 +97,19 @@ def register(app: typer.Typer) -> None:
         ("token", token),
     ):
         app.add_typer(group, name=name)
+    app.command("why")(why)
+
+
+def why(
+    ident: Annotated[str, typer.Argument(help="Of a reading, an alarm, a notice, a delivery, an event, a posting.")],
+    as_json: AsJson = False,
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """How it came to be: every step from a device's frame or a person's signature, and what followed."""
+    from hub.main.asking import ask
+
+    _with_store(data, database, lambda store: ask(store, ident, as_json=as_json))
 
 
 @db.command("upgrade")

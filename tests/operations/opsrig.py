@@ -39,7 +39,9 @@ HUT, OTHER = "lh-hut-1", "ty-hut-1"
 # 187/93 mmHg, MAP 124, pulse 79: numbers that stand nowhere else on the board.
 CANARY = bytes.fromhex("0e" + "bb00" + "5d00" + "7c00" + "ea070b16090000" + "4f00" + "01")
 FAILED = bytes.fromhex("16ff07ff07ff07e80706170e230aff070000")
-PERMISSIONS = Permissions([MODULE.permissions or {}])
+# Who may see readings is the health slice's word.
+READERS = {"readings.state": ("operator", "attendant"), "readings.doctor": ("doctor",)}
+PERMISSIONS = Permissions([MODULE.permissions or {}, READERS])
 
 
 def furnish(tx: Tx) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.operations import api, cards, changes, jobs, pages, queue_pages, telling
+from hub import why
+from hub.civic.operations import api, cards, changes, jobs, pages, queue_pages, telling, why_pages
 from hub.i18n import N_
 from hub.module import Job, Module, Nav, joined
 
 
 def router() -> APIRouter:
-    return joined(pages.router(), queue_pages.router(), api.router)
+    return joined(pages.router(), queue_pages.router(), why_pages.router(), api.router)
 
 
 MODULE = Module(
@@ -27,6 +28,7 @@ MODULE = Module(
     permissions={
         "operate.view": ("operator", "staff", "director", "attendant", "supervisor", "admin"),
         "operate.act": ("operator",),
+        why.ALL: ("supervisor",),
     },
     topics=cards.TOPICS,
     nav=(Nav("staff", "/operate", N_("Operations"), "operate.view", icon="device", order=60),),
