@@ -13,6 +13,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from channels import tv_codec
 from hub import font
 from hub.broker import listening
 from hub.settings import Settings, SettingsError
@@ -31,14 +32,14 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     checks: tuple[Callable[[Settings], Finding], ...] = (
-        _python, _sqlite, _folder, _space, _http, _mqtt, _database, _font, _environment,
+        _python, _sqlite, _folder, _space, _http, _mqtt, _database, _font, _television, _environment,
     )  # fmt: skip
     for check in checks:
         yield check(settings)
     for program, used_for, package in (
         ("chromium", "browser tests", "chromium fonts-noto-cjk"),
         ("mosquitto", "tests on a second broker", "mosquitto mosquitto-clients"),
-        ("ffmpeg", "the TV channel", "ffmpeg"),
+        ("ffmpeg", "tests of the TV channel", "ffmpeg"),
     ):
         yield _program(program, used_for, package)
 
@@ -123,6 +124,13 @@ def _font(settings: Settings) -> Finding:
     if ready.complete():
         return Finding("font", "ok", f"{ready.woff2.stat().st_size / 1e6:.1f} MB for {font.FAMILY}")
     return Finding("font", "note", "not made yet, so the system's own font serves", "linli font")
+
+
+def _television(_settings: Settings) -> Finding:
+    if tv_codec.available():
+        return Finding("tv channel", "ok", "a channel for every community at /tv/playlist.m3u")
+    mend = "uv pip install 'linli[tv]'"
+    return Finding("tv channel", "note", "the extra tv is missing: no /tv/*/live.m3u8; the portal page works", mend)
 
 
 def _environment(_settings: Settings) -> Finding:

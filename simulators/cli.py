@@ -9,6 +9,7 @@ import secrets
 import sys
 import tempfile
 import tomllib
+from collections import Counter
 from collections.abc import Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ from simulators.load import load as run_load
 from simulators.phone import Phone
 from simulators.plan import DevicePlan, HutPlan
 from simulators.tv import Tv, totals, watching
+from simulators.tv_box import TvBox
 
 ONLINE_WITHIN_S = 15.0
 VOICE = Path(__file__).resolve().parent.parent / "channels" / "loudspeaker_voice.py"  # a program: text in, WAV out
@@ -96,8 +98,12 @@ def tv(
     count: Annotated[int, typer.Option(min=1, max=5000, help="How many sets.")] = 6,
     seed: Seed = "linli-1",
     minutes: Minutes = 10.0,
+    channel: Annotated[bool, typer.Option("--channel", help="Watch the HLS channel instead of the page.")] = False,
 ) -> None:
-    """Television sets with somebody on the sofa."""
+    """Television sets with somebody on the sofa; with --channel, players that look at every frame's time and colour."""
+    if channel:
+        _say(_run(_channel_boxes(area, http, count, minutes)))
+        return
 
     async def run() -> dict[str, int]:
         sets = [Tv(http, area, name=f"tv-{number}", seed=seed) for number in range(1, count + 1)]
@@ -107,6 +113,21 @@ def tv(
         return {**totals(sets), "sets": count, "notices_showing": len(showing)}
 
     _say(_run(run()))
+
+
+async def _channel_boxes(area: str, http: str, count: int, minutes: float) -> dict[str, int]:
+    boxes = [TvBox(http, area) for _number in range(count)]
+    await boxes[0].tune()
+    async with asyncio.TaskGroup() as group:
+        for box in boxes:
+            group.create_task(box.watch(minutes * 60))
+    for fault in sorted({fault for box in boxes for fault in box.wrong}):
+        typer.echo(f"wrong: {fault}", err=True)
+    total = sum((box.counts for box in boxes), Counter[str]())
+    pages = len(set().union(*(box.pages for box in boxes)))
+    alarms = sum(red for _at, red in boxes[0].alarms)
+    faults = sum(len(box.wrong) for box in boxes)
+    return {**dict(sorted(total.items())), "sets": count, "pages": pages, "alarms": alarms, "faults": faults}
 
 
 @app.command()

@@ -175,7 +175,7 @@ def is_red(segment: bytes) -> bool | None:
         return None
     import av
 
-    with av.open(io.BytesIO(segment), format="mpegts") as stream:
+    with av.open(io.BytesIO(segment), "r", format="mpegts") as stream:
         frame: Any = next(stream.decode(video=0))
         shown = frame.reformat(format="rgb24").planes[0]
         at = _LINE * shown.line_size + _COLUMN * 3

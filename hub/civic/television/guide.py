@@ -80,7 +80,7 @@ def xmltv(listed: Sequence[tuple[Station, Sequence[Programme]]], base: str) -> b
             programme = SubElement(
                 top, "programme", start=_time(one.starts, zone), stop=_time(ends, zone), channel=each.id
             )
-            SubElement(programme, "title", lang=tongue).text = _text(one.title)
+            SubElement(programme, "title", lang=tongue).text = _text(one.title) or _text(each.name)
             SubElement(programme, "desc", lang=tongue).text = _text(one.text)
             kind = _("Notices") if one.notice else _("Community channel")
             SubElement(programme, "category", lang=tongue).text = kind
