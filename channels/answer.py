@@ -10,7 +10,12 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from channels.base import Button
+
 Kind: TypeAlias = Literal["received", "question", "help", "stop", ""]
+
+BUTTONS = (Button("收到", "answer-received"), Button("有疑问", "answer-question"), Button("需要帮助", "answer-help"))
+MENU = {"answer-received": "1", "answer-question": "2", "answer-help": "3"}  # what a button's key says
 
 CHARS_MAX = 500  # two long text messages; what is longer is no answer to look words up in
 _WORDS: dict[Kind, tuple[str, ...]] = {

@@ -233,6 +233,22 @@ class Replying(Listening, Protocol):
         """`reply` with the sentence in it. Pure: `chance` is 32 random bytes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One key of a channel's menu. `key` comes back as the value of a `clicked`."""
+
+    name: str
+    key: str
+
+
+@runtime_checkable
+class Menued(Addressed, Protocol):
+    """A channel whose people see a menu."""
+
+    async def set_menu(self, buttons: Sequence[Button]) -> Outcome:
+        """In place of the one that stands. Never raises for what the network or the provider does."""
+
+
 @runtime_checkable
 class Offered(Addressed, Protocol):
     """A channel whose address a person's own browser offers."""

@@ -15,6 +15,7 @@ from channels import words
 from channels.base import (
     RETRACTION,
     Accepted,
+    Button,
     Callback,
     Caps,
     Clock,
@@ -126,9 +127,10 @@ class Wechat:
     def saying(self, reply: Reply, callback: Callback, text: str, now: datetime, chance: bytes) -> Reply:
         return self._door.saying(reply, callback, text, now, chance)
 
-    async def set_menu(self, buttons: Sequence[Mapping[str, object]]) -> Outcome:
-        """The account's menu: at most 3 buttons, each with at most 5 below it."""
-        answer = await self._client.call("/cgi-bin/menu/create", {"button": list(buttons)})
+    async def set_menu(self, buttons: Sequence[Button]) -> Outcome:
+        """The account's menu: at most 3 buttons."""
+        shown = [{"type": "click", "name": each.name, "key": each.key} for each in buttons]
+        answer = await self._client.call("/cgi-bin/menu/create", {"button": shown})
         return answer.outcome if isinstance(answer, Refusal) else Accepted("")
 
     async def scene_ticket(self, scene: str, expires_s: int) -> str | Outcome:

@@ -36,6 +36,7 @@ class ChannelState(SQLModel, table=True):
     messages_max: int | None = Field(default=None)
     fen_max: int | None = Field(default=None)
     reserve_percent: int = Field(default=0)
+    menu: str = Field(default="", max_length=200)  # why its menu does not stand; empty where it does, or has none
 
     @property
     def limits(self) -> Limits:
@@ -150,6 +151,15 @@ def note(tx: Tx, channel: str, breaker: Breaker, monotonic: float) -> None:
     elif row.state == PAUSED:
         row.state, row.failures, row.why, row.since, row.until = OK, 0, "", tx.now(), None
     if (row.state, row.failures) != before:
+        tx.session.add(row)
+        _touch(tx)
+
+
+def menu_said(tx: Tx, channel: str, why: str) -> None:
+    """What became of the channel's menu; nothing: it stands."""
+    row = tx.session.get(ChannelState, channel)
+    if row is not None and row.menu != why[:200]:
+        row.menu = why[:200]
         tx.session.add(row)
         _touch(tx)
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from channels import ChannelFile, discover
-from channels.base import RETRACTION, Addressed, Channel, Message, Outcome, Rendered, Retry
-from hub import bell, breaker, delivery, fold, outbox, preferences, quota
+from channels.base import RETRACTION, Addressed, Channel, Menued, Message, Outcome, Rendered, Retry
+from hub import bell, breaker, delivery, fold, menu, outbox, preferences, quota
 from hub.breaker import Breaker, Bucket
 from hub.db import Tx
 from hub.delivery import EVERY_RANK, EXPRESS, ORDINARY, Claimed
@@ -103,6 +103,8 @@ async def keep_carrying(services: Services, channel: Addressed) -> None:
     async with asyncio.TaskGroup() as lanes:
         for ranks in (EXPRESS, ORDINARY):
             lanes.create_task(_lane(services, way, ranks), name=f"courier-{channel.name}-{ranks[0]}")
+        if isinstance(channel, Menued):
+            lanes.create_task(menu.keep_set(services, channel), name=f"menu-{channel.name}")
 
 
 async def _lane(services: Services, way: Way, ranks: Sequence[int]) -> None:

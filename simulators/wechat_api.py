@@ -267,7 +267,7 @@ async def _message(world: _World, asked: _Asked) -> Mapping[str, object]:
 async def _inbox(request: Request) -> Response:
     openid = request.query_params.get("openid", "")
     arrivals = [asdict(arrival) for arrival in _world(request).platform.inbox if openid in {"", arrival.who}]
-    return JSONResponse({"items": arrivals, "after": None})
+    return JSONResponse({"items": arrivals, "after": None, "menu": _world(request).platform.menu})
 
 
 async def _callbacks(request: Request) -> Response:
@@ -276,7 +276,7 @@ async def _callbacks(request: Request) -> Response:
 
 async def _phones(request: Request) -> Response:
     world, openid = _world(request), request.query_params.get("openid", "")
-    return HTMLResponse(wechat_phone.page(world.platform.inbox, openid, world.talks))
+    return HTMLResponse(wechat_phone.page(world.platform.inbox, openid, world.talks, world.platform.menu))
 
 
 async def serve(

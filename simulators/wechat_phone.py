@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
@@ -33,21 +33,26 @@ article {{ background: #fff; border-radius: 10px; padding: 12px 16px; margin: 4p
 article.own {{ background: #dcebd8; margin-left: 60px; }}
 h2 {{ font-size: 18px; margin: 0 0 6px; }} dl, dd {{ margin: 0; }}
 time {{ display: block; text-align: center; }}
+nav {{ position: sticky; bottom: 0; display: flex; background: #f6f4ef; border-top: 1px solid #d5cfc2; }}
+nav span {{ flex: 1; padding: 10px; text-align: center; }}
 footer {{ border-top: 1px solid #ebe7de; margin-top: 8px; padding-top: 6px; overflow-wrap: anywhere; }}
 </style></head><body>
 <header>邻里服务号<br><small>微信模拟服务器 · {count}</small></header>
-<main>{articles}</main></body></html>
+<main>{articles}</main>{menu}</body></html>
 """
 
 
-def page(arrivals: Iterable[Arrival], openid: str, talks: Iterable[Talk] = ()) -> str:
+def page(
+    arrivals: Iterable[Arrival], openid: str, talks: Iterable[Talk] = (), menu: Iterable[Mapping[str, object]] = ()
+) -> str:
     """The newest first; with `openid`, one follower's phone."""
     both: list[Arrival | Talk] = [*arrivals, *talks]
     theirs = [each for each in both if openid in {"", each.who}]
     shown = sorted(theirs, key=lambda each: each.at, reverse=True)[:_SHOWN_MAX]
     drawn = (_talk(each) if isinstance(each, Talk) else _article(each) for each in shown)
     articles = "".join(drawn) or "<p>还没有收到消息。</p>"
-    return _PAGE.format(count=f"最近 {len(shown)} 条消息", articles=articles)
+    keys = "".join(f"<span>{escape(str(button['name']))}</span>" for button in menu)
+    return _PAGE.format(count=f"最近 {len(shown)} 条消息", articles=articles, menu=f"<nav>{keys}</nav>" if keys else "")
 
 
 def _talk(talk: Talk) -> str:

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from channels.answer import BUTTONS, MENU
 from channels.base import (
     Accepted,
     Address,
@@ -334,10 +335,11 @@ async def test_an_address_that_cannot_prove_itself_is_not_taken() -> None:
 
 async def test_menu_and_scene_codes_are_made() -> None:
     async with scene() as it:
-        button = {"type": "click", "name": "我的积分", "key": "my-points"}
-        assert await it.channel.set_menu([{"name": "我的", "sub_button": [button]}]) == Accepted("")
-        too_many = await it.channel.set_menu([button] * 4)
+        assert await it.channel.set_menu(BUTTONS) == Accepted("")
+        too_many = await it.channel.set_menu([*BUTTONS, BUTTONS[0]])
         assert not isinstance(too_many, Accepted)
+        shown = (await it.net.get(f"{it.sim}/sim/inbox")).json()["menu"]
+        assert [each["key"] for each in shown] == list(MENU)
         ticket = await it.channel.scene_ticket("k7-one-time", 600)
         assert isinstance(ticket, str)
         assert ticket

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from channels.base import Address, Inbound
-from hub import audience, courier, reach
-from hub.civic.notices import callback, desk
+from channels.base import Address, Inbound, Menued
+from hub import audience, breaker, courier, menu, reach
+from hub.civic.notices import callback, desk, letters_pages
+from hub.i18n import speaking
 from hub.outbox import Outbox
 from simulators.wechat_api import WechatSim
 from simulators.wechat_api import running as wechat_running
@@ -37,6 +39,11 @@ def at_work(shell: Shell) -> Iterator[None]:
     yield
     for job in started:
         job.cancel()
+
+
+def begin(shell: Shell, channel: Menued) -> Future[None]:
+    assert shell.loop is not None
+    return asyncio.run_coroutine_threadsafe(menu.keep_set(shell.services, channel), shell.loop)
 
 
 @asynccontextmanager
@@ -126,3 +133,34 @@ def test_a_scanned_token_binds_once_and_a_word_unbinds(tmp_path: Path) -> None:
     office.store.write_now(lambda tx: callback.inbound(tx, leave))
     assert not office.store.read_now(lambda read: audience.of_resident(read, "r-wang"))
     office.store.close()
+
+
+async def test_the_keys_of_the_menu_are_set_when_the_worker_begins_and_a_refusal_stands_on_the_desk(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as (office, shell, far_end):
+        refused = 48001  # the account has no right to menus
+
+        def said(why: str) -> Callable[[], bool]:
+            return lambda: office.store.read_now(lambda read: [each.menu for each in breaker.states(read)]) == [why]
+
+        async with asyncio.timeout(WAIT_S):
+            while not (await far_end.get("/sim/inbox")).json()["menu"]:
+                pass  # the courier has not come to it yet
+        channel = courier.open_channel(shell.services, "wechat")
+        assert isinstance(channel, Menued)
+        await far_end.post("/sim/mode", json={"errcode": refused, "times": 1})
+        trying = begin(shell, channel)
+        await until(office, said("the account has no right to this interface"))
+        with speaking("en"):
+            shown = await asyncio.to_thread(
+                office.store.read_now, lambda read: letters_pages.sending(read, "all")["ways"][0]["menu"]
+            )
+        assert shown == "the account has no right to this interface"
+        trying.cancel()
+        await asyncio.wrap_future(begin(shell, channel))  # as the next start does
+        assert said("")()
+        found = (await far_end.get("/sim/inbox")).json()["menu"]
+        assert [(each["type"], each["name"]) for each in found] == [
+            ("click", "收到"), ("click", "有疑问"), ("click", "需要帮助"),
+        ]  # fmt: skip

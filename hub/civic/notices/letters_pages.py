@@ -100,6 +100,7 @@ def _way(read: Read, state: ChannelState) -> dict[str, Any]:
         "messages": messages, "messages_max": limits.messages, "kept": limits.kept_messages(),
         "fen": fen, "fen_max": limits.fen, "kept_fen": limits.kept_fen(),
         "held": delivery.held_by_quota(read, state.channel, limits), "goes": quota.renews_at(now),
+        "menu": state.menu,
         "waits": delivery.waiting(read, state.channel) if state.state == breaker.PAUSED else 0,
     }  # fmt: skip
 

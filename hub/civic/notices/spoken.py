@@ -13,7 +13,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlmodel import col
 
-from channels.answer import understood
+from channels.answer import MENU, understood
 from channels.base import Inbound, Message, Remember
 from hub import audience, directory, outbox
 from hub.access import Subject
@@ -25,7 +25,6 @@ from hub.errors import LinliError
 from hub.i18n import _, speaking
 from hub.outbox import FORWARD, Outbox
 
-MENU = {"answer-received": "1", "answer-question": "2", "answer-help": "3"}  # keys of the menu's buttons
 TOLD = timedelta(days=3)  # as long as gateways repeat themselves; by then most notices are over
 
 
