@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.activities import api, calendar, cards, jobs, pages, seed, slides
+from hub.civic.activities import api, calendar, cards, door, jobs, pages, seed, slides
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
 
@@ -16,7 +16,7 @@ PERMISSIONS = {
 
 
 def router() -> APIRouter:
-    return joined(pages.router, api.router, calendar.router)
+    return joined(pages.router, door.router, api.router, calendar.router)
 
 
 MODULE = Module(

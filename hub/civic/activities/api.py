@@ -34,6 +34,8 @@ class ActivityBody(BaseModel):
     ends: AwareDatetime
     place: str
     place_en: str = ""
+    seats: int = Field(default=0, ge=0, le=programme.SEATS_MAX)
+    number: str = Field(default="", max_length=64)
 
 
 class LineBody(BaseModel):
@@ -52,7 +54,7 @@ def shape(found: Activity) -> dict[str, Any]:
     return {
         "id": found.id, "area": found.area, "title": found.zh, "title_en": found.en, "item": found.item,
         "starts": found.starts.isoformat(), "ends": found.ends.isoformat(), "place": found.place_zh,
-        "place_en": found.place_en, "state": found.state,
+        "place_en": found.place_en, "state": found.state, "seats": found.seats, "number": found.number,
     }  # fmt: skip
 
 
@@ -92,7 +94,10 @@ async def listing(
 @router.post("/activities", status_code=201, dependencies=[needs("activities.write")])
 async def publish(request: Request, body: ActivityBody, key: Key = None) -> JSONResponse:
     who = subject(request)
-    plan = Plan(body.area, body.title, body.title_en, body.item, body.starts, body.ends, body.place, body.place_en)
+    plan = Plan(
+        body.area, body.title, body.title_en, body.item, body.starts, body.ends, body.place, body.place_en,
+        body.seats, body.number,
+    )  # fmt: skip
     return await _command(request, key, lambda tx: Answer(201, shape(programme.publish(tx, who, plan))))
 
 

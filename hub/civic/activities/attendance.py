@@ -18,11 +18,12 @@ from hub.civic.activities.models import Activity, Row, Sheet
 from hub.civic.activities.people import Standing
 from hub.db import Read, Tx
 from hub.directory import Resident
-from hub.errors import Conflict, NotFound, Refused
+from hub.errors import Conflict, LinliError, NotFound, Refused
 from hub.events import CreditRow, SheetApproved, SheetSubmitted
 from hub.i18n import _
 
 ROWS_MAX = 500  # the largest gathering of a community hall; a fair is several activities
+LINES_SAID_MAX = 10  # of what is wrong with a list; who mends ten sees the next ten
 STEP_MINUTES = 15  # nobody's watch is better than that at a door
 
 
@@ -72,6 +73,28 @@ def fill(tx: Tx, by: Subject, sheet: str, entries: Sequence[tuple[Standing, Deci
         tx.session.merge(_row(tx, found, meant, minutes_of(hours)))
     tx.session.flush()
     _show(tx, found)
+
+
+def enter_list(tx: Tx, by: Subject, sheet: str, text: str) -> int:
+    """The signed paper list: a card (or account) a line, hours behind it where they differ. All of it or nothing."""
+    found, activity = _open(tx, by, sheet)
+    day = programme.day_of(activity, directory.area(tx, found.area).tz)
+    whole, wrong = Decimal(_whole(activity)) / 60, []
+    entries: list[tuple[Standing, Decimal]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        who, _blank, hours = line.strip().replace("，", " ").replace(",", " ").partition(" ")
+        try:
+            given = hours_from(hours)
+            minutes_of(given or whole)
+            entries.append((people.standing(tx, found.area, who, day), given or whole))
+        except LinliError as error:
+            wrong.append(_("Line {n}: {why}").format(n=number, why=error.sentence))
+    if wrong:
+        raise Refused(" ".join(wrong[:LINES_SAID_MAX]))
+    fill(tx, by, sheet, entries)
+    return len(entries)
 
 
 def remove(tx: Tx, by: Subject, sheet: str, account: str) -> None:

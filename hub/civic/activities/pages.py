@@ -60,6 +60,8 @@ async def publish(
     place_zh: Text,
     en: Text = "",
     place_en: Text = "",
+    seats: Text = "0",
+    number: Text = "",
 ) -> Response:
     who = subject(request)
     written = {
@@ -70,10 +72,13 @@ async def publish(
         "ends": ends,
         "place_zh": place_zh,
         "place_en": place_en,
+        "seats": seats,
+        "number": number,
     }
     try:
         tz = await services(request).store.read(lambda read: directory.area(read, who.area).tz)
-        plan = Plan(who.area, zh, en, item, _moment(day, begins, tz), _moment(day, ends, tz), place_zh, place_en)
+        starts, over = _moment(day, begins, tz), _moment(day, ends, tz)
+        plan = Plan(who.area, zh, en, item, starts, over, place_zh, place_en, _seats(seats), number)
         made = await services(request).store.write(lambda tx: programme.publish(tx, who, plan), actor(request))
     except LinliError as error:
         return await _listing(request, written, error.sentence, error.status)
@@ -143,6 +148,16 @@ async def add(request: Request, ident: str, account: Text, hours: Text = "") -> 
     try:
         given = attendance.hours_from(hours)
         await services(request).store.write(lambda tx: attendance.add(tx, who, ident, account, given), actor(request))
+    except LinliError as error:
+        return await _sheet(request, ident, wrong=error.sentence, status=error.status)
+    return see_other(f"/desk/sheets/{ident}")
+
+
+@router.post("/desk/sheets/{ident}/list", dependencies=[needs("activities.write")])
+async def enter_list(request: Request, ident: str, text: Annotated[str, Form(max_length=8000)] = "") -> Response:
+    who = subject(request)
+    try:
+        await services(request).store.write(lambda tx: attendance.enter_list(tx, who, ident, text), actor(request))
     except LinliError as error:
         return await _sheet(request, ident, wrong=error.sentence, status=error.status)
     return see_other(f"/desk/sheets/{ident}")
@@ -227,6 +242,13 @@ def _title(read: Read, staff: str | None) -> str:
 def _watchable(request: Request, topics: list[str]) -> list[str]:
     """Without the points slice a sheet is still a sheet."""
     return [topic for topic in topics if services(request).feed.may_watch(subject(request), topic)]
+
+
+def _seats(text: str) -> int:
+    wanted = text.strip() or "0"
+    if not (wanted.isascii() and wanted.isdigit()):
+        raise Refused(_("Give the places as a whole number"))
+    return int(wanted)
 
 
 def _moment(day: str, clock: str, tz: str) -> datetime:

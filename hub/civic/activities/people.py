@@ -126,6 +126,16 @@ def standing(read: Read, area: str, text: str, day: date) -> Standing:
     raise NotFound(_("Nobody of this community has that name, card or account"))
 
 
+def person(read: Read, area: str, text: str) -> str:
+    """A resident of this community by account, id or card."""
+    wanted = text.strip()
+    found = read.session.get(Resident, wanted.removeprefix("person-")) if wanted.isprintable() else None
+    found = found or directory.resident_by_card(read, wanted)
+    if found is None or found.area != area:
+        raise NotFound(_("Nobody of this community has that name, card or account"))
+    return found.id
+
+
 def _standing(read: Read, area: str, kind: str, ident: str, day: date) -> Standing | None:
     if kind == "person":
         person = read.session.get(Resident, ident)

@@ -20,6 +20,7 @@ from hub.i18n import _
 
 HOURS_MAX = 12  # one activity fits into a day; longer is two activities
 AHEAD_DAYS_MAX = 366
+SEATS_MAX = 10_000
 TOPICS = ("activities.home", "activities.tv", "activities.page", "activities.desk")
 
 
@@ -35,6 +36,8 @@ class Plan:
     ends: datetime
     place_zh: str
     place_en: str = ""
+    seats: int = 0
+    number: str = ""  # of a city-wide activity; one community accounts for it
 
 
 def publish(tx: Tx, by: Subject, plan: Plan) -> Activity:
@@ -47,8 +50,9 @@ def publish(tx: Tx, by: Subject, plan: Plan) -> Activity:
     made = Activity(
         id=tx.new_id(), area=plan.area, zh=plan.zh.strip(), en=plan.en.strip(), item=plan.item.strip().upper(),
         starts=plan.starts, ends=plan.ends, place_zh=plan.place_zh.strip(), place_en=plan.place_en.strip(),
-        published_by=by.id, published_at=tx.now(),
+        published_by=by.id, published_at=tx.now(), seats=plan.seats, number=plan.number.strip().upper() or None,
     )  # fmt: skip
+    _once_in_the_city(tx, made)
     tx.session.add(made)
     tx.session.flush()
     tx.emit(ActivityPublished, activity=made.id, area=made.area, item=made.item, day=day_of(made, place.tz))
@@ -117,6 +121,19 @@ def day_of(found: Activity, tz: str) -> date:
     return found.starts.astimezone(ZoneInfo(tz)).date()
 
 
+def _once_in_the_city(tx: Tx, made: Activity) -> None:
+    """One activity of the whole city is accounted for in one community, or its people would be credited twice."""
+    if made.number is None:
+        return
+    other = tx.session.execute(select(col(Activity.area)).where(col(Activity.number) == made.number)).scalar()
+    if other is not None:
+        raise Conflict(
+            _("This activity number is used here already")
+            if other == made.area
+            else _("Another community accounts for this city-wide activity already")
+        )
+
+
 def _sound(plan: Plan, now: datetime) -> None:
     if not plan.zh.strip() or not plan.place_zh.strip():
         raise Refused(_("An activity needs a title and a place"))
@@ -124,5 +141,7 @@ def _sound(plan: Plan, now: datetime) -> None:
         raise Refused(_("The title or the place is too long"))
     if not timedelta(0) < plan.ends - plan.starts <= timedelta(hours=HOURS_MAX):
         raise Refused(_("An activity ends after it began, within {hours} hours").format(hours=HOURS_MAX))
+    if not 0 <= plan.seats <= SEATS_MAX or len(plan.number) > 64:
+        raise Refused(_("Places go from 0 (no limit) to {most}").format(most=SEATS_MAX))
     if plan.starts - now > timedelta(days=AHEAD_DAYS_MAX):
         raise Refused(_("That is more than a year ahead"))
