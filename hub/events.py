@@ -427,6 +427,19 @@ class ActivityPublished(Event):
         return self.activity
 
 
+@dataclass(frozen=True, kw_only=True)
+class GuideChanged(Event):
+    """A guide of an office was published, changed or taken from the screens."""
+
+    guide: str
+    area: str
+    rev: int
+    state: str  # published | withdrawn
+
+    def subject(self) -> str:
+        return self.guide
+
+
 @dataclass(frozen=True, slots=True)
 class CreditRow:
     """One line of an attendance sheet: whose account, for what, how long, when. A child's effort is its household's."""
