@@ -172,7 +172,7 @@ class Hut:
                 reasons=reasons,
                 sealed_values=seal_values(tx.seal, [body(values, ())])[0],
                 context=context,
-                t_received_ms=taken,
+                t_received_ms=to_ms(tx.now()),
                 t_effective_ms=taken,
                 t_basis="received",
                 profile="generic.test@1",
