@@ -48,13 +48,15 @@ def anchor_of(
     boot: str | None = None,
     seq: int | None = None,
     index: int = 0,
+    part: int = 0,
 ) -> Anchor:
     """The anchor, by the first rule of devices.md 7.2 that applies:
 
     1. the device's own record number with the date it stands under (its clock epoch: numbers start again when a clock
        or a memory is reset). The number inside the frame wins over the envelope's, so that the path does not matter;
     2. a device time of 2015 or later, to the second, with the user index;
-    3. the gateway's outbox entry: gateway, boot, seq, and `index`, the place of the record in its envelope;
+    3. the gateway's outbox entry: gateway, boot, seq, and `index`, the place of the record in its envelope, with
+       `part`, the place of the measurement in its record where it holds several;
     4. nothing: `unique`, which the caller makes fresh for every message that is not a known redelivery.
 
     A clock that says it is not set gives no valid date: after every battery change it would tell the same times again.
@@ -66,7 +68,8 @@ def anchor_of(
     if at is not None:
         return Anchor(f"time|{at.isoformat()}|{measurement.context.get('user_index', '')}", weak=False)
     if gateway is not None and boot is not None and seq is not None:
-        return Anchor(f"entry|{gateway}|{seq}|{index}|{boot}", weak=False)
+        place = f"{index}.{part}" if part else str(index)
+        return Anchor(f"entry|{gateway}|{seq}|{place}|{boot}", weak=False)
     return Anchor(f"weak|{unique}", weak=True)
 
 

@@ -12,16 +12,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
-from devices import pack, topics
+from devices import json_text, pack, topics
 from devices.base import Codec, DecodeError, Measurement
 from devices.codecs import codec as codec_of
+from devices.codecs import scrub_of
 from devices.identity import EffectiveTime, anchor_of, effective_time
 from devices.identity import key as key_of
+from devices.merge import joined
 from devices.profile import Profile
 from devices.quality import judge
 from hub.events import ReadValue
@@ -118,16 +120,16 @@ class Opened(msgspec.Struct):
     entry: tuple[str, str, int] | None = None  # gateway, boot, seq
 
 
-class _Frame(msgspec.Struct, frozen=True):
+class Frame(msgspec.Struct, frozen=True):
     """The innermost record with where it came from."""
 
     codec: str
     payload: bytes
-    at: datetime | None
-    anchor: str | None
-    boot: str | None
-    seq: int | None
-    index: int
+    at: datetime | None = None
+    anchor: str | None = None
+    boot: str | None = None
+    seq: int | None = None
+    index: int = 0
 
 
 class Lane(msgspec.Struct, frozen=True):
@@ -179,46 +181,77 @@ def open_uplink(
         opened.note = Note(topic, uplink.payload, uplink.received, uplink.connection)
         return opened
     if not isinstance(topic, topics.UpRaw | topics.UpPack):
-        _poison(opened, "", "", "", uplink.payload, hub_poison("unknown-topic"), unique)
+        poison(opened, "", "", "", uplink.payload, hub_poison("unknown-topic"), unique)
         return opened
     try:
         frames = _frames(uplink, topic)
     except DecodeError as error:
-        _poison(opened, topic.device, topic.area, "pack", uplink.payload, decode_poison(error), unique)
+        poison(opened, topic.device, topic.area, "pack", uplink.payload, decode_poison(error), unique)
         return opened
     first = frames[0]
     if first.boot is not None and first.seq is not None:
         opened.entry = (topic.gateway, first.boot, first.seq)
     for frame in frames:
         entry = unique if frame.seq is None else f"{topic.gateway}|{frame.boot}|{frame.seq}|{frame.index}"
-        if lane.trouble is not None or lane.device is None:
-            why = lane.trouble or hub_poison("unknown-device", device=topic.device)
-            _poison(opened, topic.device, topic.area, frame.codec, frame.payload, why, entry)
-            continue
-        try:
-            _decode(opened, frame, lane.device, new_id, entry)
-        except DecodeError as error:
-            _poison(opened, topic.device, topic.area, frame.codec, frame.payload, decode_poison(error), entry)
+        _read(opened, frame, topic.device, topic.area, lane.device, lane.trouble, new_id, entry)
     return opened
 
 
-def _decode(opened: Opened, frame: _Frame, device: Device, new_id: Callable[[], str], entry: str) -> None:
+def read_record(opened: Opened, frame: Frame, device: Device, new_id: Callable[[], str], entry: str) -> None:
+    """Read one record of a device that was found by its address (hub/foreign.py), not by a topic."""
+    _read(opened, frame, device.id, device.area, device, _idle(device), new_id, entry)
+
+
+def _read(
+    opened: Opened,
+    frame: Frame,
+    name: str,
+    area: str,
+    device: Device | None,
+    trouble: dict[str, Any] | None,
+    new_id: Callable[[], str],
+    entry: str,
+) -> None:
+    frame = _scrubbed(frame, device)
+    if trouble is not None or device is None:
+        why = trouble or hub_poison("unknown-device", device=name)
+        poison(opened, name, area, frame.codec, frame.payload, why, entry)
+        return
+    try:
+        _decode(opened, frame, device, new_id, entry)
+    except DecodeError as error:
+        poison(opened, name, area, frame.codec, frame.payload, decode_poison(error), entry)
+
+
+def _decode(opened: Opened, frame: Frame, device: Device, new_id: Callable[[], str], entry: str) -> None:
     codec, profile = codec_of(frame.codec), device.profile
     assert profile is not None  # noqa: S101 - or there would be trouble
     for place, measurement in enumerate(codec.decode(frame.payload, profile)):
         mark = entry if place == 0 else f"{entry}|{place}"
-        opened.arrivals.append(_arrival(opened, frame, codec, measurement, device, profile, new_id(), mark))
+        opened.arrivals.append(_arrival(opened, frame, codec, measurement, device, profile, new_id(), mark, place))
 
 
-def _frames(uplink: Uplink, topic: topics.UpRaw | topics.UpPack) -> list[_Frame]:
+def _scrubbed(frame: Frame, device: Device | None) -> Frame:
+    """The frame without what names a person: some vendors put name and ID number beside the value."""
+    scrub = scrub_of(frame.codec)
+    if scrub is None:
+        return frame
+    known = device.profile if device is not None else None
+    payload = (
+        scrub(frame.payload, known) if known is not None else json_text.kept_only(frame.payload, lambda _path: False)
+    )
+    return msgspec.structs.replace(frame, payload=payload)
+
+
+def _frames(uplink: Uplink, topic: topics.UpRaw | topics.UpPack) -> list[Frame]:
     if isinstance(topic, topics.UpPack):
         envelope = pack.parse(uplink.payload)
         return [
-            _Frame(record.codec, record.payload, record.at, record.anchor, envelope.boot, envelope.seq, index)
-            for index, record in enumerate(envelope.records)
+            Frame(record.codec, record.payload, record.at, record.anchor, envelope.boot, envelope.seq, index)
+            for index, record in joined(envelope.records)
         ]
     boot, seq, at = _said(uplink.properties) if uplink.properties else (None, None, None)
-    return [_Frame(topic.codec, uplink.payload, at, None, boot, seq, 0)]
+    return [Frame(topic.codec, uplink.payload, at, None, boot, seq, 0)]
 
 
 def _said(properties: Mapping[str, str]) -> tuple[str | None, int | None, datetime | None]:
@@ -251,22 +284,25 @@ def _trouble(topic: topics.UpRaw | topics.UpPack, area: str | None, device: Devi
         return hub_poison("unknown-device", device=topic.device)
     if device.gateway != topic.gateway:
         return hub_poison("other-gateway", device=topic.device)
+    return _idle(device)
+
+
+def _idle(device: Device) -> dict[str, Any] | None:
     if device.state not in SPEAKING:
-        return hub_poison("not-active", device=topic.device, state=device.state)
-    if device.profile is None:
-        return hub_poison("no-profile", device=topic.device)
-    return None
+        return hub_poison("not-active", device=device.id, state=device.state)
+    return hub_poison("no-profile", device=device.id) if device.profile is None else None
 
 
 def _arrival(
     opened: Opened,
-    frame: _Frame,
+    frame: Frame,
     codec: Codec,
     measurement: Measurement,
     device: Device,
     profile: Profile,
     ident: str,
     unique: str,
+    part: int,
 ) -> Arrival:
     quality, reasons = judge(measurement, profile)
     anchor = anchor_of(
@@ -277,10 +313,14 @@ def _arrival(
         boot=frame.boot,
         seq=frame.seq,
         index=frame.index,
+        part=part,
     )
     received, at = opened.uplink.received, measurement.at
     not_set = "clock_not_set" in measurement.quality_flags
-    effective = effective_time(at, profile.zone, frame.at, received, clock_not_set=not_set)
+    taken = frame.at
+    if ago := measurement.context.get("ago_s"):  # a sensor without a clock says how long ago it was
+        taken = (taken or received) - timedelta(seconds=int(ago))
+    effective = effective_time(at, profile.zone, taken, received, clock_not_set=not_set)
     if device.calibrated_until is not None and effective.at >= device.calibrated_until:
         # Kept and shown, never classified: a number nobody vouches for any more.
         quality, reasons = "suspect" if quality == "ok" else quality, (*reasons, UNCALIBRATED)
@@ -298,7 +338,7 @@ def _arrival(
         reasons,
         measurement.context if device.lot is None else {**measurement.context, "lot": device.lot},
         None if at is None else at.isoformat(),
-        frame.at,
+        taken,
         received,
         effective,
         f"{frame.codec}@{codec.VERSION}",
@@ -309,9 +349,7 @@ def _arrival(
     )
 
 
-def _poison(
-    opened: Opened, device: str, area: str, codec: str, payload: bytes, why: dict[str, Any], entry: str
-) -> None:
+def poison(opened: Opened, device: str, area: str, codec: str, payload: bytes, why: dict[str, Any], entry: str) -> None:
     opened.poisons.append(
         Poison(
             gateway=opened.uplink.account,

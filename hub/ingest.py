@@ -21,11 +21,12 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 
 from devices import topics
 from hub import receipts
-from hub.arrival import Arrival, Book, Lanes, Opened, open_uplink
+from hub.arrival import Arrival, Lanes, Opened, open_uplink
 from hub.batch import Outcome, write_batch
 from hub.clock import Clock
 from hub.db import Store
 from hub.disk import why
+from hub.foreign import AddressBook, is_foreign, open_foreign
 from hub.meter import Meter
 from hub.quarantine import Poison, hub_poison
 from hub.rng import Ids, Rng
@@ -46,7 +47,7 @@ class Ingest:
     def __init__(
         self,
         store: Store,
-        book: Book,
+        book: AddressBook,
         clock: Clock,
         rng: Rng,
         *,
@@ -146,6 +147,8 @@ class Ingest:
     def _open(self, uplink: Uplink) -> Opened:
         unique, new_id = self._unique(uplink), partial(self._ids.at, uplink.received)
         try:
+            if not uplink.topic.startswith("linli/") and is_foreign(uplink.topic):
+                return open_foreign(uplink, self._book, new_id, unique)
             return open_uplink(uplink, self._book, new_id, unique, self._lanes)
         except Exception as error:  # a codec that breaks its promise must cost one record, not the batch
             log.exception("a frame broke its codec", extra={"connection": uplink.connection})

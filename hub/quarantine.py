@@ -35,6 +35,7 @@ HUB_SENTENCES = {
     "not-active": N_("The device {device} is not in use (state: {state})"),
     "unworkable": N_("The hub failed on this record ({error}) and kept it; tell whoever maintains Linli"),
     "conflict": N_("A reading of this device with this identity but other content is stored already"),
+    "unknown-address": N_("No device with the address {address} is registered (message of {vendor})"),
     "no-profile": N_("The device {device} has no profile, so its frames cannot be read; give it one"),
 }
 

@@ -23,6 +23,7 @@ from sqlmodel import Field, SQLModel, col
 
 from devices import topics
 from devices.profile import Profile, all_profiles
+from devices.vendor import plain_address
 from hub.clock import Clock
 from hub.db import Read, Store, Tx
 from hub.directory import Area
@@ -141,10 +142,11 @@ class _View:
     gateways: Mapping[str, str]
     devices: Mapping[str, KnownDevice]
     areas: Mapping[str, str]
+    addresses: Mapping[str, KnownDevice | None]  # plain serial number -> the one device that has it
 
 
 _NOBODY = _Entry(Account("", ""), "0" * 64)
-_EMPTY = _View(MappingProxyType({}), MappingProxyType({}), MappingProxyType({}), MappingProxyType({}))
+_EMPTY = _View(*(MappingProxyType({}) for _ in range(5)))
 
 
 class Registry:
@@ -164,6 +166,10 @@ class Registry:
 
     def gateway_area(self, gateway: str) -> str | None:
         return self._view.gateways.get(gateway)
+
+    def addressed(self, address: str) -> KnownDevice | None:
+        """The device that foreign messages name by this address (hub/foreign.py)."""
+        return self._view.addresses.get(address)
 
     def area_path(self, code: str) -> str:
         return self._view.areas.get(code, code)
@@ -253,7 +259,16 @@ def _load(read: Read) -> _View:
         accounts[row.user] = _Entry(
             _account(row), row.secret_hash, row.old_hash if old else None, row.old_until if old else None
         )
-    return _View(*(MappingProxyType(part) for part in (accounts, gateways, devices, areas)))
+    return _View(*(MappingProxyType(part) for part in (accounts, gateways, devices, areas, _addresses(devices))))
+
+
+def _addresses(devices: Mapping[str, KnownDevice]) -> dict[str, KnownDevice | None]:
+    """By serial number in its plain spelling. One that two devices claim names neither."""
+    found: dict[str, KnownDevice | None] = {}
+    for device in devices.values():
+        if device.serial and (plain := plain_address(device.serial)):
+            found[plain] = None if plain in found else device
+    return found
 
 
 def _end_of(day: date | None, tz: str) -> datetime | None:

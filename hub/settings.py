@@ -105,6 +105,9 @@ class Settings:
     wechat_aes_key: Secret = knob(UNSET, "EncodingAESKey; set: plain callbacks are refused")
     wechat_template_id: str = knob("", "the notice template the account was granted")
     wechat_template_fields: str = knob("", "which field of that template holds what; empty: the channel's own default")
+    hook_secrets: Secret = knob(
+        UNSET, "what vendors of devices prove themselves with, NAME=SECRET by blanks; without one no /hooks/NAME"
+    )
     sms_url: str = knob("", "base address of the SMS gateway; empty: the channel is off")
     sms_access_id: str = knob("linli", "our name at the SMS gateway")
     sms_secret: Secret = knob(UNSET, "signs what we send and what the SMS gateway reports to /callback/sms")

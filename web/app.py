@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 
 from hub.access import public
 from hub.services import Services
-from web import auth, home, live_http, looks, mishaps, ops, statics, tv
+from web import auth, home, hooks, live_http, looks, mishaps, ops, statics, tv
 from web.auth import Auth
 from web.guards import LOOPBACK, CsrfCheck, OwnHouse, SafeHeaders
 from web.live import Live
@@ -62,6 +62,7 @@ def create_app(services: Services, *, state_folder: Path | None = None) -> FastA
         auth.router(),
         looks.router(),
         live_http.router(),
+        hooks.router(),
         ops.router(app.state.metrics),
         statics.router(shelf),
     ):

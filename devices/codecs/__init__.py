@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from devices.base import Codec, DecodeError
+
+if TYPE_CHECKING:
+    from devices.profile import Profile
 
 
 def codec(codec_id: str) -> Codec:
@@ -17,6 +20,11 @@ def codec(codec_id: str) -> Codec:
     if found is None:
         raise DecodeError("unknown-codec", codec=codec_id)
     return found
+
+
+def scrub_of(codec_id: str) -> Callable[[bytes, Profile], bytes] | None:
+    """How a format drops what names a person before anything is kept; None where its frames cannot name one."""
+    return cast("Callable[[bytes, Profile], bytes] | None", getattr(all_codecs().get(codec_id), "scrub", None))
 
 
 @cache

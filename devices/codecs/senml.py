@@ -156,6 +156,8 @@ def _measured(prefix: str, time: Decimal, said: list[Value], profile: Profile) -
     context: dict[str, str | int] = {"sensor": prefix[:64]} if prefix else {}
     if time >= RELATIVE_BELOW:
         return Measurement(KIND, values, _local(time, profile), (), context, prefix[:64] or None, orig)
+    if time <= -RELATIVE_BELOW:
+        raise DecodeError("bad-time", field="t")
     if time < 0:
         context["ago_s"] = int(-time)
     return Measurement(KIND, values, None, (), context, orig=orig)

@@ -121,6 +121,15 @@ def announces_context(payload: bytes) -> bool:
     return bool(payload) and bool(payload[0] & _CONTEXT)
 
 
+def is_first_of_two(payload: bytes) -> bool:
+    """Whether this record announces a context that is not in the payload yet."""
+    try:
+        _found, extra = _LAYOUT.take(payload)
+    except DecodeError:
+        return False
+    return announces_context(payload) and not extra
+
+
 def decode(payload: bytes, profile: Profile) -> list[Measurement]:
     found, extra = _LAYOUT.take(payload)
     follows = bool(found["flags"] & _CONTEXT)

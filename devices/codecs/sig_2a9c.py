@@ -63,8 +63,12 @@ def fields(payload: bytes, profile: Profile) -> list[Field]:
 
 
 def is_first_of_two(payload: bytes) -> bool:
-    """Whether this packet announces another one."""
-    return len(payload) >= 2 and bool(_LAYOUT.flags_of(payload) & _MULTIPLE)
+    """Whether this packet announces another one that is not in the payload yet."""
+    try:
+        found, extra = _LAYOUT.take(payload)
+    except DecodeError:
+        return False
+    return bool(found["flags"] & _MULTIPLE) and not extra
 
 
 def decode(payload: bytes, profile: Profile) -> list[Measurement]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 from sqlalchemy.exc import DBAPIError
 
+from devices.vendor import all_vendors
 from hub import migrations, preferences
 from hub.access import Permissions
 from hub.bus import Bus
@@ -141,7 +142,21 @@ def config(settings: Settings) -> dict[str, str]:
         "webpush.subject": settings.webpush_subject,
         "webpush.services": settings.webpush_services,
         "webhook.allow": settings.webhook_allow,
+        **hook_secrets(settings),
     }
+
+
+def hook_secrets(settings: Settings) -> dict[str, str]:
+    """`hooks.<vendor>.secret` of each vendor that may call us."""
+    found = {}
+    for word in str(settings.hook_secrets).split():
+        name, _, secret = word.partition("=")
+        vendor = all_vendors().get(name)
+        if vendor is None or vendor.hook is None or not secret:
+            calling = ", ".join(each.id for each in all_vendors().values() if each.hook is not None)
+            raise SettingsError(f"hook_secrets must be NAME=SECRET by blanks, NAME one of {calling}")
+        found[f"hooks.{name}.secret"] = secret
+    return found
 
 
 def quiet_hours(settings: Settings) -> str:

@@ -48,6 +48,8 @@ def test_a_profile_names_only_what_exists(own: Profile) -> None:
     assert set(own.quality) <= flags
     assert {*own.ranges, *own.resolution, *own.unit_override} <= set(CODES)
     assert all(convertible(code, unit) for code, unit in own.unit_override.items())
+    for code, where in own.map.values.items() if own.map else ():
+        assert all(convertible(code, unit) for unit in (where.unit, *(where.units or {}).values()))
     assert own.offline_after_s >= 600
     assert own.verification is None or own.verification.months > 0
 
@@ -59,7 +61,14 @@ def test_a_profile_bounds_every_value_its_codec_can_send(own: Profile) -> None:
             for measurement in example.measurements:
                 if not of_person(measurement.kind) and measurement.kind != own.kind:
                     continue  # a meter's control solution, a cuff's battery: nobody's values
-                assert {value.code for value in measurement.values} <= set(own.ranges)
+                if own.map is None:  # a map reads its own values and no others
+                    assert {value.code for value in measurement.values} <= set(own.ranges)
+        assert own.map is None or set(own.map.values) <= set(own.ranges)
+
+
+def test_fifteen_real_models_name_their_sources() -> None:
+    real = [own for own in all_profiles().values() if not own.id.startswith("generic.")]
+    assert sum(bool(own.source) for own in real) >= 15
 
 
 def test_numbers_of_a_profile_are_exact() -> None:
