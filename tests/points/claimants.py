@@ -99,6 +99,7 @@ def hours(count: float) -> Decimal:
 
 
 def _neighbours(tx: Tx) -> None:
+    directory.hire(tx, "s-watch", "石清", "p-shi", [("supervisor", LIUHE)])
     directory.hire(tx, "s-monitor", "田和", "p-tian", [("supervisor", LIUHE)], title_zh="监委会", title_en="Supervisor")
     directory.hire(
         tx, "s-office", "丁原", "p-ding", [("points_office", DISTRICT)], title_zh="积分办", title_en="Points office"

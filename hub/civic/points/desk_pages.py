@@ -7,12 +7,13 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
+from starlette.datastructures import UploadFile
 
 from hub import approval, directory
 from hub.access import Subject, needs, subject
 from hub.civic.points import (
-    beneficiary,
     catalogue,
+    claim_import,
     claim_rules,
     claims,
     deductions,
@@ -27,7 +28,7 @@ from hub.civic.points.claim_pages import Text, choices, day_of, hours_of, read_p
 from hub.civic.points.claims import Draft
 from hub.civic.points.models import Txn
 from hub.db import Read, Tx
-from hub.errors import LinliError, NotFound, Refused
+from hub.errors import LinliError, NotFound
 from hub.i18n import _
 from hub.page import actor, page, page_live, see_other, services
 
@@ -67,7 +68,7 @@ async def declare(
         pictures = await read_photos(request)
 
         def work(tx: Tx) -> Claim:
-            kind, ident = meant(tx, who.area, owner)
+            kind, ident = claim_import.meant(tx, who.area, owner)
             draft = Draft(kind, ident, item, day_of(day), words, hours_of(hours), place, number, about)
             return claims.declare(tx, who, draft, pictures)
 
@@ -82,7 +83,7 @@ async def remind(request: Request, owner: Text, item: Text) -> Response:
     who = subject(request)
 
     def work(tx: Tx) -> None:
-        kind, ident = meant(tx, who.area, owner)
+        kind, ident = claim_import.meant(tx, who.area, owner)
         today = tx.now().astimezone(ZoneInfo(docket_cards.ZONE)).date()
         deductions.remind(tx, who, kind, ident, catalogue.on(today).item(item))
 
@@ -91,6 +92,28 @@ async def remind(request: Request, owner: Text, item: Text) -> Response:
     except LinliError as error:
         return await _form(request, {"owner": owner}, error.sentence, error.status)
     return await _form(request, {"owner": owner}, said=_("The reminder has been sent and is on record"))
+
+
+@router.get("/desk/points/import", dependencies=[needs("points.declare")])
+async def import_form(request: Request) -> HTMLResponse:
+    return _import(request)
+
+
+@router.post("/desk/points/import/file", dependencies=[needs("points.declare")])
+async def import_file(request: Request, way: Text = "dry") -> HTMLResponse:
+    """A dry run says line by line what is wrong; the same file sent twice is taken once."""
+    who = subject(request)
+    given = (await request.form()).get("file")
+    body = await given.read() if isinstance(given, UploadFile) else b""
+    try:
+        done = await services(request).store.write(
+            lambda tx: claim_import.take(tx, who, who.area, body, dry=way != "take"), actor(request)
+        )
+    except claim_import.Undone as undone:
+        return _import(request, undone.outcome, dry=True, status=422 if undone.outcome.problems else 200)
+    except LinliError as error:
+        return _import(request, wrong=error.sentence, status=error.status)
+    return _import(request, done)
 
 
 @router.get("/desk/points/claims/{ident}", dependencies=[needs("points.read")])
@@ -168,22 +191,15 @@ def ledger_area(read: Read, txn: str) -> str:
     return row.area
 
 
-def meant(read: Read, area: str, text: str) -> tuple[str, str]:
-    """Whose account: `<kind>-<id>`, an id, or a card, of this community."""
-    wanted = text.strip()
-    kind, _dash, rest = wanted.partition("-")
-    tries = [(kind, rest)] if kind in ("person", "household", "organisation") and rest else []
-    tries += [(each, wanted) for each in ("person", "household", "organisation")]
-    found = directory.resident_by_card(read, wanted)
-    tries += [("person", found.id)] if found else []
-    for each in tries:
-        try:
-            owner = beneficiary.one(read, *each)
-        except NotFound:
-            continue
-        if owner.area == area:
-            return owner.key
-    raise Refused(_("Nobody of this community has that name, card or account"))
+def _import(
+    request: Request,
+    outcome: claim_import.Outcome | None = None,
+    *,
+    dry: bool = False,
+    wrong: str = "",
+    status: int = 200,
+) -> HTMLResponse:
+    return page(request, "points/desk_import.html", status, outcome=outcome, dry=dry, wrong=wrong)
 
 
 async def _queue(request: Request, wrong: str = "", status: int = 200) -> HTMLResponse:
