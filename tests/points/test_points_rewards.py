@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hub.access import Subject
 from hub.civic.points import accounts, beneficiary, book, budget, chain, counter, holds, ledger, rewards, shelf
 from hub.civic.points.budget import BudgetSpent
 from hub.civic.points.ledger import NotEnoughPoints
+from hub.civic.points.money_events import BudgetAlert
 from hub.civic.points.reward_models import Redemption, Reward
 from hub.civic.points.rewards import Asked, SoldOut
 from hub.civic.points.shelf import New
@@ -53,6 +55,11 @@ def _rich(tx: Tx, resident: str, amount: int) -> None:
     ledger.post(tx, issue(tx), account(tx, "person", resident), amount, f"start:{resident}", why)
 
 
+def _all_rich(tx: Tx, residents: list[str], amount: int) -> None:
+    for each in residents:
+        _rich(tx, each, amount)
+
+
 def _granted(tx: Tx, residents: int) -> None:
     for signer in OTHERS:
         budget.grant(tx, LIUHE, YEAR, residents, signer)
@@ -60,6 +67,14 @@ def _granted(tx: Tx, residents: int) -> None:
 
 def _redeem(tx: Tx, reward: str, once: str, resident: str = "r-wang", **more: Any) -> Redemption:
     return rewards.redeem(tx, beneficiary.one(tx, "person", resident), reward, once, asker=resident, **more)
+
+
+def _asked(store: Store, reward: str, once: str) -> Redemption:
+    return store.write_now(lambda tx: _redeem(tx, reward, once))
+
+
+def _close(store: Store, signer: Subject) -> None:
+    store.write_now(lambda tx: budget.close_year(tx, LIUHE, YEAR, signer))
 
 
 def _stands(store: Store) -> tuple[int, int, int, int, int | None]:
@@ -123,7 +138,7 @@ def test_fifty_at_once_get_the_last_piece_once(tmp_path: Path) -> None:
         store.write_now(lambda tx: _granted(tx, 7_300))
         rice = store.write_now(lambda tx: shelf.add(tx, LIUHE, replace(RICE, stock=1))).id
         people = store.write_now(lambda tx: crowd(tx, 50))
-        store.write_now(lambda tx: [_rich(tx, each, 500) for each in people])
+        store.write_now(lambda tx: _all_rich(tx, people, 500))
         answers = _together(lambda n: store.write_now(lambda tx: _redeem(tx, rice, f"n{n}", people[n])))
         assert sum(answer is None for answer in answers) == 1
         assert {type(answer) for answer in answers} == {type(None), SoldOut}
@@ -136,7 +151,7 @@ def test_fifty_at_once_cannot_overspend_the_money_by_one_fen(tmp_path: Path) -> 
         rice = store.write_now(lambda tx: shelf.add(tx, LIUHE, replace(RICE, stock=None))).id
         haircut = store.write_now(lambda tx: shelf.add(tx, LIUHE, HAIRCUT)).id
         people = store.write_now(lambda tx: crowd(tx, 50))
-        store.write_now(lambda tx: [_rich(tx, each, 580) for each in people])
+        store.write_now(lambda tx: _all_rich(tx, people, 580))
         answers = _together(lambda n: store.write_now(lambda tx: _redeem(tx, rice, f"n{n}", people[n])))
         assert sum(answer is None for answer in answers) == 3
         purse = store.read_now(lambda read: budget.purse(read, LIUHE, YEAR))
@@ -193,7 +208,7 @@ def test_a_closed_years_money_lapses_and_points_stay(store: Store, clock: Manual
     store.write_now(lambda tx: _redeem(tx, rice, "one"))
     clock.set(START + timedelta(days=60))
     for signer in OTHERS:
-        store.write_now(lambda tx, who=signer: budget.close_year(tx, LIUHE, YEAR, who))
+        _close(store, signer)
     store.write_now(rewards.return_unclaimed)
     purse = store.read_now(lambda read: budget.purse(read, LIUHE, YEAR))
     assert (purse.available, purse.encumbered, purse.lapsed) == (0, 0, 1_095_000)
@@ -203,10 +218,10 @@ def test_a_closed_years_money_lapses_and_points_stay(store: Store, clock: Manual
 
 def test_each_mark_of_the_budget_is_told_once(store: Store) -> None:
     told: list[int] = []
-    store.bus.on(budget.BudgetAlert, lambda _tx, event: told.append(event.percent))
+    store.bus.on(BudgetAlert, lambda _tx, event: told.append(event.percent))
     dear = store.write_now(lambda tx: shelf.add(tx, LIUHE, New("policy", "优先", "First", 0, fen=109_500))).id
     for number in range(10):
-        store.write_now(lambda tx, n=number: _redeem(tx, dear, f"n{n}"))
+        _asked(store, dear, f"n{number}")
     assert told == [70, 85, 100]  # steps of ten per cent: 95 is passed with 100
     assert store.read_now(lambda read: budget.purse(read, LIUHE, YEAR)).alert == 100
 
@@ -269,7 +284,7 @@ def test_what_staff_did_in_ones_name_is_disputed_for_seven_days(store: Store, cl
 
 def test_a_counter_without_a_line_spends_nothing_twice(store: Store, clock: ManualClock) -> None:
     cut = store.write_now(lambda tx: shelf.add(tx, LIUHE, HAIRCUT)).id
-    first, second = (store.write_now(lambda tx, n=n: _redeem(tx, cut, n)) for n in ("one", "two"))
+    first, second = (_asked(store, cut, once) for once in ("one", "two"))
     away = store.write_now(lambda tx: counter.take_along(tx, LIUHE, DESK)).id
     with pytest.raises(Conflict):
         store.write_now(lambda tx: counter.take_along(tx, LIUHE, DESK))
@@ -297,11 +312,12 @@ def test_no_order_of_steps_loses_a_point_a_fen_or_a_piece(
 ) -> None:
     clock = ManualClock(START)
     with a_store(tmp_path_factory.mktemp("mall"), clock=clock) as store:
-        store.write_now(lambda tx: (_rich(tx, "r-wang", 2_000), _granted(tx, 60)))  # 9,000 fen
+        store.write_now(lambda tx: _rich(tx, "r-wang", 2_000))
+        store.write_now(lambda tx: _granted(tx, 60))  # 9,000 fen
         rice = store.write_now(lambda tx: shelf.add(tx, LIUHE, RICE)).id
         for step, number in steps:
             try:
-                store.write_now(lambda tx, s=step, n=number: _step(tx, s, f"n{n}", rice, clock))
+                store.write_now(partial(_step, step=step, once=f"n{number}", rice=rice, clock=clock))
             except (SoldOut, BudgetSpent, NotEnoughPoints):
                 continue
         balance, held, encumbered, spent, stock = _stands(store)

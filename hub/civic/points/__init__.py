@@ -6,12 +6,16 @@ from fastapi import APIRouter
 
 from hub.civic.points import (
     api,
+    budget_pages,
     cards,
     claim_api,
     claim_pages,
+    counter_pages,
     desk_pages,
     docket_cards,
     jobs,
+    mall_pages,
+    money_cards,
     own_pages,
     pages,
     publicity,
@@ -34,11 +38,27 @@ PERMISSIONS = {
     "points.answer": ("director",),
     "points.office": ("points_office", "director", "supervisor"),
     "points.supervise": ("supervisor",),
+    "points.counter": ("staff", "director"),
+    "points.money": ("points_office", "director", "supervisor"),  # three of them sign a budget
+    "points.catalogue": ("points_office", "director"),
+    "points.export": ("points_office", "supervisor"),
 }
 
 
 def router() -> APIRouter:
-    return joined(pages.router, own_pages.router, claim_pages.router, desk_pages.router, api.router, claim_api.router)
+    return joined(
+        pages.router,
+        own_pages.router,
+        claim_pages.router,
+        desk_pages.router,
+        api.router,
+        claim_api.router,
+        mall_pages.router,
+        mall_pages.api,
+        counter_pages.router,
+        budget_pages.router,
+        budget_pages.api,
+    )
 
 
 MODULE = Module(
@@ -53,11 +73,15 @@ MODULE = Module(
     ),
     jobs=jobs.JOBS,
     permissions=PERMISSIONS,
-    topics=(*cards.TOPICS, *docket_cards.TOPICS),
-    cards=(*cards.CARDS, *docket_cards.CARDS),
+    topics=(*cards.TOPICS, *docket_cards.TOPICS, *money_cards.TOPICS),
+    cards=(*cards.CARDS, *docket_cards.CARDS, *money_cards.CARDS),
     nav=(
         Nav("resident", "/me/points", N_("Points"), icon="points", order=50),
         Nav("staff", "/desk/points", N_("Points desk"), "points.read", icon="points", order=31),
+        Nav("staff", "/desk/counter", N_("Counter"), "points.counter", icon="card", order=32),
+        Nav("staff", "/desk/budget", N_("Points budget"), "points.office", icon="points", order=64),
+        Nav("staff", "/desk/catalogue", N_("Points catalogue"), "points.catalogue", icon="points", order=65),
+        Nav("staff", "/desk/proof", N_("Proof of the ledger"), "points.export", icon="shield", order=66),
     ),
     uploads=("/me/points/claims", "/desk/points/claims", "/desk/points/import"),
     slides=slides.of_area,

@@ -145,7 +145,7 @@ def encumber(tx: Tx, area: str, year: int, fen: int, of: str) -> Receipt:
 def spend(tx: Tx, area: str, year: int, fen: int, of: str) -> Receipt:
     """支出: the reward was handed over."""
     ends = accounts.purse(tx, area, year)
-    tx.touch("points.budget", area)
+    tx.touch("points.money", area)
     return ledger.post(tx, ends["encumbered"], ends["spent"], fen, f"money:spend:{of}", Why("spend"))
 
 
@@ -153,7 +153,7 @@ def release(tx: Tx, area: str, year: int, fen: int, of: str) -> Receipt:
     """释放: it was not. Into the year it came from; a closed year's money lapses."""
     ends = accounts.purse(tx, area, year)
     free = "lapsed" if _budget(tx, area, year).closed_at else "available"
-    tx.touch("points.budget", area)
+    tx.touch("points.money", area)
     return ledger.post(tx, ends["encumbered"], ends[free], fen, f"money:free:{of}", Why("release"))
 
 
@@ -264,7 +264,7 @@ def _signed(tx: Tx, reference: str, content: dict[str, object], signer: Subject)
 
 def _watch(tx: Tx, area: str, year: int) -> None:
     """Tell each mark once, when it is passed."""
-    tx.touch("points.budget", area)
+    tx.touch("points.money", area)
     standing, now = _budget(tx, area, year), purse(tx, area, year)
     if now.alert > standing.alerted:
         standing.alerted = now.alert
@@ -273,4 +273,4 @@ def _watch(tx: Tx, area: str, year: int) -> None:
 
 def _moved(tx: Tx, area: str, year: int, how: str, fen: int) -> None:
     tx.emit(BudgetMoved, area=area, year=year, how=how, fen=fen)
-    tx.touch("points.budget", area)
+    tx.touch("points.money", area)

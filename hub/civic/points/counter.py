@@ -102,7 +102,7 @@ def dispute(tx: Tx, who: Subject, ident: str, said: str) -> Redemption:
     if found.disputed_at is None:
         found.disputed_at, found.dispute = tx.now(), said.strip()[:200]
         tx.emit(RedemptionMoved, redemption=found.id, area=found.area, state="disputed")
-        tx.touch("points.counter", found.area)
+        tx.touch("points.money", found.area)
     return found
 
 
@@ -115,7 +115,7 @@ def answer(tx: Tx, area: str, ident: str, by: Subject) -> None:
         raise NotAllowed(_("Somebody else looks into what you entered yourself"))
     found.answered_at = tx.now()
     tx.emit(RedemptionMoved, redemption=found.id, area=found.area, state="answered")
-    tx.touch("points.counter", found.area)
+    tx.touch("points.money", found.area)
 
 
 def take_along(tx: Tx, area: str, by: Subject) -> Offline:
@@ -133,7 +133,7 @@ def take_along(tx: Tx, area: str, by: Subject) -> Offline:
         .limit(TAKEN_ALONG_MAX)
     )
     tx.change(update(Redemption).where(col(Redemption.id).in_(waiting)).values(offline=made.id))
-    tx.touch("points.counter", area)
+    tx.touch("points.money", area)
     return made
 
 
@@ -150,7 +150,7 @@ def bring_back(tx: Tx, ident: str, lines: Sequence[tuple[str, str]], by: Subject
         update(Redemption).where(col(Redemption.offline) == ident, col(Redemption.state) == "held").values(offline=None)
     )
     tx.session.expire_all()
-    tx.touch("points.counter", away.area)
+    tx.touch("points.money", away.area)
     return came
 
 

@@ -60,7 +60,7 @@ def csv_file(read: Read, areas: Collection[str], *, month: str = "", whose: Coll
 
 
 def beancount_file(read: Read, areas: Collection[str]) -> str:
-    """Both ledgers as one Beancount journal, POINT and CNY: each entry with its rule, each account's balance asserted."""
+    """Both ledgers as one Beancount journal, POINT and CNY: each entry with its rule, each balance asserted."""
     rows = list(chain.entries(read, col(Txn.area).in_(sorted(areas))))
     if not rows:
         raise NotFound(_("The ledger has no entries there"))

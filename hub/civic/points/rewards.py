@@ -188,7 +188,6 @@ def _take(tx: Tx, reward: Reward, slot: str | None) -> None:
         )  # fmt: skip
         if not tx.change(place.values(taken=col(Slot.taken) + 1)):
             raise SoldOut
-    tx.touch("points.mall", reward.area)
 
 
 def _until(tx: Tx, slot: str | None) -> datetime:
@@ -213,10 +212,7 @@ def _settle(tx: Tx, found: Redemption, state: str, by: str) -> bool:
 
 def _told(tx: Tx, found: Redemption) -> None:
     tx.emit(RedemptionMoved, redemption=found.id, area=found.area, state=found.state)
-    tx.touch("points.mall", found.area)
-    tx.touch("points.counter", found.area)
-    if found.resident:
-        tx.touch("points.fetch", found.resident)
+    tx.touch("points.money", found.area)
 
 
 def _not_for_own_household(tx: Tx, found: Redemption, by: Subject) -> None:

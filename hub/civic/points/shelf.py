@@ -48,7 +48,6 @@ def add(tx: Tx, area: str, new: New) -> Reward:
     )  # fmt: skip
     tx.session.add(made)
     tx.session.flush()
-    tx.touch("points.mall", area)
     return made
 
 
@@ -66,14 +65,12 @@ def restock(tx: Tx, area: str, ident: str, pieces: int) -> None:
     )  # fmt: skip
     if not changed:
         raise Conflict(_("The shelf has not that many"))
-    tx.touch("points.mall", area)
 
 
 def switch(tx: Tx, area: str, ident: str, *, on: bool) -> None:
     """Off the shelf, or on again. What is set aside stays so."""
     found = one(tx, area, ident)
     found.state = "on" if on else "off"
-    tx.touch("points.mall", area)
 
 
 def offer_slot(tx: Tx, area: str, ident: str, starts: datetime, places: int) -> Slot:
@@ -82,7 +79,6 @@ def offer_slot(tx: Tx, area: str, ident: str, starts: datetime, places: int) -> 
     made = Slot(id=tx.new_id(), reward=one(tx, area, ident).id, starts=starts, places=places)
     tx.session.add(made)
     tx.session.flush()
-    tx.touch("points.mall", area)
     return made
 
 

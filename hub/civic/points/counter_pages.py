@@ -1,0 +1,271 @@
+"""The counter's pages: a code or a card, PIN or witness, the shelf, what waits or is disputed, hours without a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy import select
+from sqlmodel import col
+from starlette.concurrency import run_in_threadpool
+
+from hub import directory, login
+from hub.access import needs, subject
+from hub.civic.points import accounts, counter, rewards, shelf
+from hub.civic.points.mall_pages import line, rewards_times, shown
+from hub.civic.points.reward_models import Offline
+from hub.civic.points.rewards import Asked
+from hub.civic.points.shelf import New
+from hub.db import Read, Tx
+from hub.directory import Staff, StaffRole
+from hub.errors import LinliError, NotAllowed, NotFound, Refused
+from hub.i18n import _
+from hub.page import actor, page, see_other, services
+from hub.rng import code
+
+Text = Annotated[str, Form(max_length=200)]
+Whole = Annotated[int, Form()]
+router = APIRouter(include_in_schema=False)
+DESK = needs("points.counter")
+PLACE = "/desk/counter"
+
+
+@router.get(PLACE, dependencies=[DESK])
+async def desk(request: Request) -> HTMLResponse:
+    return await _desk(request)
+
+
+async def _desk(
+    request: Request, wrong: str = "", status: int = 200, said: str = "", customer: dict[str, Any] | None = None
+) -> HTMLResponse:
+    who = subject(request)
+
+    def look(read: Read) -> dict[str, Any]:
+        away = counter.open_offline(read, who.area)
+        return {
+            "tz": directory.area(read, who.area).tz, "away": away, "groups": shown(
+                read, who.area, rewards_times(read, who.area)
+            ),
+            "waiting": [line(each, shelf.name(reward)) for each, reward in counter.waiting(read, who.area)],
+            "disputed": [
+                line(each, shelf.name(reward)) | {"said": each.dispute}
+                for each, reward in counter.disputed(read, who.area)
+            ],
+            "everything": shelf.rewards(read, who.area, everything=True),
+            "colleagues": _colleagues(read, who.area, who.id), "kinds": shelf.KINDS,
+        }  # fmt: skip
+
+    now = await services(request).store.read(look)
+    return page(
+        request, "points/counter.html", status=status, wrong=wrong, said=said, customer=customer,
+        once=code(services(request).rng, 16), **now,
+    )  # fmt: skip
+
+
+@router.post(f"{PLACE}/code", dependencies=[DESK])
+async def by_code(request: Request, digits: Text) -> Response:
+    who = subject(request)
+    return await _step(request, lambda tx: rewards.pick_up(tx, who.area, "".join(digits.split()), who))
+
+
+@router.post(f"{PLACE}/card", dependencies=[DESK])
+async def by_card(request: Request, card: Text) -> Response:
+    """A POST: a card's number stands in no address."""
+    who = subject(request)
+    try:
+        found = await services(request).store.read(lambda read: _customer(read, card, who.area))
+    except LinliError as error:
+        return await _desk(request, error.sentence, error.status)
+    return await _desk(request, customer=found)
+
+
+@router.post(f"{PLACE}/redeem", dependencies=[DESK])
+async def redeem(
+    request: Request, card: Text, reward: Text, once: Text, slot: Text = "", pin: Text = "", witness: Text = ""
+) -> Response:
+    """Card and PIN, or card and a colleague who stands beside and is named."""
+    who, store = subject(request), services(request).store
+    try:
+        person = await store.read(lambda read: counter.by_card(read, card, who.area))
+        colleagues = await store.read(lambda read: _colleagues(read, who.area, who.id))
+        if pin:
+            await _prove(request, person.id, pin)
+        elif witness not in dict(colleagues):
+            raise NotAllowed(_("Without a PIN a colleague stands beside and is named"))
+        asked = Asked(who, None if pin else witness)
+        await store.write(
+            lambda tx: counter.redeem_here(tx, person, reward, f"rd-{once}", asked, slot or None),
+            actor(request, on_behalf_of=person.id),
+        )
+        found = await store.read(lambda read: _customer(read, card, who.area))
+    except LinliError as error:
+        return await _desk(request, error.sentence, error.status)
+    return await _desk(
+        request, said=_("Handed over. {points} points are left").format(points=found["balance"])
+    )
+
+
+@router.post(f"{PLACE}/pin", dependencies=[DESK])
+async def pin(request: Request, card: Text, digits: Text) -> Response:
+    who = subject(request)
+    return await _step(
+        request,
+        lambda tx: counter.set_pin(tx, counter.by_card(tx, card, who.area).id, digits),
+        said=_("The PIN is set"),
+    )
+
+
+@router.post(f"{PLACE}/shelf", dependencies=[DESK])
+async def add(
+    request: Request, kind: Text, zh: Text, price: Whole, yuan: Text = "0", en: Text = "", stock: Text = "",
+    stars: Whole = 0,
+) -> Response:  # fmt: skip
+    who = subject(request)
+    return await _step(
+        request,
+        lambda tx: shelf.add(tx, who.area, New(kind, zh, en, price, fen_of(yuan), _pieces(stock), stars)),
+        said=_("It is on the shelf"),
+    )
+
+
+@router.post(f"{PLACE}/shelf/{{ident}}", dependencies=[DESK])
+async def change(request: Request, ident: str, what: Text, pieces: Text = "0", starts: Text = "") -> Response:
+    who = subject(request)
+
+    def work(tx: Tx) -> None:
+        if what == "stock":
+            shelf.restock(tx, who.area, ident, _pieces(pieces) or 0)
+        elif what == "slot":
+            shelf.offer_slot(
+                tx, who.area, ident, _moment(starts, directory.area(tx, who.area).tz), _pieces(pieces) or 0
+            )
+        else:
+            shelf.switch(tx, who.area, ident, on=what == "on")
+
+    return await _step(request, work, said=_("The shelf is changed"))
+
+
+@router.post(f"{PLACE}/disputes/{{ident}}", dependencies=[DESK])
+async def answer(request: Request, ident: str) -> Response:
+    who = subject(request)
+    return await _step(request, lambda tx: counter.answer(tx, who.area, ident, who))
+
+
+@router.post(f"{PLACE}/offline", dependencies=[DESK])
+async def leave(request: Request) -> Response:
+    who = subject(request)
+    try:
+        made = await services(request).store.write(lambda tx: counter.take_along(tx, who.area, who), actor(request))
+    except LinliError as error:
+        return await _desk(request, error.sentence, error.status)
+    return see_other(f"{PLACE}/offline/{made.id}")
+
+
+@router.get(f"{PLACE}/offline/{{ident}}", dependencies=[DESK])
+async def sheet(request: Request, ident: str) -> HTMLResponse:
+    """A list to print: what may be handed over without a line, with room for the code that the owner says."""
+    who = subject(request)
+
+    def look(read: Read) -> dict[str, Any]:
+        away = read.session.get(Offline, ident)
+        if away is None or away.area != who.area:
+            raise NotFound(_("No counter took anything along under this number"))
+        found = counter.waiting(read, who.area, offline=ident)
+        rows = [line(each, shelf.name(reward)) | {"who": _masked(read, each.account)} for each, reward in found]
+        return {"away": away, "rows": rows, "tz": directory.area(read, who.area).tz}
+
+    return page(request, "points/offline.html", **await services(request).store.read(look))
+
+
+@router.post(f"{PLACE}/offline/{{ident}}", dependencies=[DESK])
+async def back(request: Request, ident: str) -> Response:
+    """The sheet as it came back: a code beside each that was handed over."""
+    who, form = subject(request), await request.form()
+    lines = [(name[5:], str(digits)[:12]) for name, digits in form.items() if name.startswith("code-") and digits]
+
+    def work(tx: Tx) -> list[str]:
+        away = tx.session.get(Offline, ident)
+        if away is None or away.area != who.area:
+            raise NotFound(_("No counter took anything along under this number"))
+        return [each.why for each in counter.bring_back(tx, ident, lines, who) if each.state == "refused"]
+
+    try:
+        refused = await services(request).store.write(work, actor(request))
+    except LinliError as error:
+        return await _desk(request, error.sentence, error.status)
+    if refused:
+        return await _desk(request, _("{n} lines were refused: {why}").format(n=len(refused), why=refused[0]), 409)
+    return await _desk(request, said=_("The counter is back"))
+
+
+async def _step(request: Request, work: Callable[[Tx], Any], said: str = "") -> Response:
+    try:
+        await services(request).store.write(work, actor(request))
+    except LinliError as error:
+        return await _desk(request, error.sentence, error.status)
+    return await _desk(request, said=said) if said else see_other(PLACE)
+
+
+async def _prove(request: Request, resident: str, pin: str) -> None:
+    """Argon2 takes its time in a thread of its own; a wrong try is counted before it is refused."""
+    store = services(request).store
+    phc = await store.read(lambda read: counter.pin_of(read, resident))
+    proved = await run_in_threadpool(login.proves, phc, f"{resident}:{pin.strip()}")
+    await store.write(lambda tx: counter.settle_pin(tx, resident, proved), actor(request))
+    if not proved:
+        raise NotAllowed(_("The PIN is wrong, or was tried too often; the desk can set a new one"))
+
+
+def fen_of(yuan: str) -> int:
+    """`25`, `25.5` or `25.00` yuan."""
+    whole, _dot, rest = (yuan.strip() or "0").partition(".")
+    if not (whole.isascii() and whole.isdigit() and len(whole) <= 9 and len(rest) <= 2 and (rest or "0").isdigit()):
+        raise Refused(_("Give the money in yuan, as 25 or 25.50"))
+    return int(whole) * 100 + int((rest + "00")[:2])
+
+
+def _pieces(text: str) -> int | None:
+    word = text.strip()
+    if not word:
+        return None
+    if not (word.removeprefix("-").isascii() and word.removeprefix("-").isdigit() and len(word) < 8):
+        raise Refused(_("Give the stock as a whole number"))
+    return int(word)
+
+
+def _moment(text: str, tz: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(tz))
+    except ValueError:
+        raise Refused(_("Give a time to come and the number of places")) from None
+
+
+def _customer(read: Read, card: str, area: str) -> dict[str, Any]:
+    person = counter.by_card(read, card, area)
+    ident = accounts.account_id("person", person.id)
+    found = accounts.held(read, [ident])
+    return {
+        "card": card.strip(), "name": directory.masked(person.name), "balance": found[ident].balance if found else 0,
+        "pin": counter.pin_of(read, person.id) is not None,
+        "mine": [line(each, shelf.name(reward)) for each, reward in rewards.of_accounts(read, [ident], 5)],
+    }  # fmt: skip
+
+
+def _masked(read: Read, account: str) -> str:
+    kind, _dash, owner = account.partition("-")
+    return directory.masked(directory.resident(read, owner).name) if kind == "person" else ""
+
+
+def _colleagues(read: Read, area: str, me: str) -> list[tuple[str, str]]:
+    query = (
+        select(col(Staff.id), col(Staff.name))
+        .join(StaffRole, col(StaffRole.staff) == col(Staff.id))
+        .where(col(StaffRole.area) == area, col(Staff.id) != me, col(Staff.active).is_(True))
+        .distinct()
+        .order_by(col(Staff.id))
+    )
+    return [(ident, name) for ident, name in read.session.execute(query)]
