@@ -111,6 +111,6 @@ MODULE = Module(
     slides=slides.of_area,
     seed=seed.seed,
     seed_order=90,  # last: once followers are bound, every personal message of another slice's seed would be sent
-    uploads=("/desk/notices",),
+    uploads=("/desk/notices", "/api/v1/notices"),
     csrf_exempt=("/wechat", "/callback"),
 )

@@ -7,17 +7,21 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+import anyio
+from fastapi import APIRouter, Header, Query, Request, UploadFile
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
 
-from hub import idempotency, reach
+from hub import directory, idempotency, reach
 from hub.access import needs, public, subject
 from hub.audience import Audience
-from hub.civic.notices import active, board, desk, rules
+from hub.civic.notices import active, attachments, board, desk, fields, kinds, rules, wording
+from hub.civic.notices.attachments import Attachment
 from hub.civic.notices.models import Notice
 from hub.civic.notices.wording import Words
 from hub.db import Read, Tx
+from hub.errors import Refused
+from hub.i18n import _
 from hub.idempotency import Answer
 from hub.page import actor, services
 
@@ -37,11 +41,25 @@ class AudienceBody(BaseModel):
     unreached: str = Field(default="", max_length=64)
 
 
+class FileBody(BaseModel):
+    """One picture (JPEG, PNG) or PDF. A request has at most 1 MiB; larger ones go to `/notices/{id}/files`, 8 MiB."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(min_length=1, max_length=200, examples=["plan.png"])
+    content: Base64Bytes = Field(description="the file's bytes in base64")
+
+
 class NoticeBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: str = "general"
-    title: str
-    text: str
+    title: str = Field(default="", description="empty: the kind's own, where `fields` are given")
+    text: str = Field(default="", description="the whole text; or leave it empty and give `fields`")
+    fields: dict[str, str] = Field(
+        default={}, max_length=40,
+        description="what the kind asks for, by name (`begin`, `end` as local times; `<name>_en`): they make the text",
+        examples=[{"begin": "2026-11-23T08:00", "end": "2026-11-23T18:00", "reason": "管道检修"}],
+    )  # fmt: skip
+    files: list[FileBody] = Field(default=[], max_length=attachments.FILES_MAX)
     audience: AudienceBody
     priority: str = "routine"
     title_en: str = ""
@@ -50,10 +68,33 @@ class NoticeBody(BaseModel):
     contact: str = ""
     not_before: AwareDatetime | None = None
     expires: AwareDatetime | None = None
+    ladder: str = Field(default="", description="followed up like `routine`, `important` or `urgent`; empty: as it is")
 
-    def words(self) -> Words:
-        plain = self.model_dump(exclude={"audience"})
-        return Words(audience=Audience.of(self.audience.model_dump()), **plain)
+    def words(self, read: Read) -> Words:
+        """As the desk's composer makes them. Refused in one sentence about the first thing that is wrong."""
+        plain = self.model_dump(exclude={"audience", "files"})
+        to = Audience.of(self.audience.model_dump())
+        if self.fields:
+            plain |= self._by_fields(read, directory.area(read, to.areas[0]).tz)
+        else:
+            plain["fields"] = ""
+        plain["contact"] = fields.phone(self.contact)
+        return Words(audience=to, **plain)
+
+    def _by_fields(self, read: Read, zone: str) -> dict[str, Any]:
+        kind = kinds.every().get(self.kind)
+        known = fields.names(kind) if kind is not None else ()
+        if self.text or self.text_en:
+            raise Refused(_("Either a text or the fields of a kind, not both"))
+        strange = [name for name in self.fields if name not in known]
+        if kind is None or strange:
+            raise Refused(_("This kind has no field {name}").format(name=strange[0][:40]))
+        made = fields.built(kind, self.fields, read.now(), zone)
+        return {
+            "title": self.title or kind.title, "title_en": self.title_en or (kind.title_en if made.text_en else ""),
+            "text": made.text, "text_en": made.text_en, "template": kind.template,
+            "fields": fields.kept(kind, self.fields), "expires": self.expires or made.ends,
+        }  # fmt: skip
 
 
 class ReasonBody(BaseModel):
@@ -74,6 +115,9 @@ def shape(notice: Notice) -> dict[str, Any]:
         "not_before": _time(notice.not_before), "expires": _time(notice.expires),
         "drafted_at": _time(notice.drafted_at), "released_at": _time(notice.released_at),
         "ended_at": _time(notice.ended_at), "reason": notice.reason, "content_hash": notice.content_hash,
+        "fields": fields.read(notice.fields), "ladder": notice.ladder, "corrects": notice.corrects,
+        "files": [{"name": each.name, "type": each.type, "size": each.size, "sha256": each.digest,
+                   "url": f"/n/{notice.id}/files/{each.digest}"} for each in attachments.of(notice)],
     }  # fmt: skip
 
 
@@ -93,8 +137,37 @@ async def listing(
 
 @router.post("/notices", status_code=201, dependencies=[needs("notices.draft")])
 async def create(request: Request, body: NoticeBody, key: Key = None) -> JSONResponse:
-    who, words = subject(request), body.words()
-    return await _command(request, key, lambda tx: Answer(201, shape(desk.draft(tx, who, words))))
+    """A draft; nobody sees it until it is signed and released."""
+    who, hub = subject(request), services(request)
+    await hub.store.read(lambda read: wording.places(read, who, body.words(read).audience))  # before a file is kept
+    kept = [await _kept(request, each.name, each.content) for each in body.files]
+
+    def draft(tx: Tx) -> Answer:
+        made = desk.draft(tx, who, body.words(tx))
+        for each in kept:
+            made = attachments.add(tx, who, made.id, each)
+        return Answer(201, shape(made))
+
+    return await _command(request, key, draft)
+
+
+@router.post("/notices/{ident}/correct", status_code=201, dependencies=[needs("notices.draft")])
+async def correct(request: Request, ident: str, body: NoticeBody, key: Key = None) -> JSONResponse:
+    """The next revision of a released notice, with its files; where two people sign, a draft that waits for them."""
+    who = subject(request)
+    if body.files:
+        raise Refused(_("Files are attached to a draft; copy the notice to change them"))
+    return await _command(request, key, lambda tx: Answer(201, shape(desk.correct(tx, who, ident, body.words(tx)))))
+
+
+@router.post("/notices/{ident}/files", status_code=201, dependencies=[needs("notices.draft")])
+async def attach(request: Request, ident: str, file: UploadFile) -> JSONResponse:
+    """Attach one picture or PDF to a draft; all signatures are void."""
+    who, hub = subject(request), services(request)
+    await hub.store.read(lambda read: active.visible_to(read, who, ident, "notices.draft"))
+    made = await _kept(request, file.filename or "", await file.read())
+    added = await hub.store.write(lambda tx: shape(attachments.add(tx, who, ident, made)), actor(request))
+    return JSONResponse(added, 201)
 
 
 @router.get("/notices/{ident}", dependencies=[needs("notices.read")])
@@ -150,6 +223,10 @@ def _readable(read: Read, paths: tuple[str, ...], ident: str) -> Notice:
     """A notice that touches one of the places the reader answers for, or holds there from above."""
     found = active.notice(read, ident)
     return active.touching(read, found, paths)
+
+
+async def _kept(request: Request, name: str, body: bytes) -> Attachment:
+    return await anyio.to_thread.run_sync(attachments.keep, services(request).data, name, body)
 
 
 async def _command(request: Request, key: str | None, command: Callable[[Tx], Answer]) -> JSONResponse:

@@ -110,6 +110,11 @@ def priorities() -> list[tuple[str, str, str]]:
     return [(each, _(_PRIORITY[each]), _TAG[each]) for each in (*rules.PRIORITIES, "drill")]
 
 
+def followed_like() -> list[tuple[str, str]]:
+    """The ladders an author may choose."""
+    return [(each, _(_PRIORITY[each])) for each in rules.FOLLOWED_LIKE]
+
+
 def home(read: Read, area: str) -> Mapping[str, Any]:
     held = active.notices_of(read, area)
     return {"items": [shown(read, each) for each in held[:HOME_MAX]], "more": max(0, len(held) - HOME_MAX)}

@@ -18,7 +18,7 @@ from channels.text import one_line
 from hub import approval, audience, directory, fresh, outbox, reach
 from hub.access import Subject
 from hub.audience import Audience, Count
-from hub.civic.notices import active, allclear, board, ladder, rules, wording
+from hub.civic.notices import active, allclear, board, corrections, ladder, rules, wording
 from hub.civic.notices.models import Notice, NoticeArea, NoticeRelease
 from hub.civic.notices.wording import Words
 from hub.db import Read, Tx
@@ -59,18 +59,32 @@ def revise(tx: Tx, by: Subject, ident: str, words: Words) -> Notice:
         raise Conflict(_("Only a draft can be changed; correct a released notice or withdraw it"))
     if notice.warning:
         raise Conflict(_("These are the issuer's words; a relayed warning is released as it stands or not at all"))
+    if notice.corrects:
+        corrections.as_grave(active.notice(tx, notice.corrects), words.priority)
     _rewrite(tx, by, notice, words)
     approval.void(tx, _subject(notice))
     return notice
 
 
 def correct(tx: Tx, by: Subject, ident: str, words: Words) -> Notice:
-    """Replace the words of a released notice (更正) as its next revision, released again in the same step."""
-    notice = _mine(tx, by, ident, "notices.release")
+    """Replace the words of a released notice (更正) as its next revision, released again in the same step.
+
+    Where two people sign, what comes back is a draft: the notice stands as it is until both have signed its new words.
+    """
+    notice = _mine(tx, by, ident, "notices.draft")
     if notice.state != "released":
         raise Conflict(_("Only a released notice can be corrected"))
-    if len(rules.NEEDED[notice.priority]) > 1 or len(rules.NEEDED[words.priority]) > 1:
-        raise Conflict(_("A notice that two people signed is not corrected by one; withdraw it and write a new one"))
+    if notice.warning:
+        raise Conflict(_("These are the issuer's words; a relayed warning is released as it stands or not at all"))
+    if len(rules.NEEDED[notice.priority]) > 1 or len(rules.NEEDED.get(words.priority, ())) > 1:
+        corrections.as_grave(notice, words.priority)
+        corrections.alone(tx, notice)
+        made = draft(tx, by, words)
+        made.corrects, made.revision, made.attachments = notice.id, notice.revision + 1, notice.attachments
+        tx.session.add(made)
+        tx.session.flush()
+        return made
+    notice = _mine(tx, by, ident, "notices.release")
     before = _communities(tx, notice)
     notice.revision += 1
     _rewrite(tx, by, notice, words)
@@ -114,6 +128,12 @@ def release(tx: Tx, by: Subject, ident: str) -> Notice:
         said = _("; ").join(dict.fromkeys(_(rules.MISSING[each]) for each in lacking))
         raise StillMissing(_("Still missing: {parts}").format(parts=said))
     _seal(tx, notice, standing, by)
+    if notice.corrects:
+        before = _communities(tx, active.notice(tx, notice.corrects))
+        _touch_desks(tx, notice)
+        notice = corrections.put_in_place(tx, notice)
+        outbox.cancel(tx, notice.id, notice.revision - 1, "corrected", recall=False)
+        _show(tx, before)
     if notice.not_before is not None and notice.not_before > tx.now():
         notice.state = "scheduled"
         _touch_desks(tx, notice)
@@ -267,8 +287,10 @@ def _sign(tx: Tx, by: Subject, notice: Notice) -> list[approval.Signature]:
 
 
 def _may_sign(read: Read, by: Subject, notice: Notice) -> set[str]:
-    """Which of the signing permissions this person holds in all of the notice's areas."""
+    """Which of the signing permissions this person holds in all of the notice's areas, and those it is taken from."""
     paths = active.paths_of(read, notice.id)
+    if notice.corrects:
+        paths += active.paths_of(read, notice.corrects)
     return {each for each in rules.MISSING if all(by.may(each, path) for path in paths)}
 
 
@@ -286,8 +308,9 @@ def _write_release(tx: Tx, notice: Notice, signed_by: str) -> None:
     notice.content_hash = approval.content_hash(body)
     tx.session.add(
         NoticeRelease(
-            notice=notice.id, revision=notice.revision, content=json.dumps(body, ensure_ascii=False, sort_keys=True),
-            content_hash=notice.content_hash, signed_by=signed_by, at=tx.now(),
+            notice=notice.corrects or notice.id, revision=notice.revision,
+            content=json.dumps(body, ensure_ascii=False, sort_keys=True), content_hash=notice.content_hash,
+            signed_by=signed_by, at=tx.now(),
         )
     )  # fmt: skip
 

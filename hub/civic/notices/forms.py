@@ -23,7 +23,19 @@ from hub.civic.notices.wording import Words
 from hub.errors import Refused
 from hub.i18n import LANGUAGES, _
 
-_TEXTS = ("kind", "priority", "title", "text", "title_en", "text_en", "issuer", "contact", "not_before", "expires")
+_TEXTS = (
+    "kind",
+    "priority",
+    "title",
+    "text",
+    "title_en",
+    "text_en",
+    "issuer",
+    "contact",
+    "not_before",
+    "expires",
+    "ladder",
+)
 FIELD = "f_"  # what the names of the kind's fields begin with in the form
 
 
@@ -50,6 +62,7 @@ class Draft:
     def words(self, now: datetime, zone: str = DEFAULT_ZONE) -> Words:
         plain: dict[str, Any] = {name: self.values[name] for name in _TEXTS[:8]}
         plain["contact"] = fields.phone(self.values["contact"])
+        plain["ladder"] = self.values["ladder"]
         begins, ends = _local(self.values["not_before"], zone), _local(self.values["expires"], zone)
         if self.by_fields and self.kind is not None:
             made = fields.built(self.kind, self.fields, now, zone)
@@ -107,7 +120,10 @@ def from_kind(ident: str, area: str, now: datetime, contact: str = "") -> Draft:
 
 def from_notice(notice: Notice, zone: str = DEFAULT_ZONE) -> Draft:
     values = {name: getattr(notice, name) for name in _TEXTS[:8]}
-    values |= {"not_before": _typed(notice.not_before, zone), "expires": _typed(notice.expires, zone)}
+    values |= {
+        "not_before": _typed(notice.not_before, zone), "expires": _typed(notice.expires, zone),
+        "ladder": notice.ladder,
+    }  # fmt: skip
     by_fields = bool(notice.template) and notice.kind in kinds.every()
     kept = Audience.read(notice.audience)
     return Draft(

@@ -22,8 +22,8 @@ from hub.directory import Area, Resident
 from hub.events import LoudspeakerWanted, VisitWanted
 from hub.registry import Credential
 
-# Each is an event, an audit row and a visit, 2-3 ms of CPU: an all-clear waits behind one page, and with readings beside
-# it, 40 doors held the writer for 0.2-0.4 s.
+# Each is an event, an audit row and a visit, 2-3 ms of CPU: an all-clear waits behind one page, and with readings
+# beside it 40 doors held the writer for 0.2-0.4 s.
 DOORS_PAGE = 12
 
 

@@ -84,8 +84,8 @@ def await_begin(tx: Tx, notice: Notice, cause: str) -> Ladder:
     ladders = rungs.standing()
     made = Ladder(
         notice=notice.id, revision=notice.revision, edition=ladders.edition,
-        rungs=rungs.dumped(ladders.of(notice.kind, notice.priority)), state="climbing", next=0, begun_at=tx.now(),
-        cause=cause,
+        rungs=rungs.dumped(ladders.of(notice.kind, notice.ladder or notice.priority)), state="climbing", next=0,
+        begun_at=tx.now(), cause=cause,
     )  # fmt: skip
     tx.session.add(made)
     return made

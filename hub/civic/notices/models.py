@@ -40,6 +40,8 @@ class Notice(SQLModel, table=True):
     warning: str = Field(default="", max_length=36)  # the CapMessage it relays, whose words nobody here may change
     cover_until: datetime | None = Field(default=None, sa_column=Column(UtcTime))  # an all-clear covers screens so long
     clears: str = Field(default="", max_length=36)  # the emergency or drill whose all-clear this is
+    corrects: str = Field(default="", max_length=36)  # a draft that will be the next revision of this notice
+    ladder: str = Field(default="", max_length=16)  # followed up like this priority; empty: like its own
     template: str = Field(default="", max_length=48)  # kind@edition whose fields made the text; empty: written freely
     fields: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))  # JSON, see fields.py
     attachments: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))  # attachments.py

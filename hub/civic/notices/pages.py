@@ -17,6 +17,7 @@ from hub.civic.notices import (
     attachments,
     audience_pages,
     cards,
+    corrections,
     desk,
     forms,
     kinds,
@@ -117,11 +118,13 @@ async def one(request: Request, ident: str) -> HTMLResponse:
         waits = found.state == "draft" and not mine
         part = rules.free_part(found.priority, {each.part for each in signed}, held) if waits else None
         lacking = rules.missing(found.priority, {each.part for each in signed})
+        correction = corrections.open_for(read, ident) if found.state == "released" else None
         return {
             "notice": cards.shown(read, found, pages=True), "areas": cards.area_names(active.areas_of(read, ident)),
             "may_edit": found.state == "draft" and may_draft, "may_copy": who.may("notices.draft"),
-            "may_correct": found.state == "released" and may_draft and len(rules.NEEDED[found.priority]) == 1
-            and not found.warning, "files_max": attachments.FILES_MAX, "file_mb_max": media.FILE_BYTES_MAX >> 20,
+            "may_correct": found.state == "released" and may_draft
+            and not found.warning and correction is None, "correction": correction.id if correction else "",
+            "corrects": found.corrects, "files_max": attachments.FILES_MAX, "file_mb_max": media.FILE_BYTES_MAX >> 20,
             "missing_glyphs": glyphs(hub, found.title + found.text + found.issuer),
             "may_sign": part is not None and len(lacking) > 1, "signed_mine": mine,
             "may_release": found.state == "draft" and (len(lacking) == 0 or (part is not None and len(lacking) == 1)),
@@ -153,8 +156,8 @@ async def approve(request: Request, ident: str) -> Response:
 @router.post("/desk/notices/{ident}/release", dependencies=[needs("notices.read")])
 async def release(request: Request, ident: str) -> Response:
     who = subject(request)
-    await services(request).store.write(lambda tx: desk.release(tx, who, ident), actor(request))
-    return see_other(f"/desk/notices/{ident}")
+    made = await services(request).store.write(lambda tx: desk.release(tx, who, ident), actor(request))
+    return see_other(f"/desk/notices/{made.id}")
 
 
 @router.post("/desk/notices/{ident}/retract", dependencies=[needs("notices.read")])
@@ -212,6 +215,7 @@ async def composer(request: Request, draft: Draft, wrong: str = "", status: int 
     return page(
         request, "notices/compose.html", status, draft=draft, wrong=wrong, kinds=list(kinds.every().values()),
         areas=[(area, depths[area.code] - top) for area in areas], priorities=cards.priorities(), lang_now=language(),
+        ladders=cards.followed_like(),
         box=await audience_pages.boxed(request, draft.areas, draft.narrowed, draft.opened),
         **await _previews(request, draft),
     )  # fmt: skip

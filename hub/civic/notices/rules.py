@@ -49,9 +49,13 @@ REASONS = (
 UNSCHEDULED = N_("Cancelled before it began")
 
 
+FOLLOWED_LIKE = ("routine", "important", "urgent")  # ladders an author may choose; what covers screens has its own
+
+
 class Revised(Protocol):
     id: str
     revision: int
+    corrects: str
 
 
 class Dated(Protocol):
@@ -86,7 +90,7 @@ def missing(priority: str, taken: Collection[str]) -> tuple[str, ...]:
 
 def signed_as(notice: Revised) -> str:
     """What the signatures of this revision stand under."""
-    return f"notice:{notice.id}:{notice.revision}"
+    return f"notice:{notice.corrects or notice.id}:{notice.revision}"
 
 
 def holds(notice: Dated, now: datetime) -> bool:

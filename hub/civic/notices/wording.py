@@ -39,6 +39,7 @@ class Words:
     expires: datetime | None = None
     template: str = ""  # kind@edition, where the fields of a kind made the text; how it was written is not signed
     fields: str = ""
+    ladder: str = ""  # followed up like this priority; empty: like its own
 
 
 def places(read: Read, by: Subject, to: Audience) -> list[directory.Area]:
@@ -62,6 +63,10 @@ def checked(read: Read, words: Words, areas: Sequence[directory.Area]) -> Words:
         raise Refused(_("A text has 1 to {n} characters").format(n=rules.TEXT_CHARS_MAX))
     if words.priority not in rules.ORDER:
         raise Refused(_("The priority is routine, important, urgent, emergency or drill"))
+    if words.ladder and (words.ladder not in rules.FOLLOWED_LIKE or words.priority in rules.COVERING):
+        raise Refused(
+            _("A follow-up is chosen among routine, important and urgent; emergencies and drills have theirs")
+        )
     if not _KIND.fullmatch(words.kind):
         raise Refused(_("A kind is a short word of small letters, digits and underscores"))
     begins = words.not_before or read.now()
@@ -88,11 +93,12 @@ def content(notice: Notice) -> dict[str, Any]:
     """What the signatures cover: every word a screen shows, every file, to whom, and until when."""
     files = [[each.digest, each.name] for each in attachments.of(notice)]
     return {
-        "id": notice.id, "revision": notice.revision, "kind": notice.kind, "priority": notice.priority,
+        "id": notice.corrects or notice.id, "revision": notice.revision, "kind": notice.kind,
+        "priority": notice.priority,
         "title": notice.title, "text": notice.text, "title_en": notice.title_en, "text_en": notice.text_en,
         "issuer": notice.issuer, "contact": notice.contact, "audience": json.loads(notice.audience),
         "not_before": notice.not_before and notice.not_before.isoformat(), "expires": notice.expires.isoformat(),
-        **({"attachments": files} if files else {}),
+        **({"attachments": files} if files else {}), **({"ladder": notice.ladder} if notice.ladder else {}),
     }  # fmt: skip
 
 
