@@ -78,8 +78,9 @@ def _partner(read: Read, row: Reading, code: str) -> tuple[Reading, Decimal] | N
     rule = select(Reading).where(
         col(Reading.quality) == "ok",
         col(Reading.kind).in_(("weight", "height", "body")),
-        col(Reading.id) != row.id,
-        col(Reading.t_effective_ms) <= row.t_effective_ms + to_ms_of(VISIT_HOLDS),
+        # Only what was there before: of a weight and a height of one visit the later one makes the index, once.
+        (col(Reading.t_effective_ms) < row.t_effective_ms)
+        | ((col(Reading.t_effective_ms) == row.t_effective_ms) & (col(Reading.id) < row.id)),
         col(Reading.t_effective_ms) >= row.t_effective_ms - to_ms_of(holds),
     )
     if row.person is not None:

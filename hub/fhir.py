@@ -176,13 +176,13 @@ def _single(row: Reading, value: ReadValue, zone: str, part: str) -> Json:
     if value.code in _PROFILES:
         made["meta"]["profile"] = [_PROFILE + _PROFILES[value.code]]
     _identified(made, row, mdc(value.code, row.kind))
-    made["category"] = _category("laboratory" if row.kind in _LABORATORY else "vital-signs")
+    made["category"] = _category("laboratory" if value.code in _LABORATORY else "vital-signs")
     made["code"] = _code_of(value.code, row.kind)
     made |= _answer(value, row)
     return made
 
 
-_LABORATORY = ("glucose", "uric_acid", "cholesterol")
+_LABORATORY = ("glucose", "uric_acid", "cholesterol", "hba1c", "control")
 
 
 def _clock(row: Reading, zone: str) -> Json:

@@ -100,6 +100,7 @@ def test_an_expired_certificate_takes_the_word_and_says_why(hut: Hut) -> None:
 
 def test_the_mass_index_is_ours_and_a_device_that_says_otherwise_is_named(hut: Hut) -> None:
     tall = hut.enter("height", [value("height", "175.0", "cm")], person="r-lin")
+    hut.clock.advance(1)
     heavy = hut.enter("weight", [value("weight", "70.00", "kg"), value("bmi", "24.5", "kg/m2")], person="r-lin")
     page = shown(hut, heavy)
     assert page.mass_index is not None

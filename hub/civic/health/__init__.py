@@ -8,9 +8,11 @@ from hub.civic.health import (
     alerts,
     api,
     bands,
+    baseline,
     binding,
     consents,
     desk,
+    export,
     idle,
     kiosk,
     pad,
@@ -24,13 +26,13 @@ from hub.civic.health import (
     trust,
 )
 from hub.civic.health.events import ConsentChanged, DoctorAnswered, KioskClosed
-from hub.events import AlertRaised, ReadingBound, ReadingsStored
+from hub.events import AlertRaised, ReadingBound, ReadingRebound, ReadingsStored
 from hub.i18n import N_
 from hub.module import Card, Job, Module, Nav, Topic, joined
 
 
 def router() -> APIRouter:
-    return joined(*(part.router() for part in (pages, resident, rebinding, trust, desk, pad, triage, api)))
+    return joined(*(part.router() for part in (pages, resident, export, rebinding, trust, desk, pad, triage, api)))
 
 
 MODULE = Module(
@@ -40,8 +42,10 @@ MODULE = Module(
     listeners=(
         (ReadingsStored, binding.bind_stored),
         (ReadingBound, bands.judge_bound),
+        (ReadingBound, baseline.on_bound),
         (AlertRaised, tasks.on_raised),
         (DoctorAnswered, tasks.on_answered),
+        (ReadingRebound, tasks.on_rebound),
         (ConsentChanged, trust.on_consent),
         (KioskClosed, trust.on_closed),
     ),

@@ -10,7 +10,7 @@ from typing import cast
 from sqlalchemy import select
 from sqlmodel import col
 
-from hub import derived, directory, readings
+from hub import derived, directory, readings, recall
 from hub.civic.health import alerts, kiosk
 from hub.civic.health.models import ReadingBand
 from hub.civic.health.rules import ADVICE, MEAN, MEASURES, WORDS, Band, Level, classify, fitting, judge, rulesets
@@ -62,14 +62,17 @@ def judge_values(kind: str, values: Sequence[ReadValue], quality: str, reading: 
 
 
 def of(read: Read, row: Reading) -> tuple[Band, ...]:
-    """The bands as they were judged then; of a reading that came in another way (an import), as judged now."""
+    """The bands as they were judged then; of one that was imported, or flagged by a recall since, as judged now."""
+    flagged = recall.flags(read, [row.id]).get(row.id, ())
+    if flagged:
+        return _judge(read, row, flagged)
     kept = list(read.session.execute(select(ReadingBand).where(col(ReadingBand.reading) == row.id)).scalars())
     order = {measure: place for place, measure in enumerate(MEASURES.get(row.kind, ()))}
     kept.sort(key=lambda each: order.get(each.measure, len(order)))  # the chief measure first
     return tuple(_opened(each) for each in kept) or _judge(read, row)
 
 
-def _judge(read: Read, row: Reading) -> tuple[Band, ...]:
+def _judge(read: Read, row: Reading, flagged: Sequence[str] = ()) -> tuple[Band, ...]:
     values: tuple[ReadValue, ...] = readings.values(read, row)
     used: tuple[str, ...] = (row.id,)
     mass_index = derived.bmi(read, row, values)
@@ -85,7 +88,7 @@ def _judge(read: Read, row: Reading) -> tuple[Band, ...]:
         age=_age(read, row),
         site=_word(known.get("site")),
         meal=_word(known.get("meal")),
-        reasons=row.reasons.split(),
+        reasons=(*row.reasons.split(), *flagged),
         readings=used,
     )
 

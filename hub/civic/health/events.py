@@ -100,3 +100,15 @@ class ConsentChanged(Event):
 
     def subject(self) -> str:
         return self.person
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineMoved(Event):
+    """Somebody's last days differ from their own usual ones; which way stands nowhere but on their own page."""
+
+    person: str
+    kind: str
+    version: str
+
+    def subject(self) -> str:
+        return self.person

@@ -82,6 +82,8 @@ UNJUDGED: Mapping[str, str] = {
     "site": N_("Not compared: there is no table for where it was measured"),
     "meal": N_("Not compared: that needs to know when the last meal was"),
     "uncalibrated": N_("Not compared: the certificate of the device has run out"),
+    "recalled": N_("Not compared: the device was recalled"),
+    "lot_bad": N_("Not compared: the test strips were recalled"),
 }
 # What a meter shows instead of a number, by the way it is out.
 BEYOND: Mapping[str, tuple[str, str]] = {

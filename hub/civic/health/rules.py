@@ -56,7 +56,8 @@ MEASURES: Mapping[str, tuple[str, ...]] = {
     "body": ("bmi",),
 }
 MEAN = "mean"  # the measure of the mean pressure of a visit: a word for people, never a reason to call anybody
-UNCALIBRATED = "uncalibrated"  # the reason of a reading whose device's certificate has run out
+# Reasons that take the word from a reading whatever its quality: a certificate that has run out, and later recalls.
+SILENCES = ("uncalibrated", "recalled", "lot_bad")
 _GRAVITY: Mapping[Level, int] = {"none": 0, "in_range": 1, "low": 2, "high": 2, "urgent": 3}
 _FOLDER = Path(__file__).parent / "rulesets"
 
@@ -143,7 +144,7 @@ class Band:
     ruleset: str = ""
     version: int = 0
     readings: tuple[str, ...] = ()
-    why_none: str = ""  # quality | uncalibrated | absent | age | site | meal | no-rule
+    why_none: str = ""  # quality | one of SILENCES | absent | age | site | meal | no-rule
 
 
 def classify(
@@ -213,8 +214,8 @@ def _why_none(
         return "no-rule"
     if quality != "ok":
         return "quality"
-    if UNCALIBRATED in reasons:
-        return UNCALIBRATED
+    if silent := [reason for reason in SILENCES if reason in reasons]:
+        return silent[0]
     if not ruleset.codes <= numbers.keys():
         return "absent"
     return unfit(ruleset, age, site, meal)

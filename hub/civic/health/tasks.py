@@ -21,7 +21,7 @@ from hub.civic.health.models import HealthAlert, HealthStep, HealthTask
 from hub.db import Read, Tx
 from hub.directory import Area
 from hub.errors import Conflict, NotFound, Refused
-from hub.events import AlertRaised
+from hub.events import AlertRaised, ReadingRebound
 from hub.i18n import N_, _
 
 TOPIC = "health.triage"
@@ -47,6 +47,17 @@ def on_answered(tx: Tx, event: DoctorAnswered) -> None:
     """Listener: the resident said yes for this one value."""
     if event.yes:
         _open(tx, alerts.get(tx, event.alert), event.person, event.basis)
+
+
+def on_rebound(tx: Tx, event: ReadingRebound) -> None:
+    """Listener: the value was not theirs after all, so no doctor follows them up for it."""
+    told = select(col(HealthAlert.id)).where(
+        or_(col(HealthAlert.reading) == event.reading, col(HealthAlert.confirmed_by) == event.reading)
+    )
+    rule = select(HealthTask).where(col(HealthTask.alert).in_(told), col(HealthTask.state) != "withdrawn")
+    for task in tx.session.execute(rule).scalars():
+        if task.person != event.person:
+            _withdraw(tx, task)
 
 
 def act(tx: Tx, ident: str, what: str) -> HealthTask:
@@ -78,13 +89,17 @@ def withdraw(tx: Tx, person: str) -> None:
     """No doctor is told any more: open tasks go, and what was told of is told of no longer."""
     rule = select(HealthTask).where(col(HealthTask.person) == person, col(HealthTask.state) != "withdrawn")
     for task in tx.session.execute(rule).scalars():
-        task.state = "withdrawn"
-        tx.session.add(task)
-        alert = tx.session.get(HealthAlert, task.alert)
-        if alert is not None:
-            alert.told_doctor = False
-            tx.session.add(alert)
-        _changed(tx, task, "withdrawn")
+        _withdraw(tx, task)
+
+
+def _withdraw(tx: Tx, task: HealthTask) -> None:
+    task.state = "withdrawn"
+    tx.session.add(task)
+    alert = tx.session.get(HealthAlert, task.alert)
+    if alert is not None:
+        alert.told_doctor = False
+        tx.session.add(alert)
+    _changed(tx, task, "withdrawn")
 
 
 def get(read: Read, ident: str) -> HealthTask:

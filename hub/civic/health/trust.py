@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from hub import directory, sightings
 from hub.access import Subject, signed_in
-from hub.civic.health import alerts, consents, tasks
+from hub.civic.health import alerts, baseline, consents, tasks
 from hub.civic.health.consents import PURPOSES
 from hub.civic.health.events import ConsentChanged, KioskClosed
 from hub.civic.health.models import HealthTask, KioskSession
@@ -65,6 +65,7 @@ def may_watch(subject: Subject, key: str) -> bool:
 def view(read: Read, key: str) -> Mapping[str, Any]:
     return {
         "asked": alerts.unanswered(read, key),
+        "moved": baseline.of_person(read, key),
         "standing": [_standing(read, key, purpose) for purpose in PURPOSES],
         "looks": [_look(each) for each in sightings.of_person(read, key)],
         "followed": [_followed(read, task) for task in tasks.of_person(read, key)],
