@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = needs("chromium")
 HIGH = {"sys": "152", "dia": "88", "map": "109", "pulse": "76"}
 SIZE = {"width": 1080, "height": 1920}
+SOON_MS = 5_000  # from the cuff to the people: no wait here may be longer
 
 
 @pytest.fixture
@@ -72,6 +76,48 @@ def test_a_visit_from_card_to_cleared_page(browser: Browser, hut: Hut) -> None:
         for trace in ("152", "王奶奶", "偏高", "还在使用"):
             assert trace not in left, trace
         page.context.close()
+
+
+def open_desk(browser: Browser, hut: Hut, url: str, who: str, path: str) -> Page:
+    token = str(hut.write(lambda tx: login.open_session(tx, "staff", "staff", who, area=LIUHE)))
+    context = browser.new_context(locale="zh-CN")
+    context.add_cookies([{"name": "linli_staff", "value": token, "url": url}])
+    page = context.new_page()
+    page.goto(f"{url}{path}")
+    page.wait_for_function("() => window.linliLive && window.linliLive.messages > 0")
+    return page
+
+
+def test_an_urgent_value_goes_from_the_cuff_to_the_doctor_and_shows_on_no_shared_screen(
+    browser: Browser, hut: Hut
+) -> None:
+    hut.visit(WANG)
+    with running(hut) as url:
+        kiosk_page = open_kiosk(browser, hut, url)
+        pad = open_desk(browser, hut, url, "s-attendant", "/desk/pad")
+        triage = open_desk(browser, hut, url, "s-doctor", "/desk/triage")
+        hut.measure(values={"sys": "186", "dia": "112", "map": "137", "pulse": "80"})
+        kiosk_page.wait_for_selector("text=数值明显偏高。请坐下休息5分钟", timeout=SOON_MS)
+        pad.wait_for_selector("[data-call]", timeout=SOON_MS)
+        assert pad.title().startswith("(1)")
+        pad.get_by_role("button", name="我来了").click()
+        kiosk_page.wait_for_selector("text=工作人员马上就到", timeout=SOON_MS)
+        hut.clock.advance(360)
+        hut.measure(values={"sys": "184", "dia": "108", "map": "133", "pulse": "80"})
+        kiosk_page.wait_for_selector("text=建议今天就医", timeout=SOON_MS)
+        assert triage.locator("text=王奶奶").count() == 0  # nobody has agreed yet
+        kiosk_page.get_by_role("button", name="告诉家庭医生").click()
+        triage.wait_for_selector("text=王奶奶", timeout=SOON_MS)
+        due = (hut.clock.now() + timedelta(days=14)).astimezone(ZoneInfo("Asia/Shanghai"))
+        row = triage.locator("li", has_text="王奶奶").inner_text()
+        for words in ("紧急", "血压", "偏高", f"{due.month}月{due.day}日"):
+            assert words in row, words
+        for shared in (pad, triage):
+            assert not re.search(r"\b(186|112|184|108)\b", shared.locator("body").inner_text())
+        triage.get_by_role("button", name="已电话随访").click()
+        triage.wait_for_selector("text=近 7 天已办结", timeout=SOON_MS)
+        for page in (kiosk_page, pad, triage):
+            page.context.close()
 
 
 def test_earlier_readings_stand_on_one_screen_in_english_too(browser: Browser, hut: Hut) -> None:
