@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from hub.civic.points import (
+    account_pages,
     api,
     budget_pages,
     cards,
@@ -16,6 +17,7 @@ from hub.civic.points import (
     jobs,
     mall_pages,
     money_cards,
+    office_pages,
     own_pages,
     pages,
     publicity,
@@ -53,6 +55,8 @@ def router() -> APIRouter:
         desk_pages.router,
         api.router,
         claim_api.router,
+        office_pages.router,
+        account_pages.router,
         mall_pages.router,
         mall_pages.api,
         counter_pages.router,
@@ -78,6 +82,8 @@ MODULE = Module(
     nav=(
         Nav("resident", "/me/points", N_("Points"), icon="points", order=50),
         Nav("staff", "/desk/points", N_("Points desk"), "points.read", icon="points", order=31),
+        Nav("staff", "/desk/points/office", N_("Points office"), "points.office", icon="chart", order=62),
+        Nav("staff", "/desk/points/supervision", N_("Supervision of points"), "points.supervise", icon="eye", order=63),
         Nav("staff", "/desk/counter", N_("Counter"), "points.counter", icon="card", order=32),
         Nav("staff", "/desk/budget", N_("Points budget"), "points.office", icon="points", order=64),
         Nav("staff", "/desk/catalogue", N_("Points catalogue"), "points.catalogue", icon="points", order=65),

@@ -48,3 +48,35 @@ class AwardChecked(Event):
 
     def subject(self) -> str:
         return self.txn
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwardOpened(Event):
+    """Somebody looked at what stands behind a neighbour's entry."""
+
+    txn: str
+    area: str
+
+    def subject(self) -> str:
+        return self.txn
+
+
+@dataclass(frozen=True, kw_only=True)
+class HouseholdMoved(Event):
+    household: str
+    area: str
+    before: str
+
+    def subject(self) -> str:
+        return self.household
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountOpened(Event):
+    """Staff read the entries of an account."""
+
+    account: str
+    area: str
+
+    def subject(self) -> str:
+        return self.account
