@@ -1,5 +1,7 @@
 """A gateway: an outbox on disk and a line to the hub that comes and goes. What is in the outbox is sent until the hub's
 receipt says that it is settled; what the gateway says of itself (birth, state, will, twin) is contracts.md 1.
+
+A simulated hut and a real one run this very file (decision 0013).
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from devices import pack, topics
@@ -54,6 +56,14 @@ class Dial(Protocol):
     ) -> Wire: ...
 
 
+class Orders(Protocol):
+    """Who carries out what the hub asks of the devices. Answers come by `Gateway.answer`, perhaps much later: a cuff
+    is only there while somebody measures."""
+
+    def ordered(self, device: str, ident: str, order: Mapping[str, object]) -> None: ...
+    def wished(self, device: str, body: Mapping[str, object]) -> None: ...
+
+
 class Gateway:
     def __init__(
         self,
@@ -68,13 +78,17 @@ class Gateway:
         heartbeat_s: float = HEARTBEAT_S,
         receipt_wait_s: float = RECEIPT_WAIT_S,
         dial: Dial = Line,
+        firmware: str = FIRMWARE,
+        orders: Orders | None = None,
     ) -> None:
         self.id, self.area, self.journal = id, area, journal
         self.silent: set[str] = set()  # devices that no longer answer the gateway
         self.counts: Counter[str] = Counter()
+        self.facts: dict[str, Mapping[str, str]] = {}  # serial and firmware, as a device itself has told them
         self.trouble = ""  # why the last line ended, for a person to read
         self._password, self._devices, self._address, self._now = password, devices, address, now
         self._heartbeat_s, self._receipt_wait_s, self._dial = heartbeat_s, receipt_wait_s, dial
+        self._firmware, self._orders = firmware, orders
         self._line: Wire | None = None
         self._task: asyncio.Task[None] | None = None
         self._resend: asyncio.TimerHandle | None = None
@@ -177,11 +191,18 @@ class Gateway:
             raise LineLost("not connected")
         await self._line.publish(topic, payload, retain=retain)
 
-    async def report(self, device: str, state: str) -> None:
+    async def report(self, device: str, state: str, said: Mapping[str, object] | None = None) -> None:
         """What the gateway knows of a device: in its twin, and in a new birth."""
-        body = json.dumps({"s": state, "at": self._now().isoformat()}).encode()
+        body = json.dumps({"s": state, "at": self._now().isoformat(), **(said or {})}).encode()
         await self.say(topics.twin_reported(self.area, self.id, device), body, retain=True)
         await self.say(topics.birth(self.area, self.id), self._birth(), retain=True)
+
+    def answer(self, device: str, ident: str, *, ok: bool, said: str = "") -> None:
+        """The end of an order. Without a line the hub asks again, and hears it then."""
+        body: dict[str, object] = {"ok": True, "result": said} if ok else {"ok": False, "error": said}
+        if self._line is not None and self._online.is_set():
+            self._line.send(topics.done(self.area, self.id, device, ident), json.dumps(body).encode())
+        self.counts["answers"] += 1
 
     async def _session(self) -> None:
         state, offline = topics.state(self.area, self.id), self._state("offline")
@@ -197,7 +218,8 @@ class Gateway:
         self._offline.clear()
         await line.open()
         own = f"{topics.ROOT}/{self.area}/{self.id}"
-        await line.subscribe([topics.receipt(self.area, self.id), f"{own}/dn/#", topics.HUB_STATE])
+        wishes = [f"{own}/twin/+/desired"] if self._orders is not None else []
+        await line.subscribe([topics.receipt(self.area, self.id), f"{own}/dn/#", topics.HUB_STATE, *wishes])
         await line.publish(topics.birth(self.area, self.id), self._birth(), retain=True)
         await line.publish(state, self._state("online"), retain=True)
         self.counts["lines"] += 1
@@ -277,6 +299,10 @@ class Gateway:
                 self._hub_up.clear()
             case topics.HubState():
                 self._hub_up.set()
+            case topics.Cmd(_, _, device, id) if self._orders is not None:
+                self._orders.ordered(device, id, body)
+            case topics.TwinDesired(_, _, device) if self._orders is not None:
+                self._orders.wished(device, body)
             case topics.Cmd(_, _, device, id):
                 self._obey(topics.done(self.area, self.id, device, id), str(body.get("name")))
 
@@ -297,12 +323,13 @@ class Gateway:
         self.counts["commands"] += 1
 
     def _birth(self) -> bytes:
+        told = FIRMWARE if self._orders is None else ""  # of a real device its firmware is known when it said so
         devices = [
-            {"id": one.id, "profile": one.profile, "serial": one.serial, "firmware": FIRMWARE}
+            {"id": one.id, "profile": one.profile, "serial": one.serial, "firmware": told, **self.facts.get(one.id, {})}
             for one in self._devices
             if one.id not in self.silent
         ]
-        return json.dumps({"boot": self.journal.boot, "firmware": FIRMWARE, "devices": devices}).encode()
+        return json.dumps({"boot": self.journal.boot, "firmware": self._firmware, "devices": devices}).encode()
 
     def _state(self, state: str) -> bytes:
         return json.dumps({"s": state, "boot": self.journal.boot, "at": self._now().isoformat()}).encode()

@@ -2,7 +2,8 @@
 
 One append-only file. Every line is `<crc32 in hex> <JSON>`: first the name of the journal (`boot`), then entries and
 receipts in the order they happened. `append` returns after fsync, so a kill can only tear the last line, and that one
-was promised to nobody. An entry keeps its boot and seq for ever; seq goes on over restarts.
+was promised to nobody. An entry keeps its boot and seq for ever; seq goes on over restarts. A real hut's box runs this
+very file (`hub/main/blegate/`, decision 0013).
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from hub import directory, lifecycle, login, migrations, registry, soundness
 from hub.db import Actor, Read, Store, Tx
 from hub.errors import LinliError, NotFound
 from hub.i18n import _
+from hub.main.blegate import commands as blegate
 from hub.main.wiring import open_store
 from hub.settings import Settings
 
@@ -76,7 +77,7 @@ def _once(body: dict[str, str], as_json: bool) -> None:
 db = typer.Typer(help="The store: upgrade, verify, keep a damaged one aside.", no_args_is_help=True)
 area = typer.Typer(help="The area tree.", no_args_is_help=True)
 device = typer.Typer(help="Devices behind gateways.", no_args_is_help=True)
-gateway = typer.Typer(help="Gateways of huts and their passwords.", no_args_is_help=True)
+gateway = typer.Typer(help="Gateways of huts: their passwords, and the program of a hut's box.", no_args_is_help=True)
 screen = typer.Typer(help="Screens that read the signed board over MQTT.", no_args_is_help=True)
 kiosk = typer.Typer(help="Kiosk screens of huts.", no_args_is_help=True)
 integrator = typer.Typer(help="MQTT accounts of other systems.", no_args_is_help=True)
@@ -85,6 +86,7 @@ token = typer.Typer(help="API tokens: one role within one area.", no_args_is_hel
 
 
 def register(app: typer.Typer) -> None:
+    blegate.register(gateway)
     for name, group in (
         ("db", db),
         ("area", area),

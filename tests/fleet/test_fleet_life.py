@@ -120,6 +120,7 @@ def test_one_serial_number_at_two_gateways_holds_both_back(fleet: Fleet) -> None
     assert fleet.device("bp-1").firmware == "1.2", "the registry learns the firmware from the birth"
     fleet.birth(OTHER, [{"id": "bp-2", "serial": "S-1"}])
     fleet.act(jobs.place_all, fleet.look(findings.gather))
+    assert sorted(hold.rule for hold in fleet.holds()) == ["clone-serial", "clone-serial", "other-serial"]
     assert {fleet.device(each).state for each in ("bp-1", "bp-2")} == {"quarantined"}
 
 

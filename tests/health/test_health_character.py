@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from hub.audit import AuditRow
 from hub.civic.health import kiosk, rebinding
 from hub.civic.health.character import out_of_character
 from hub.civic.health.models import ReadingBand
+from hub.db import Tx
 from hub.errors import Conflict, NotFound
+from hub.registry import Device, moved
 from tests.health.hutrig import CODECS, HUT, UNITS, WANG, Hut
 from tests.world import staff
 
@@ -121,3 +124,28 @@ def test_after_a_day_the_unclaimed_stays_nobodys_and_a_guests_always_does(hut: H
     hut.clock.advance(readings.ANONYMOUS_AFTER.total_seconds())
     hut.act(readings.bind, unclaimed, "r-lin", "card", None)
     assert hut.reading(unclaimed).person is None
+
+
+def test_an_expired_certificate_takes_the_word_and_the_kiosk_says_why(hut: Hut) -> None:
+    def expire(tx: Tx) -> None:
+        cuff = tx.session.get_one(Device, "bp-1")
+        cuff.calibration, cuff.calibration_due = "JD-1", hut.clock.now().date() - timedelta(days=1)
+        tx.session.add(cuff)
+        moved(tx)
+
+    hut.visit(WANG)
+    hut.clock.advance(30)
+    hut.measure("bp", {"sys": "186", "dia": "112", "map": "137", "pulse": "80"})
+    assert len(hut.alerts()) == 1, "with its certificate it would call somebody"
+    hut.write(expire)
+    hut.book.look()
+    hut.clock.advance(300)
+    taken = hut.measure("bp", {"sys": "187", "dia": "113", "map": "138", "pulse": "80"})
+    row = hut.reading(taken)
+    assert (row.quality, row.reasons, row.person, row.calibration) == ("suspect", "uncalibrated", "r-wang", "JD-1")
+    page = hut.page()
+    assert "187" in page, "the number is shown"
+    assert "检定" in page, "and why it has no word"
+    judged = hut.store.read_now(lambda read: read.session.execute(select(ReadingBand)).scalars().all())
+    assert {row.verdict.partition("/")[0] for row in judged if row.reading == taken} <= {"none"}
+    assert len(hut.alerts()) == 1

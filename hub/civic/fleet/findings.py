@@ -30,6 +30,7 @@ def gather(read: Read) -> list[Finding]:
     return [
         *_unknown(read, book["unknown-device"]),
         *_clones(read, book["clone-serial"]),
+        *_exchanged(read, book["other-serial"]),
         *_implausible(read, book["implausible"]),
         *_skewed(read, book["clock-skew"]),
         *_expired(read),
@@ -83,6 +84,25 @@ def _clones(read: Read, rule: Rule) -> Iterator[Finding]:
                 continue
             fields = {"serial": serial, "gateway": seen.gateway, "other": other}
             yield Finding(seen.device, seen.gateway, rule.id, fields)
+
+
+def _exchanged(read: Read, rule: Rule) -> Iterator[Finding]:
+    """A device that calls itself otherwise than it was registered: its certificate may be another one's."""
+    since, released = read.now() - timedelta(hours=rule.limits["hours"]), _since(read, rule)
+    both = select(Device, Sighting).join(
+        Sighting, (col(Sighting.device) == col(Device.id)) & (col(Sighting.gateway) == col(Device.gateway))
+    )
+    rows = read.session.execute(
+        both.where(
+            col(Device.state).in_(("active", "provisioned")),
+            col(Sighting.at) > since,
+            col(Sighting.serial) != "",
+            col(Device.serial) != col(Sighting.serial),
+        )
+    )
+    for device, seen in rows:
+        if not (device.id in released and seen.at <= released[device.id]):
+            yield Finding(device.id, device.gateway, rule.id, {"said": str(seen.serial), "serial": str(device.serial)})
 
 
 def _implausible(read: Read, rule: Rule) -> Iterator[Finding]:

@@ -157,10 +157,11 @@ def shown(read: Read, row: Reading) -> Shown:
         large=() if failed else _large(row.kind, values, beyond),
         small=() if failed else _figures(values, (*_SMALL, *SMALL.get(row.kind, ()))),
         failure=_failure(row) if failed else "",
-        suspect=row.quality == "suspect" and not failed,
+        # To measure again on a device whose certificate is over would help nobody: then only the reason is said.
+        suspect=row.quality == "suspect" and not failed and not _ruled_out(row),
         judged=tuple(as_judged(band) for band in found if band.level != "none"),
         chief=as_judged(chief) if chief is not None and chief.level != "none" else None,
-        unjudged=_(UNJUDGED[found[0].why_none]) if found and not failed and found[0].why_none in UNJUDGED else "",
+        unjudged="" if failed else _ruled_out(row) or _no_word(found),
         mass_index=_figures([mass_index.value], ["bmi"])[0] if mass_index is not None else None,
         mismatch=_mismatch(mass_index),
         mean=_figures([each.value for each in mean], ["sys", "dia"]),
@@ -188,6 +189,15 @@ def _large(kind: str, values: Sequence[ReadValue], beyond: Band | None) -> tuple
         return _figures(values, LARGE.get(kind, ()))
     text, words = BEYOND[beyond.arrow]
     return (Figure(kind, _(CODE_NAMES.get(kind, kind)), text, _(words)),)
+
+
+def _ruled_out(row: Reading) -> str:
+    """What the reading itself carries that rules a word out, whatever its number."""
+    return next((_(UNJUDGED[reason]) for reason in row.reasons.split() if reason in UNJUDGED), "")
+
+
+def _no_word(found: Sequence[Band]) -> str:
+    return _(UNJUDGED[found[0].why_none]) if found and found[0].why_none in UNJUDGED else ""
 
 
 def _complete(kind: str, values: Sequence[ReadValue]) -> bool:
