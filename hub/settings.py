@@ -91,6 +91,7 @@ class Settings:
     payload_bytes_max: int = knob(131_072, "a long ECG strip; larger is a mistake or an attack", low=1024)
 
     # Kiosk
+    home_assistant: bool = knob(False, "tells the broker of huts and rooms, for a panel on the wall; when asked for")
     kiosk_idle_s: int = knob(60, "a neighbour who walks away leaves nothing on the screen", low=5)
     kiosk_warning_s: int = knob(20, "time for an elder to press 'I am still here'", low=5)
 

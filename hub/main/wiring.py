@@ -117,6 +117,7 @@ def config(settings: Settings) -> dict[str, str]:
         "web.hosts": settings.http_host,
         "public_url": settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
         "state_dir": str(settings.state_dir),
+        "home_assistant": "1" if settings.home_assistant else "",
         "kiosk_idle_s": str(settings.kiosk_idle_s),
         "kiosk_warning_s": str(settings.kiosk_warning_s),
         "outbox.lease_s": str(settings.outbox_lease_s),
