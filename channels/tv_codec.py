@@ -64,8 +64,9 @@ def available() -> bool:
 
 
 def picture(image: Image) -> Coded:
+    """The whole picture, or its uppermost bands alone: a slice is known by where it begins, counted from above."""
     (packet,) = _coded(image, 1)
-    return _parsed(packet)
+    return _parsed(packet, image.height // SLICE_LINES)
 
 
 def access_units(page: Coded, head: Coded, head_rows: int, foot: Coded, foot_rows: int) -> list[bytes]:
@@ -80,7 +81,7 @@ def _holds() -> tuple[bytes, ...]:
     """The eleven pictures that change nothing, whatever stands before them."""
     from PIL import Image
 
-    _first, *later = [_parsed(each) for each in _coded(Image.new("RGB", (WIDTH, HEIGHT)), PICTURES)]
+    _first, *later = [_parsed(each, SLICES) for each in _coded(Image.new("RGB", (WIDTH, HEIGHT)), PICTURES)]
     return tuple(b"".join(each.slices) for each in later)
 
 
@@ -90,9 +91,14 @@ def _coded(image: Image, count: int) -> list[bytes]:
 
     frames: Any = av.VideoFrame
     coder: Any = av.CodecContext.create("libx264", "w")
-    coder.width, coder.height, coder.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    coder.width, coder.height, coder.pix_fmt = image.width, image.height, "yuv420p"
     coder.time_base, coder.framerate, coder.thread_count = Fraction(4, 25), Fraction(25, 4), 1
-    coder.options = {"preset": "veryfast", "profile": "main", "level": "3.1", "x264-params": _PARAMETERS}
+    coder.options = {
+        "preset": "veryfast",
+        "profile": "main",
+        "level": "3.1",
+        "x264-params": f"slices={image.height // SLICE_LINES}:{_PARAMETERS}",
+    }
     frame = frames.from_image(image).reformat(format="yuv420p", src_colorspace="ITU709", dst_colorspace="ITU709")
     packets: list[bytes] = []
     for place in range(count):
@@ -104,7 +110,7 @@ def _coded(image: Image, count: int) -> list[bytes]:
 # No deblocking: it would reach over from one slice into the next, which may be another picture's.
 _PARAMETERS = ":".join(
     (
-        f"slices={SLICES}", f"qp={_HOLD_QUANT}", f"ipratio={2 ** ((_HOLD_QUANT - _STILL_QUANT) / 6):.4f}",
+         f"qp={_HOLD_QUANT}", f"ipratio={2 ** ((_HOLD_QUANT - _STILL_QUANT) / 6):.4f}",
         "keyint=infinite", "scenecut=0", "bframes=0", "ref=1", "weightp=0", "mbtree=0", "rc-lookahead=0",
         "sync-lookahead=0", "sliced-threads=0", "no-deblock=1", "force-cfr=1",
         "colorprim=bt709", "transfer=bt709", "colormatrix=bt709",
@@ -112,7 +118,7 @@ _PARAMETERS = ":".join(
 )  # fmt: skip
 
 
-def _parsed(packet: bytes) -> Coded:
+def _parsed(packet: bytes, count: int) -> Coded:
     heads, slices = b"", {}
     for unit in _units(packet):
         kind = unit[0] & 31
@@ -120,9 +126,9 @@ def _parsed(packet: bytes) -> Coded:
             heads += _START + unit
         elif kind in (1, 5):
             slices[_first_block(unit) // _BLOCKS_A_ROW * 16 // SLICE_LINES] = _START[1:] + unit
-    if sorted(slices) != list(range(SLICES)):
+    if sorted(slices) != list(range(count)):
         raise ValueError("the coder cut a picture into other slices than it was told")
-    return Coded(heads, tuple(slices[place] for place in range(SLICES)))
+    return Coded(heads, tuple(slices[place] for place in range(count)))
 
 
 def _units(packet: bytes) -> Iterator[bytes]:

@@ -159,7 +159,7 @@ def sheet(page: Sheet, letters: Type) -> Image:
 
 
 def name(band: Name, letters: Type) -> Image:
-    image, draw = _ground()
+    image, draw = _ground(PAGE_TOP)
     wide = letters.width(band.about, SMALL_PX)
     _write(draw, letters, (WIDTH - MARGIN - wide, 62), band.about, SMALL_PX, MUTED)
     room = int(WIDTH - 2 * MARGIN - wide - 48)
@@ -189,10 +189,10 @@ def emblem(text: str, letters: Type) -> Image:
     return image
 
 
-def _ground() -> tuple[Image, ImageDraw]:
+def _ground(height: int = HEIGHT) -> tuple[Image, ImageDraw]:
     from PIL import Image, ImageDraw
 
-    image = Image.new("RGB", (WIDTH, HEIGHT), GROUND)
+    image = Image.new("RGB", (WIDTH, height), GROUND)
     return image, ImageDraw.Draw(image)
 
 

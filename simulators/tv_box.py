@@ -106,6 +106,8 @@ class TvBox:
     pages: set[str] = field(default_factory=set)
     alarms: list[tuple[float, bool]] = field(default_factory=list)  # when the picture turned red, and back
     stream: Stream = field(default_factory=Stream)
+    _fetched: int = -1
+    _buffered_until: float = 0.0  # when the picture would stand still
 
     async def tune(self) -> None:
         """Look at the list and the guide once."""
@@ -120,25 +122,23 @@ class TvBox:
     async def watch(self, seconds: float) -> None:
         """Play for so long."""
         until = time.monotonic() + seconds
-        fetched = -1
-        buffered_until = 0.0  # when the picture would stand still
         async with self._client() as net:
             while (now := time.monotonic()) < until:
                 listed = await self._listed(net)
-                if fetched < 0 and listed:
-                    fetched = listed[max(0, len(listed) - BEHIND)][0] - 1
-                    buffered_until = now + 2 * listed[0][2]
+                if self._fetched < 0 and listed:
+                    self._fetched = listed[max(0, len(listed) - BEHIND)][0] - 1
+                    self._buffered_until = now + 2 * listed[0][2]
                 for number, url, duration in listed:
-                    if number <= fetched:
+                    if number <= self._fetched:
                         continue
-                    if number != fetched + 1:
-                        self.wrong.append(f"{number - fetched - 1} segments were missed")
+                    if number != self._fetched + 1:
+                        self.wrong.append(f"{number - self._fetched - 1} segments were missed")
                     await self._segment(net, url)
-                    if time.monotonic() > buffered_until:
+                    if time.monotonic() > self._buffered_until:
                         self.counts["stalls"] += 1
-                        buffered_until = time.monotonic()
-                    buffered_until += duration
-                    fetched = number
+                        self._buffered_until = time.monotonic()
+                    self._buffered_until += duration
+                    self._fetched = number
                 await asyncio.sleep(0.5)
         self.wrong += self.stream.faults()
 

@@ -45,7 +45,7 @@ def create_app(services: Services, *, state_folder: Path | None = None) -> FastA
         openapi_url=None,
         dependencies=[Depends(csrf), Depends(Prove())],
     )
-    app.state.passwords = Passwords()
+    app.state.passwords, app.state.quick = Passwords(), []
     app.state.services, app.state.surfaces, app.state.sessions, app.state.secure = services, surfaces, sessions, secure
     app.state.live = Live(services.feed, sessions, services.clock, frozenset(hosts), secure)
     app.state.metrics = ops.make_registry(app.state.live)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from hub.errors import Unavailable
 from hub.i18n import _
 from hub.services import Services
 from web.live import Live
+from web.quick import QuickHttp
 
 PORTS_TRIED = 50
 STOP_S = 0.8  # answers under way may end; then they are cut
@@ -73,7 +75,7 @@ class HttpServer:
         live.open()
         config = uvicorn.Config(
             self.app,
-            http="h11",
+            http=partial(QuickHttp, self.app.state.quick),  # type: ignore[arg-type] # called as a class is
             ws=live.take,  # type: ignore[arg-type] # a factory of protocols, as uvicorn calls it
             loop="asyncio",
             lifespan="off",

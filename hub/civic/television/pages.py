@@ -13,21 +13,20 @@ from channels import tv_codec
 from hub import directory, slides
 from hub.access import public
 from hub.civic.television import guide, lineup
-from hub.civic.television.station import Station
+from hub.civic.television.station import KEPT, PLAYLIST, STREAM, UNKEPT, Station
 from hub.db import Read
 from hub.errors import NotFound, Unavailable
 from hub.i18n import N_, _, language, speaking
 from hub.page import services
 
-PLAYLIST, STREAM, LIST, GUIDE = (
-    "application/vnd.apple.mpegurl", "video/mp2t", "audio/x-mpegurl; charset=utf-8", "application/xml; charset=utf-8",
-)  # fmt: skip
+LIST, GUIDE = "audio/x-mpegurl; charset=utf-8", "application/xml; charset=utf-8"
 FRESH = {"few": timedelta(seconds=60), "many": timedelta(minutes=15)}  # a guide of a city takes seconds
 PART = 50  # communities in one look at the store: others want to read, too
 MISSING = N_("This hub has no TV channel: install linli[tv]. The page for set-top boxes works without it.")
 ANYONE = public("a community's channel shows what its public screens show")
 # A player on another site's page may play it, too: it is a public broadcast.
 OPEN = {"access-control-allow-origin": "*"}
+READ = ["GET", "HEAD"]  # some players ask for the head first
 router = APIRouter(include_in_schema=False, dependencies=[ANYONE])
 
 
@@ -39,18 +38,19 @@ def station(request: Request) -> Station:
         if not tv_codec.available():
             raise Unavailable(_(MISSING))
         found = state.television = Station(services(request))
+        state.quick[:] = [found.quick]
     made: Station = found
     return made
 
 
-@router.get("/tv/playlist.m3u")
+@router.api_route("/tv/playlist.m3u", methods=READ)
 async def playlist(request: Request, area: str = "") -> Response:
     station(request)
     listed = await services(request).store.read(lambda read: lineup.stations(read, _code(area)))
     return Response(lineup.m3u(listed, _base(request), area), media_type=LIST, headers=OPEN)
 
 
-@router.get("/tv/guide.xml")
+@router.api_route("/tv/guide.xml", methods=READ)
 async def programme_guide(request: Request, area: str = "") -> Response:
     held = station(request).guides
     hub, key = services(request), (_code(area), language(), _base(request))
@@ -90,19 +90,19 @@ async def _guide(request: Request, area: str, lang: str, base: str) -> tuple[byt
     return await asyncio.to_thread(write), FRESH["few" if few else "many"]
 
 
-@router.get("/tv/{area}/live.m3u8")
+@router.api_route("/tv/{area}/live.m3u8", methods=READ)
 async def live(request: Request, area: str, lang: str = "", voice: int = 0) -> Response:
     body = await station(request).playlist(_code(area), "en" if lang == "en" else "zh", voice=bool(voice))
-    return Response(body, media_type=PLAYLIST, headers={"cache-control": "no-store", **OPEN})
+    return Response(body, media_type=PLAYLIST, headers={"cache-control": UNKEPT, **OPEN})
 
 
-@router.get("/tv/{area}/{stem}.ts")
+@router.api_route("/tv/{area}/{stem}.ts", methods=READ)
 async def segment(request: Request, area: str, stem: str) -> Response:
-    body = await station(request).segment(_code(area), stem)
-    return Response(body, media_type=STREAM, headers={"cache-control": "public, max-age=120, immutable", **OPEN})
+    body = station(request).segment(_code(area), stem)
+    return Response(body, media_type=STREAM, headers={"cache-control": KEPT, **OPEN})
 
 
-@router.get("/tv/{area}/logo.png")
+@router.api_route("/tv/{area}/logo.png", methods=READ)
 async def logo(request: Request, area: str) -> Response:
     """The first two characters of the place's name."""
     name = await services(request).store.read(lambda read: _name(read, _code(area)))

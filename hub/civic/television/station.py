@@ -38,6 +38,8 @@ TEMPLATES_BYTES_MAX = 128_000_000  # every channel of a city watched at once, on
 RETIMED_BYTES_MAX = 32_000_000  # what several viewers of one channel fetch within the same seconds
 TARGET_S = round(SEGMENT_S)  # rounded, not up: players stay three of these behind
 TAG_CHARS = 12
+PLAYLIST, STREAM = "application/vnd.apple.mpegurl", "video/mp2t"
+KEPT, UNKEPT = "public, max-age=120, immutable", "no-store"
 
 K = TypeVar("K")
 
@@ -129,7 +131,20 @@ class Station:
             return None
         return channel.listed[1]
 
-    async def segment(self, area: str, stem: str) -> bytes:
+    def quick(self, path: bytes) -> bytes | None:
+        """The whole answer to a player that asks for what is at hand; anything else goes the ordinary way."""
+        _nothing, _tv, area, name = path.split(b"/", 3) if path.count(b"/") == 3 else (b"", b"", b"", b"")
+        if name == b"live.m3u8":
+            listed = self.playlist_now(area.decode("latin-1"), "zh")
+            return None if listed is None else answer(listed, PLAYLIST, UNKEPT)
+        if not name.endswith(b".ts"):
+            return None
+        try:
+            return answer(self.segment(area.decode("latin-1"), name[:-3].decode("latin-1")), STREAM, KEPT)
+        except NotFound:
+            return None
+
+    def segment(self, area: str, stem: str) -> bytes:
         """The bytes of a segment this hub has listed; the same for ever."""
         number, page, head, foot, sound, part = self._opened(area, stem)
         key = stem.rpartition("-")[0]
@@ -244,6 +259,15 @@ class Station:
         for channel in self._channels.values():
             if places is None or channel.area in places:
                 channel.good_until = None
+
+
+def answer(body: bytes, kind: str, kept: str) -> bytes:
+    """An HTTP answer as it goes over the line. A player on another site's page may play a public broadcast, too."""
+    head = (
+        f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\ncache-control: {kept}\r\n"
+        "access-control-allow-origin: *\r\nx-content-type-options: nosniff\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def sheets_of(shown: list[Slide]) -> list[tuple[Sheet, float]]:

@@ -82,7 +82,7 @@ class Studio:
 
     def picture(self, key: str) -> Coded | None:
         parts = self.library.get(key)
-        return Coded(parts[0], parts[1:]) if parts is not None and len(parts) == 1 + tv_codec.SLICES else None
+        return Coded(parts[0], parts[1:]) if parts else None
 
     def sounds(self, key: str, part: int) -> list[bytes]:
         """The frames of one segment; silence where nothing is said any more."""
