@@ -428,6 +428,19 @@ class ActivityPublished(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BoxBound(Event):
+    """A television became a household's own, or is no longer (`bound` false)."""
+
+    terminal: str
+    household: str
+    resident: str
+    bound: bool
+
+    def subject(self) -> str:
+        return self.terminal
+
+
+@dataclass(frozen=True, kw_only=True)
 class GuideChanged(Event):
     """A guide of an office was published, changed or taken from the screens."""
 

@@ -56,6 +56,9 @@ class SessionRow(SQLModel, table=True):
     role: str = Field(default="", max_length=32)  # API tokens: the one role they carry
     proved: datetime | None = Field(default=None, sa_column=Column(UtcTime))  # when its holder last typed the password
     emergencies: bool = Field(default=False)  # API tokens: marked by an operator for signing emergencies
+    household: str | None = Field(default=None, max_length=64, index=True)  # TV boxes: whose it is (hub/box.py)
+    person: str | None = Field(default=None, max_length=64)  # ... and who said so, whose word a press of a key is
+    bound_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
 
 
 class OneTimeCode(SQLModel, table=True):
@@ -208,7 +211,8 @@ def subject_of(read: Read, token: str, surface: str) -> Subject | None:
     area = read.session.get(Area, row.area) if row.area else None
     roles = (Grant(row.role, area.path if area else ""),) if row.role else ()
     hut = row.subject if row.kind == "kiosk" else None
-    return Subject(**base, grants=roles, area=row.area, area_path=area.path if area else "", hut=hut)
+    home: dict[str, Any] = {"household": row.household, "person": row.person} if row.kind == "tv" else {}
+    return Subject(**base, **home, grants=roles, area=row.area, area_path=area.path if area else "", hut=hut)
 
 
 def _resident_subject(read: Read, row: SessionRow, base: dict[str, Any]) -> Subject | None:
@@ -260,11 +264,16 @@ def issue_code(
     return text
 
 
+def code_row(read: Read, text: str) -> OneTimeCode | None:
+    """What a one-time code is for, without using it up."""
+    return read.session.get(OneTimeCode, _hash(text.strip().lower()))
+
+
 def redeem_code(tx: Tx, text: str) -> tuple[str, OneTimeCode]:
     """Use a code up; gives the session token and what the code was for."""
     row = tx.session.get(OneTimeCode, _hash(text.strip().lower()))
     used = tx.change(delete(OneTimeCode).where(col(OneTimeCode.code_hash) == row.code_hash)) if row is not None else 0
-    if row is None or used != 1 or row.expires <= tx.now():
+    if row is None or used != 1 or row.expires <= tx.now() or row.surface not in SURFACES:
         raise NotSignedIn(_("This one-time code is used up or too old; ask for a new one"))
     return open_session(tx, row.surface, row.kind, row.subject, area=row.area), row
 

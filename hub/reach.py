@@ -13,7 +13,7 @@ import json
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -322,6 +322,10 @@ async def proof(
         for each in proofs[:PROOFS_MAX]
         if isinstance(each.get("notice"), str) and type(each.get("rev")) is int and each.get("level") in CLIENT_LEVELS
     ]
+    if subject.kind == "tv" and subject.person:
+        # Whoever bound this box said that a press of its keys is theirs (hub/box.py); what it only shows is nobody's.
+        mine, why = resident_viewer(subject.person), "key of the home's TV"
+        said += [replace(each, viewer=mine, evidence=why) for each in said if each.level == "seen"]
     fresh = await services.store.read(lambda read: _news(read, subject, said))
     if not fresh:
         return 0

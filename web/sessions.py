@@ -44,6 +44,11 @@ class Sessions:
         for key in [key for key in self._known if key[0] == token]:
             del self._known[key]
 
+    def forget_of(self, ident: str) -> None:
+        """What is known of one subject, whose rights have just changed."""
+        for key in [key for key, (_at, who) in self._known.items() if who is not None and who.id == ident]:
+            del self._known[key]
+
     async def ended(self, tokens: Collection[str]) -> set[str]:
         """Those of the tokens whose session is gone or over: one read for all the screens that stand open."""
         hashes = {hashlib.sha256(token.encode()).hexdigest(): token for token in tokens}

@@ -1,7 +1,7 @@
 """The set-top-box portal of a community: public content only, at most six tiles, driven by six keys and digits.
 
 A box without a cookie gets an opaque terminal token, so that what it shows can be counted; it names nobody. A household
-binds its box from the phone later, and only then may a tile speak of its points.
+binds its box from the phone (hub/box.py), and only then does the page behind the blue key speak of its points.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from hub.access import public, subject
+from hub.access import NOBODY, public, subject
 from hub.db import Read
 from hub.directory import Area, area
 from hub.errors import NotFound
@@ -17,7 +17,7 @@ from hub.i18n import _
 from hub.login import open_session
 from hub.page import page, services
 from hub.rng import code
-from web.auth import give_cookie
+from web.auth import cookie_of, give_cookie
 from web.cards import placed
 from web.home import fragments
 
@@ -33,6 +33,9 @@ def router() -> APIRouter:
     async def portal(request: Request, area_code: str) -> HTMLResponse:
         hub, who = services(request), subject(request)
         here = await hub.store.read(lambda read: _community(read, area_code))
+        if who.household:  # a home that has just let go of this box is gone from the very next page
+            who = await request.app.state.sessions.subject(cookie_of(request, "tv") or "", "tv", fresh=True) or NOBODY
+            request.state.subject = who
         token = ""
         if (who.kind != "tv" or who.area != here.code) and throttle.allows(hub.clock.monotonic()):
             name = f"tv-{code(hub.rng, 12)}"
@@ -40,6 +43,7 @@ def router() -> APIRouter:
             who = await request.app.state.sessions.subject(token, "tv")
             request.state.subject = who  # the page below already carries this terminal's CSRF token
         tiles = placed(hub.modules, hub.feed, "tv", who, area=here.code)[:TILES_MAX]
+        homes = placed(hub.modules, hub.feed, "tv_home", who, area=here.code)
         overlays = placed(hub.modules, hub.feed, "tv_overlay", who, area=here.code)
         response = page(
             request,
@@ -47,7 +51,8 @@ def router() -> APIRouter:
             here=here,
             tiles=tiles,
             overlays=overlays,
-            fragments=await fragments(request, [*tiles, *overlays]),
+            homes=homes,
+            fragments=await fragments(request, [*tiles, *overlays, *homes]),
             now=hub.clock.now(),
         )
         if token:

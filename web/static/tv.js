@@ -1,7 +1,7 @@
 /* The remote control: six keys and digits, a back stack, page turning, the emergency sheet. ES5, no focus of the browser. */
 (function () {
   "use strict";
-  var KEYS = { LEFT: 37, UP: 38, RIGHT: 39, DOWN: 40, OK: 13, BACK: 8, ESCAPE: 27, RED: 275, RED_OLD: 1108, GREEN: 276, GREEN_OLD: 1109, YELLOW: 277, YELLOW_OLD: 1110, BLUE: 278, PAGE_UP: 33, PAGE_DOWN: 34 };
+  var KEYS = { LEFT: 37, UP: 38, RIGHT: 39, DOWN: 40, OK: 13, BACK: 8, ESCAPE: 27, RED: 275, RED_OLD: 1108, GREEN: 276, GREEN_OLD: 1109, YELLOW: 277, YELLOW_OLD: 1110, BLUE: 278, BLUE_OLD: 1111, VIRTUAL: 768, PAGE_UP: 33, PAGE_DOWN: 34 };
   var FLIP_MS = 12000;
   var ROWS = 5;
   var stage = byId("stage");
@@ -47,6 +47,8 @@
       notice: node.getAttribute("data-notice") || "",
       rev: node.getAttribute("data-rev") || "0",
       phone: node.getAttribute("data-phone") || "",
+      code: node.getAttribute("data-code") || "",
+      open: node.getAttribute("data-open") || "",
       form: (/\btv-(drill|clear)\b/.exec(node.className) || ["", "emergency"])[1],
       title: clean(title.textContent),
       meta: meta ? clean(meta.textContent) : "",
@@ -64,11 +66,16 @@
     return lines.join("\n");
   }
 
+  /* Behind a tile lies one list; behind the blue key, `home`, lie those of several slices, one after the other. */
   function items(tile) {
     var found = [];
-    var data = document.querySelector("ul[data-for='" + tile + "']");
-    if (data) { each(data.querySelectorAll(".tv-item"), function (node) { found.push(read(node)); }); }
+    each(document.querySelectorAll("ul[data-for='" + tile + "'] .tv-item"), function (node) { found.push(read(node)); });
     return found;
+  }
+
+  function bound() {
+    var node = document.querySelector("[data-for=home] [data-bound]");
+    return node ? node.getAttribute("data-bound") : "";
   }
 
   function label(node, item) {
@@ -92,11 +99,21 @@
   function answerOf(key) {
     if (key === KEYS.GREEN || key === KEYS.GREEN_OLD || key === 49) { return "got"; }
     if (key === KEYS.YELLOW || key === KEYS.YELLOW_OLD || key === 50) { return "question"; }
-    return key === KEYS.BLUE || key === 51 ? "help" : "";
+    return isBlue(key) || key === 51 ? "help" : "";
+  }
+
+  function isBlue(key) { return key === KEYS.BLUE || key === KEYS.BLUE_OLD; }
+
+  /* A box that is a home's own asks for whoever bound it; from any other nobody could be called back. */
+  function ask(kind, item) {
+    send(location.pathname + "/n/" + encodeURIComponent(item.notice) + "/" + kind, function (fine) {
+      said(item, stage.getAttribute(fine ? "data-asked" : "data-unsent"));
+    });
   }
 
   function answer(kind, item) {
     seen(item);
+    if (kind !== "got" && bound() === "1") { ask(kind, item); return; }
     if (kind !== "got") { said(item, word(kind, item.phone || stage.getAttribute("data-nophone"))); return; }
     if (answers[item.notice + "/" + item.rev] === stage.getAttribute("data-got")) { return; }
     send(location.pathname + "/n/" + encodeURIComponent(item.notice) + "/received", function (fine) {
@@ -166,7 +183,7 @@
     var start;
     view.at = Math.max(0, Math.min(view.at, all.length - 1));
     start = Math.floor(view.at / ROWS) * ROWS;
-    write("list-title", tiles()[view.tile - 1].querySelector(".tile-name").textContent);
+    write("list-title", view.tile === "home" ? stage.getAttribute("data-home") : tiles()[view.tile - 1].querySelector(".tile-name").textContent);
     while (rows.firstChild) { rows.removeChild(rows.firstChild); }
     each(all.slice(start, start + ROWS), function (item, index) {
       var row = document.createElement("li");
@@ -195,16 +212,19 @@
     write("text-body", view.item.body || view.item.title);
     writeAnswer("text-answer", view.item);
     label(byId("text"), view.item);
-    drawCode(view.item.notice);
+    drawCode(view.item);
     view.page = turn("text", view.page);
   }
 
   /* The way to the whole text on a phone, as on the poster; asked for once, when a notice is opened. */
-  function drawCode(notice) {
+  function drawCode(item) {
     var code = byId("text-code");
-    if (notice && code.getAttribute("data-of") !== notice) { code.src = "/n/" + encodeURIComponent(notice) + "/qr.png"; }
-    code.setAttribute("data-of", notice);
-    show(code, notice);
+    /* A code that binds holds five minutes: a new one every four. */
+    var of = item.code ? item.code + "?" + Math.floor(new Date().getTime() / 240000) : item.notice && "/n/" + encodeURIComponent(item.notice) + "/qr.png";
+    if (of && code.getAttribute("data-of") !== of) { code.src = of; }
+    code.setAttribute("data-of", of);
+    code.setAttribute("data-big", item.code ? "1" : "0");
+    show(code, of);
   }
 
   /* Shows one page of a text; a page is a whole number of lines, so no line is cut in half. */
@@ -220,7 +240,7 @@
   }
 
   function open(tile) {
-    if (tile < 1 || tile > tiles().length) { return; }
+    if (tile === "home" ? !items(tile).length : tile < 1 || tile > tiles().length) { return; }
     stack.push({ kind: "list", tile: tile, at: 0 });
     draw();
   }
@@ -228,6 +248,7 @@
   function openItem(item) {
     stack.push({ kind: "text", item: item, page: 0 });
     seen(item);
+    if (item.open) { send(item.open, function () { return; }); }
     draw();
   }
 
@@ -332,6 +353,7 @@
     if ((key === KEYS.RED || key === KEYS.RED_OLD) && alarm.item) { alarm.open = true; drawAlarm(); return true; }
     if (key === KEYS.BACK || key === KEYS.ESCAPE) { back(); return true; }
     if (view && view.kind === "text" && view.item.notice && answerOf(key)) { answer(answerOf(key), view.item); return true; }
+    if (isBlue(key)) { stack = []; draw(); open("home"); return true; }
     if (key >= 49 && key <= 54) { stack = []; open(key - 48); return true; }
     if (key !== KEYS.OK && !step(key)) { return false; }
     if (!view) { onHome(key); }
@@ -340,14 +362,28 @@
     return true;
   }
 
+  /* 768 says only that the box has an event of its own (a channel key, the end of a film); which one it tells when
+     asked. The event must be taken all the same, or the box stops sending any. */
+  function virtual() {
+    var told;
+    try { told = JSON.parse(window.Utility.getEvent()); } catch (error) { return; }
+    if (told && /^EVENT_(GO_CHANNEL|TVMS|REMINDER)$/.test(told.type)) { stack = []; draw(); }
+  }
+
+  function take(event) {
+    var key = event.keyCode || event.which;
+    if (key === KEYS.VIRTUAL) { virtual(); event.preventDefault(); return; }
+    if (press(key)) { event.preventDefault(); }
+  }
+
   /* Old boxes fire only keypress; on the others its codes mean letters, so the first keydown silences it. */
   var down = false;
   document.addEventListener("keydown", function (event) {
     down = true;
-    if (press(event.keyCode || event.which)) { event.preventDefault(); }
+    take(event);
   });
   document.addEventListener("keypress", function (event) {
-    if (!down && press(event.keyCode || event.which)) { event.preventDefault(); }
+    if (!down) { take(event); }
   });
 
   function scale() {
@@ -368,11 +404,18 @@
     var minutes = parseInt(parts[0], 10) * 60 + parseInt(parts[1], 10) + Math.floor((new Date().getTime() - loaded) / 60000);
     var hour = Math.floor(minutes / 60) % 24;
     var minute = minutes % 60;
+    if (top() && top().kind === "text") { drawCode(top().item); }
     write("clock", (hour < 10 ? "0" : "") + hour + ":" + (minute < 10 ? "0" : "") + minute);
     if (new Date().getTime() - loaded > 6 * 3600 * 1000 && !stack.length) { location.reload(); }
   }
 
-  document.addEventListener("linli:fresh", function () { draw(); findAlarm(); });
+  /* Bound or let go of by a phone: the page is asked for anew, once the hub has noticed who the box is now. */
+  var wasBound = bound();
+  document.addEventListener("linli:fresh", function () {
+    draw();
+    findAlarm();
+    if (bound() !== wasBound) { wasBound = bound(); window.setTimeout(function () { location.reload(); }, 2500); }
+  });
   window.addEventListener("resize", function () { scale(); draw(); });
   window.setInterval(tick, 10000);
   window.setInterval(function () {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -47,6 +47,17 @@ async def received_on_tv(request: Request, area: str, ident: str) -> Response:
     best = await hub.store.read(lambda read: reach.best_of(read, answers.screen_of(who), [ident]))
     if best.get(ident) != "acknowledged":
         await hub.store.write(lambda tx: answers.receive_on_screen(tx, who, ident), actor(request))
+    return Response(status_code=204)
+
+
+@router.post("/tv/{area}/n/{ident}/{kind}", dependencies=[signed_in("tv")])
+async def asked_on_tv(request: Request, area: str, ident: str, kind: Literal["question", "help"]) -> Response:
+    """有疑问, 需要帮助 by a key of a home's own television: whoever bound it is called back."""
+    who = subject(request)
+    if area != who.area or not who.person:
+        raise NotFound(_("There is no such notice"))
+    home = Subject(id=who.person, kind="resident", area=who.area, area_path=who.area_path, household=who.household)
+    await services(request).store.write(lambda tx: answers.open_task(tx, home, ident, kind, "", "tv"), actor(request))
     return Response(status_code=204)
 
 

@@ -55,13 +55,17 @@ def receive(tx: Tx, who: Subject, ident: str, way: str) -> Notice:
 
 
 def receive_on_screen(tx: Tx, who: Subject, ident: str) -> None:
-    """收到 by a key of the remote: of the screen, which is a household's and names nobody."""
+    """收到 by a key of the remote: of the screen; of a home's own television, of whoever bound it too."""
     notice = active.notice(tx, ident)
     if not any(covers(path, who.area_path) for path in active.paths_of(tx, ident)) or not notice.everybody:
         raise NotFound(_("There is no such notice"))
     if not rules.holds(notice, tx.now()):
         raise Conflict(_("This notice no longer holds"))
     reach.record(tx, Proof(ident, notice.revision, screen_of(who), "tv", "acknowledged", tx.now(), "key of the remote"))
+    if who.person:  # whoever bound this box said that a press of its keys is theirs (hub/box.py)
+        mine, why = reach.resident_viewer(who.person), "key of the home's TV"
+        reach.record(tx, Proof(ident, notice.revision, mine, "tv", "acknowledged", tx.now(), why))
+        tx.touch("notices.mine", who.person)
 
 
 def screen_of(who: Subject) -> str:

@@ -24,6 +24,7 @@ from hub.civic.points import (
     seed,
     sheets,
     slides,
+    tv_home,
 )
 from hub.events import ActivityPublished, PointsPosted, SheetApproved, SheetSubmitted
 from hub.i18n import N_
@@ -77,8 +78,8 @@ MODULE = Module(
     ),
     jobs=jobs.JOBS,
     permissions=PERMISSIONS,
-    topics=(*cards.TOPICS, *docket_cards.TOPICS, *money_cards.TOPICS),
-    cards=(*cards.CARDS, *docket_cards.CARDS, *money_cards.CARDS),
+    topics=(*cards.TOPICS, *tv_home.TOPICS, *docket_cards.TOPICS, *money_cards.TOPICS),
+    cards=(*cards.CARDS, *tv_home.CARDS, *docket_cards.CARDS, *money_cards.CARDS),
     nav=(
         Nav("resident", "/me/points", N_("Points"), icon="points", order=50),
         Nav("staff", "/desk/points", N_("Points desk"), "points.read", icon="points", order=31),
