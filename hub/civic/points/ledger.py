@@ -170,6 +170,7 @@ def _tell(tx: Tx, moved: Sequence[tuple[Held, int, int, str]]) -> None:
         tx.touch("points.statement", person)
     for home in homes:
         tx.touch("points.household", home)
+        tx.touch("points.tv_home", home)
 
 
 def share(tx: Tx, by: Subject, source: str, destination: str, amount: int, reference: str) -> Receipt:
