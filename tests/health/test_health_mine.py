@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from devices.base import Value
 from devices.codes import CODES
 from hub import recall
-from hub.civic.health import baseline, consents, figures, resident, trend
+from hub.civic.health import baseline, consents, figures, resident, rules, trend
 from hub.civic.health.trend import Sample
 from hub.db import Read
 from hub.events import PersonalMessage
@@ -58,7 +58,7 @@ def test_every_kind_has_a_drawing_with_its_gaps_and_its_band(hut: Hut) -> None:
     assert [each.kind for each in drawn] == list(trend.DRAWN)
     for each in drawn:
         assert len(each.lines[0].stretches) == 2, each.kind
-        assert (each.range is not None) == (each.kind in ("bp", "glucose", "spo2", "temp"))
+        assert (each.range is not None) == (each.kind in ("bp", "spo2", "temp"))
     page = hut.store.read_now(lambda read: hut.render("health/readings.html", resident.every(read, "r-wang"), "zh"))
     assert page.count("data-trend=") == len(trend.DRAWN)
 
@@ -74,13 +74,29 @@ def test_whatever_is_drawn_stays_in_its_box(kind: str, said: list[tuple[int, Dec
     samples = [
         Sample(START - timedelta(days=day), (number,) * width, urgent=False) for day, number in sorted(said)[::-1]
     ]
-    made = trend.draw(kind, samples, START, ZoneInfo("Asia/Shanghai"), age=age)
+    measure = trend.DRAWN[kind][1]
+    shaded = rules.fitting(measure, age) if measure else None
+    made = trend.draw(kind, samples, START, ZoneInfo("Asia/Shanghai"), shaded=shaded)
     for line in made.lines:
         for x, y in line.dots:
             assert 0 <= x <= trend.WIDTH
             assert 0 <= y <= trend.HEIGHT
-    assert made.range is None or age >= 18 or kind != "bp"
     assert len(made.marks) <= 8
+
+
+def test_a_child_is_shown_no_range_of_grown_ups(hut: Hut) -> None:
+    hut.enter("bp", values("bp", "108"), person="r-boy")
+    (drawn,) = hut.store.read_now(lambda read: trend.of_person(read, "r-boy"))
+    assert drawn.range is None
+
+
+def test_the_range_of_the_fasting_is_not_drawn_under_a_meal(hut: Hut) -> None:
+    for hour, meal in enumerate(("fasting", "fasting", "after")):
+        at = START - timedelta(hours=hour + 1)
+        hut.enter("glucose", values("glucose", "6.5"), person="r-lin", at=at, context=f'{{"meal":"{meal}"}}')
+        drawn = hut.store.read_now(lambda read: trend.of_kind(read, "r-lin", "glucose"))
+        assert drawn is not None
+        assert (drawn.range.high if drawn.range else "") == ("6.1" if meal == "fasting" else "")
 
 
 def test_the_export_is_a_table_and_a_valid_bundle_of_ones_own(hut: Hut) -> None:

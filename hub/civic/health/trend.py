@@ -6,6 +6,7 @@ a reading are a gap, not a line; an urgent value stands on a triangle. The shade
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,10 +16,10 @@ from zoneinfo import ZoneInfo
 from hub import directory, readings
 from hub.civic.health import bands
 from hub.civic.health.figures import CODE_NAMES, KIND_NAMES, UNIT_NAMES
-from hub.civic.health.rules import fitting, unfit
+from hub.civic.health.rules import Ruleset, fitting, rulesets, unfit
 from hub.db import Read
 from hub.derived import numbers_of
-from hub.i18n import _
+from hub.i18n import _, pick
 
 DAYS = 14
 PERIODS = (14, 90, 365)
@@ -82,6 +83,7 @@ class Range:
     high: str
     second: float | None
     second_high: str
+    title: str  # which table, where there are several
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +115,29 @@ def of_kind(read: Read, person: str, kind: str, days: int = DAYS) -> Trend | Non
     tz = ZoneInfo(directory.area(read, owner.area).tz)
     now = read.now()
     codes = DRAWN[kind][0]
-    samples = []
+    samples, by = [], Counter[str]()
     for row in reversed(readings.of_person(read, person, kind, since=now - timedelta(days=days), limit=POINTS_MAX)):
         numbers = numbers_of(readings.values(read, row))
         if row.quality != "bad" and all(code in numbers for code in codes):
-            urgent = any(band.level == "urgent" for band in bands.of(read, row) if band.measure == kind)
+            judged = [band for band in bands.of(read, row) if band.measure == kind]
+            urgent = any(band.level == "urgent" for band in judged)
+            by.update(band.ruleset for band in judged)
             at = readings.from_ms(row.t_effective_ms)
             samples.append(Sample(at, tuple(numbers[code] for code in codes), urgent))
+    if not samples:
+        return None
     years = directory.age(owner.born, now.date())
-    return draw(kind, samples, now, tz, days=days, age=years) if samples else None
+    return draw(kind, samples, now, tz, days=days, shaded=_shaded(kind, years, by))
 
 
 def draw(
-    kind: str, samples: Sequence[Sample], now: datetime, tz: ZoneInfo, *, days: int = DAYS, age: int | None = None
+    kind: str,
+    samples: Sequence[Sample],
+    now: datetime,
+    tz: ZoneInfo,
+    *,
+    days: int = DAYS,
+    shaded: Ruleset | None = None,
 ) -> Trend:
     codes, _measure, (least, most) = DRAWN[kind]
     every = [float(number) for sample in samples for number in sample.numbers]
@@ -148,7 +160,7 @@ def draw(
         samples=tuple(samples),
         lines=tuple(_line(place, code, samples, timedelta(days=days), x, y) for place, code in enumerate(codes)),
         urgent=tuple((x(each.at), y(float(each.numbers[0]))) for each in samples if each.urgent),
-        range=_range(kind, age, bottom, top, y),
+        range=_range(kind, shaded, bottom, top, y) if shaded is not None else None,
         marks=tuple(Mark(LEFT - 8, y(number), str(number)) for number in range(bottom, top + 1, step)),
         dates=_dates(start, now, tz, x, days),
     )
@@ -183,12 +195,22 @@ def _line(
     return Line(_(CODE_NAMES[code]), stretches, tuple((left, height) for _at, left, height in points))
 
 
-def _range(kind: str, age: int | None, bottom: int, top: int, y: Callable[[float], float]) -> Range | None:
-    """What is shaded; nothing where there is no table, or none for this age."""
-    codes, measure, _span = DRAWN[kind]
-    ruleset = fitting(measure, age) if measure else None
-    if ruleset is None or unfit(ruleset, age, None, None) == "age":
+def _shaded(kind: str, age: int, by: Mapping[str, int]) -> Ruleset | None:
+    """The set whose range is drawn: the owner's age's; of glucose the one that judged every reading, or none at all,
+    for a range of the fasting would lie about what was measured after a meal."""
+    measure = DRAWN[kind][1]
+    if not measure:
         return None
+    if kind == "glucose":
+        only = next(iter(by)) if len(by) == 1 else ""
+        known = rulesets().get(only)
+        return known if known is not None and known.meals else None
+    ruleset = fitting(measure, age)
+    return None if unfit(ruleset, age, None, None) == "age" else ruleset
+
+
+def _range(kind: str, ruleset: Ruleset, bottom: int, top: int, y: Callable[[float], float]) -> Range:
+    codes = DRAWN[kind][0]
     low, high = ruleset.reference[codes[0]]
     second = ruleset.reference[codes[1]][1] if len(codes) > 1 else None
     upper, lower = min(float(high), top), max(float(low), bottom)
@@ -199,6 +221,7 @@ def _range(kind: str, age: int | None, bottom: int, top: int, y: Callable[[float
         format(high, "f"),
         y(float(second)) if second is not None else None,
         format(second, "f") if second is not None else "",
+        pick(ruleset.title_zh, ruleset.title_en) if ruleset.meals else "",
     )
 
 
