@@ -212,23 +212,24 @@ def _read(
     new_id: Callable[[], str],
     entry: str,
 ) -> None:
-    frame = _scrubbed(frame, device)
+    kept = _scrubbed(frame, device)
     if trouble is not None or device is None:
         why = trouble or hub_poison("unknown-device", device=name)
-        poison(opened, name, area, frame.codec, frame.payload, why, entry)
+        poison(opened, name, area, frame.codec, kept.payload, why, entry)
         return
     try:
-        _decode(opened, frame, device, new_id, entry)
+        _decode(opened, frame, kept, device, new_id, entry)
     except DecodeError as error:
-        poison(opened, name, area, frame.codec, frame.payload, decode_poison(error), entry)
+        poison(opened, name, area, frame.codec, kept.payload, decode_poison(error), entry)
 
 
-def _decode(opened: Opened, frame: Frame, device: Device, new_id: Callable[[], str], entry: str) -> None:
+def _decode(opened: Opened, frame: Frame, kept: Frame, device: Device, new_id: Callable[[], str], entry: str) -> None:
+    """What is read is the frame as it came, so that a refusal names its true reason; what is kept names nobody."""
     codec, profile = codec_of(frame.codec), device.profile
     assert profile is not None  # noqa: S101 - or there would be trouble
     for place, measurement in enumerate(codec.decode(frame.payload, profile)):
         mark = entry if place == 0 else f"{entry}|{place}"
-        opened.arrivals.append(_arrival(opened, frame, codec, measurement, device, profile, new_id(), mark, place))
+        opened.arrivals.append(_arrival(opened, kept, codec, measurement, device, profile, new_id(), mark, place))
 
 
 def _scrubbed(frame: Frame, device: Device | None) -> Frame:

@@ -17,6 +17,8 @@ from simulators.plan import PersonPlan
 
 LOCAL = timezone(timedelta(hours=8), "Asia/Shanghai")  # China has kept one zone without summer time since 1991
 CRITICAL_VISITS = 0.005
+DIABETIC = 0.11
+MEALS = (7, 12, 18)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,25 @@ class Oximetry:
 @dataclass(frozen=True, slots=True)
 class Temperature:
     cel: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Glucose:
+    """From a drop of the fingertip; `beyond` is what a meter shows instead of a number: Hi or Lo."""
+
+    mmol_l: Decimal
+    beyond: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a platform tells: height where it has a rod, fat, water and impedance where it has electrodes."""
+
+    kg: Decimal
+    cm: Decimal
+    fat: Decimal
+    water: Decimal
+    ohm: Decimal
 
 
 URGENT = Pressure(sys=186, dia=112, mean=138, pulse=92)  # S-2: what the stage's urgent button measures
@@ -112,6 +133,38 @@ def temp(seed: str, person: PersonPlan, at: datetime) -> Temperature:
     daily = 0.2 * math.cos(2 * math.pi * (local.hour + local.minute / 60 - 17) / 24)
     value = usual.temp + daily + normal(0, 0.05, _u(seed, person, f"{int(at.timestamp())}.temp"))
     return Temperature(Decimal(round(10 * min(max(value, 36.0), 37.0))) / 10)
+
+
+def glucose(seed: str, person: PersonPlan, at: datetime) -> Glucose:
+    """Higher after the meals of seven, twelve and eighteen o'clock; one grown-up of nine is diabetic."""
+    local = at.astimezone(LOCAL)
+    diabetic = age(person.born, local.date()) >= 18 and _u(seed, person, "diabetic") < DIABETIC
+    since = min((local.hour + local.minute / 60 - meal) % 24 for meal in MEALS)
+    rise = (5.0 if diabetic else 2.0) * since * math.exp(1 - since)  # its peak an hour after the meal
+    dawn = 0.4 if 5 <= local.hour < 9 else 0.0
+    error = normal(0, 0.3, _u(seed, person, f"{int(at.timestamp())}.glucose"))
+    value = (7.8 if diabetic else 5.2) + dawn + rise + error
+    return Glucose(Decimal(round(10 * min(max(value, 4.1), 16.0))) / 10)
+
+
+def body(seed: str, person: PersonPlan, at: datetime) -> Body:
+    local = at.astimezone(LOCAL)
+    years = age(person.born, local.date())
+    grown = normal(169 if person.sex == "m" else 157.5, 6, _u(seed, person, "height"))
+    cm = grown if years >= 18 else min(grown, 76 + 5.6 * max(1, years) + 2 * _u(seed, person, "growth"))
+    bmi = min(max(normal(24, 3.2, _u(seed, person, "bmi")), 17.5), 34) if years >= 18 else 14.5 + 0.35 * years
+    kg = bmi * (cm / 100) ** 2 + 0.3 + 1.2 * _u(seed, person, f"clothes-{local:%Y%m%d}")
+    # Deurenberg: from body mass index, age and sex.
+    fat = 1.2 * bmi + 0.23 * max(years, 7) - 10.8 * (person.sex == "m") - 5.4
+    fat = min(max(fat, 5.0), 55.0)
+    ohm = 380 + 270 * _u(seed, person, "impedance")
+    return Body(
+        kg=Decimal(round(20 * kg)) / 20,
+        cm=Decimal(round(10 * cm)) / 10,
+        fat=Decimal(round(10 * fat)) / 10,
+        water=Decimal(round(20 * kg * (1 - fat / 100) * 0.73)) / 20,
+        ohm=Decimal(round(ohm)),
+    )
 
 
 def _u(seed: str, person: PersonPlan, field: str) -> float:

@@ -22,7 +22,7 @@ import typer
 from simulators import equipment, people
 from simulators.baseline import LOCAL
 from simulators.clock import utc_now
-from simulators.faults import USUAL, Fault, Faults
+from simulators.faults import ALL, USUAL, Fault, Faults
 from simulators.hut import Hut, new_boot
 from simulators.journal import Journal
 from simulators.line import Address
@@ -34,6 +34,7 @@ from simulators.tv import Tv, totals, watching
 from simulators.tv_box import TvBox
 
 ONLINE_WITHIN_S = 15.0
+KINDS = {**equipment.MODELS, **equipment.MORE}
 VOICE = Path(__file__).resolve().parent.parent / "channels" / "loudspeaker_voice.py"  # a program: text in, WAV out
 SMS_TEMPLATES = Path(__file__).resolve().parent.parent / "channels" / "sms_templates.toml"
 
@@ -53,12 +54,14 @@ def hut(
     mqtt: Mqtt = "mqtt://127.0.0.1:1883",
     area: Annotated[str, typer.Option(help="Area code; needed for a gateway the demo does not know.")] = "",
     device: Annotated[
-        list[str] | None, typer.Option(help="ID=KIND, KIND one of bp, spo2, temp; may be repeated.")
+        list[str] | None, typer.Option(help=f"ID=KIND, KIND one of {', '.join(KINDS)}; may be repeated.")
     ] = None,
     seed: Seed = "linli-1",
     minutes: Minutes = 10.0,
     speed: Annotated[float, typer.Option(min=0.1, help="How many times as often as in life people come.")] = 60.0,
-    faults: Annotated[list[str] | None, typer.Option(help="NAME or NAME=RATE, or usual: " + ", ".join(Fault))] = None,
+    faults: Annotated[
+        list[str] | None, typer.Option(help="NAME or NAME=RATE by commas, usual, or all: " + ", ".join(Fault))
+    ] = None,
     journal: Annotated[Path | None, typer.Option(help="The outbox; kept for the next run.")] = None,
     raw: Annotated[bool, typer.Option(help="Frames alone, without envelope and outbox.")] = False,
 ) -> None:
@@ -293,10 +296,11 @@ def _hut_plan(gateway: str, area: str, named: list[str]) -> HutPlan:
     devices = []
     for text in named:
         id, _, kind = text.partition("=")
-        if kind not in equipment.MODELS:
-            _fail(f"a device is ID=KIND, and KIND one of {', '.join(equipment.MODELS)}; {text} is not")
-        codec = equipment.MODELS[kind][1]
-        devices.append(DevicePlan(id, gateway, kind, f"generic.{codec}", f"SIM-{id}", id, id, codec=codec))
+        if kind not in KINDS:
+            _fail(f"a device is ID=KIND, and KIND one of {', '.join(KINDS)}; {text} is not")
+        codec = KINDS[kind][1]
+        clock = kind not in equipment.CLOCKLESS or kind == "spo2"  # the generic oximeter may have one
+        devices.append(DevicePlan(id, gateway, kind, f"generic.{codec}", f"SIM-{id}", id, id, codec=codec, clock=clock))
     if not devices or not area:
         _fail(f"{gateway} is no gateway of the demo: say its --area and at least one --device ID=KIND")
     return HutPlan(gateway, area, gateway, gateway, gateway, tuple(devices))
@@ -317,9 +321,9 @@ def _approved(file: Path, contact: str) -> dict[str, str]:
 
 def _rates(named: list[str]) -> dict[Fault, float]:
     rates: dict[Fault, float] = {}
-    for text in named:
-        if text == "usual":
-            rates.update(USUAL)
+    for text in (word for each in named for word in each.split(",") if word):
+        if text in ("usual", "all"):
+            rates.update(USUAL if text == "usual" else ALL)
             continue
         name, _, rate = text.partition("=")
         try:

@@ -14,12 +14,21 @@ _TITLES = {
     "body": ("体成分仪", "Body composition scale"),
     "glucose": ("血糖仪（工作人员）", "Glucose meter (staff)"),
 }
-# Profile and wire format of the demo's models. The other things stand on the floor and send no readings.
+# Profile and wire format of the demo's models. A kiosk stands on the floor and sends no readings.
 MODELS = {
     "bp": ("omron-hem9200t", "sig.2a35"),
     "spo2": ("nonin-3230", "sig.2a5e"),
     "temp": ("and-ut201ble", "sig.2a1c"),
+    "glucose": ("contour-next-one", "sig.2a18"),
+    "height_weight": ("generic.sig.2a9d", "sig.2a9d"),
+    "body": ("generic.sig.2a9c", "sig.2a9c"),
 }
+# What no hut of the demo has and a simulated one may have: a serial module, and a cuff that speaks JSON.
+MORE = {
+    "module": ("generic.bcm-h10", "bcm-h10"),
+    "json": ("generic.json.map", "json.map"),
+}
+CLOCKLESS = ("spo2", "module")  # the Nonin has none, nor has the serial module
 
 
 def _device(hut: str, kind: str, number: int, condition: str = "ok") -> DevicePlan:
@@ -38,7 +47,7 @@ def _device(hut: str, kind: str, number: int, condition: str = "ok") -> DevicePl
         condition=condition,
         staff_only=kind == "glucose",
         codec=codec,
-        clock=kind != "spo2",  # the Nonin has none
+        clock=kind not in CLOCKLESS,
     )
 
 
@@ -74,6 +83,7 @@ FREE_HAND = HutPlan(
         DevicePlan(f"free-{kind}-1", "free-hand", kind, f"generic.{codec}", f"DEMO-FREE-{kind}-1".upper(),
                    f"手工{_TITLES[kind][0]}", f"Free-hand {_TITLES[kind][1].lower()}", codec=codec)
         for kind, (_profile, codec) in MODELS.items()
+        if kind in ("bp", "spo2", "temp")
     ),
 )  # fmt: skip
 

@@ -27,6 +27,43 @@ class Fault(StrEnum):
     OVERSIZED = "oversized"  # 300 KB
     CONFLICT = "conflict"  # the same device time with another content
     WRONG_TOPIC = "wrong-topic"  # into another gateway's tree
+    # the line and the gateway (simulators/nasty.py)
+    RESENT = "resent"  # PUBACK was lost: the same entry again, boot and seq and all
+    TWO_GATEWAYS = "two-gateways"  # the neighbour's gateway has heard the device too
+    OUT_OF_ORDER = "out-of-order"  # an older record after a newer one
+    SEQ_GAP = "seq-gap"  # an outbox that lost an entry
+    WILL_WITHOUT_BIRTH = "will-without-birth"  # offline, said of a session nobody saw begin
+    LATE_WILL = "late-will"  # the will of the session before, after the new one has begun
+    STALE_STATE = "stale-state"  # a retained state from last week
+    CLONED_SERIAL = "cloned-serial"  # a birth in which two devices have one serial number
+    WILDCARD_ID = "wildcard-id"  # wildcard characters where an id belongs
+    CHATTER = "chatter"  # ten frames a second
+    # clocks
+    CLOCK_SLOW = "clock-slow"  # 16 minutes behind
+    CLOCK_FAST = "clock-fast"  # two years ahead
+    CLOCK_UNSET = "clock-unset"  # year 0
+    CLOCK_1970 = "clock-1970"
+    CLOCK_DRIFT = "clock-drift"  # 30 s a day, eleven days on
+    CLOCK_JUMP = "clock-jump"  # back to the maker's epoch after a new battery
+    # frames
+    NRES = "nres"  # the special word for "not at this resolution" where a number was
+    GLUED = "glued"  # two frames in one
+    BAD_CHECKSUM = "bad-checksum"  # of a serial frame
+    UNIT_FLIPPED = "unit-flipped"  # the unit bit says kPa, the number is mmHg
+    STRINGS = "strings"  # words where JSON should have numbers
+    LEFTOVERS = "leftovers"  # 36.43000031
+    MAC_SPELLINGS = "mac-spellings"  # a device named by its address, each time spelled otherwise
+    BOM = "bom"  # JSON behind a byte order mark
+    GBK = "gbk"  # JSON in GBK
+    # what was measured
+    HI = "hi"  # the strip is above its range
+    LO = "lo"
+    CONTROL_SOLUTION = "control-solution"  # the morning's check of the meter
+    UNSTABLE_WEIGHT = "unstable-weight"  # somebody stepped off
+    WRONG_PERSON = "wrong-person"  # another person on the scale
+    CHILD_ON_CUFF = "child-on-cuff"
+    EXPIRED_CALIBRATION = "expired-calibration"  # a good reading of a device whose certificate has run out
+    BATTERY_DYING = "battery-dying"  # 3 %
 
 
 # 1 % bad frames (domain.md 7, rule 5), spread over what happens most.
@@ -39,6 +76,11 @@ USUAL: Mapping[Fault, float] = {
 FLOOD_READINGS = 20  # gathered while the line is cut
 CLOCKS = ("slow", "fast", "unset")
 _SLOW, _FAST = timedelta(minutes=-16), timedelta(days=731)
+
+
+ALL: Mapping[Fault, float] = {fault: 0.02 for fault in Fault if fault is not Fault.LINE_CUT_THEN_FLOOD} | {
+    Fault.LINE_CUT_THEN_FLOOD: 0.01  # twenty readings each time
+}
 
 
 class Faults:

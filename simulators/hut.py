@@ -17,19 +17,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from devices import topics
+from devices import pack, topics
 from devices.pack import Record
 from simulators import faults as bad
-from simulators.baseline import Oximetry, Pressure, Temperature, bp, spo2, temp
+from simulators import nasty
+from simulators.baseline import Body, Glucose, Oximetry, Pressure, Temperature, body, bp, glucose, spo2, temp
 from simulators.clock import Now, utc_now
 from simulators.faults import Fault, Faults
-from simulators.frames import Vital, frame
+from simulators.frames import MEASURES, Vital, frame
 from simulators.gateway import HEARTBEAT_S, Gateway
-from simulators.journal import Journal
+from simulators.journal import Entry, Journal
 from simulators.line import Address, LineLost, PublishRefused
 from simulators.plan import DevicePlan, HutPlan, PersonPlan
 from simulators.visits import Visit, gaps
 
+OLD = frozenset(  # made here; all others in nasty.py
+    {
+        *(Fault.DUPLICATE, Fault.MALFORMED, Fault.ALL_NAN, Fault.CLOCK_WRONG, Fault.LINE_CUT_THEN_FLOOD),
+        *(Fault.UNKNOWN_DEVICE, Fault.IMPOSSIBLE_DATE, Fault.OVERSIZED, Fault.CONFLICT, Fault.WRONG_TOPIC),
+    }
+)
 REPEAT_GAP_S = 60.0  # between the two readings of a cuff (devices.md 7.5)
 
 
@@ -167,6 +174,8 @@ class Hut:
         for device in self.plan.devices:
             if device.codec is None or device.condition == "offline" or device.id in self.gateway.silent:
                 continue
+            if device.staff_only:
+                continue  # a drop of blood is taken by staff, by appointment
             await self.measure(device.id, visit.person)
             if device.kind == "bp":
                 await asyncio.sleep(REPEAT_GAP_S / speed)
@@ -179,12 +188,21 @@ class Hut:
             return spo2(self._seed, who, at)
         if plan.kind == "temp":
             return temp(self._seed, who, at)
+        kind = MEASURES.get(plan.kind, plan.kind)
+        if kind == "glucose":
+            return glucose(self._seed, who, at)
+        if kind in ("weight", "body"):
+            return body(self._seed, who, at)
+        if kind == "bp":
+            return bp(self._seed, who, at, attempt)
         raise ValueError(f"{plan.id} measures nothing by itself")
 
     def _frame(
         self, plan: DevicePlan, vital: Vital | None, at: datetime, fault: Fault | None, user: int | None, n: int
     ) -> bytes:
         bits = self._faults.bits(plan.id, n, "detail")
+        if fault is not None and fault not in OLD:
+            return nasty.frame_under(fault, plan, vital, at, user)
         said: datetime | None = at
         if fault is Fault.ALL_NAN:
             vital = None
@@ -214,9 +232,13 @@ class Hut:
                     raise
                 self.counts["refused"] += 1
             return Sent(device, None, made, fault)
-        entry = self.gateway.keep(device, [record])
+        if fault is not None:
+            await self._beside(fault, plan, record, at, n)
+        entry = self.gateway.keep(device, [*nasty.chatter(plan, at), record] if fault is Fault.CHATTER else [record])
         if fault is Fault.DUPLICATE:
             self.gateway.keep(device, [record])
+        if fault is Fault.RESENT:
+            await self._resend(device, entry)
         if fault is Fault.LINE_CUT_THEN_FLOOD:
             await self.cut()
             for _ in range(1, bad.FLOOD_READINGS):
@@ -227,10 +249,32 @@ class Hut:
             self.gateway.mend()
         return Sent(device, entry.seq, made, fault)
 
+    async def _resend(self, device: str, entry: Entry) -> None:
+        """The same entry again past the outbox: boot, seq and bytes."""
+        envelope = pack.build(self.gateway.journal.boot, entry.seq, self._now(), entry.records)
+        try:
+            await self.gateway.say(topics.pack(self.plan.area, self.plan.gateway, device), envelope)
+        except (PublishRefused, LineLost):
+            self.counts["refused"] += 1
+
+    async def _beside(self, fault: Fault, plan: DevicePlan, record: Record, at: datetime, n: int) -> None:
+        """What this fault says beside the entry. The hub may refuse it, and may end the line over it."""
+        bits = self._faults.bits(plan.id, n, "beside")
+        for said in nasty.beside(fault, self.plan, plan, record, at, bits):
+            try:
+                await self.gateway.say(said.topic, said.payload, retain=said.retain)
+                self.counts["said beside"] += 1
+            except (PublishRefused, LineLost):
+                self.counts["refused"] += 1
+
 
 def _possible(fault: Fault | None, plan: DevicePlan, measured_before: bool) -> Fault | None:
     """A device without a clock has no wrong one, and a conflict needs a reading to conflict with."""
     if fault in (Fault.CLOCK_WRONG, Fault.IMPOSSIBLE_DATE, Fault.CONFLICT) and not plan.clock:
+        return None
+    if fault in (Fault.IMPOSSIBLE_DATE, Fault.ALL_NAN) and plan.kind in ("json", "module"):
+        return None
+    if fault is not None and not nasty.possible(fault, plan):
         return None
     return None if fault is Fault.CONFLICT and not measured_before else fault
 
@@ -250,4 +294,8 @@ def _other(vital: Vital | None) -> Vital | None:
             return Oximetry(saturation - 1, pulse, pi)
         case Temperature(cel):
             return Temperature(cel + 1)
+        case Glucose(mmol_l):
+            return Glucose(mmol_l + 1)
+        case Body(kg, cm, fat, water, ohm):
+            return Body(kg + 1, cm, fat + 1, water, ohm)
     return None
