@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, delete, func, literal, 
 from sqlmodel import col
 
 from channels.base import Accepted, Address, AddressGone, Dead, Delivery, Message, Outcome, Receipt, Retry
-from hub import audience, charges, digest, preferences, quota, reach
+from hub import audience, backoff, charges, digest, preferences, quota, reach
 from hub.audience import ChannelBinding
 from hub.db import Read, Tx
 from hub.outbox import FORWARD, OPEN, QUIET, Fanout, OrphanReceipt, Outbox, held, insert_new, message_of, recall_row
@@ -24,7 +24,6 @@ from hub.quota import Limits, Purse
 
 LEASE_S = 60.0  # twice the longest batch; then another worker may take the row
 ATTEMPTS_MAX = 8  # 5 s x 3^n: about nine hours, and never past the notice's expiry
-RETRY_FIRST_S, RETRY_FACTOR, RETRY_JITTER = 5.0, 3.0, 0.25
 EXPRESS, ORDINARY = (4, 3), (2, 1)  # ranks: emergency and urgent go in a lane of their own
 EVERY_RANK = (*EXPRESS, *ORDINARY)
 EXPIRED_PAGE, EXPIRED_PAGES_MAX = 200, 50  # what ran out is put aside in pages; the rest with the next claim
@@ -282,8 +281,7 @@ def _try_again(tx: Tx, row: Outbox, after_s: float | None, why: str, attempts_ma
     if row.attempts >= attempts_max:
         _move(tx, row, "dead", f"given up after {row.attempts} tries: {why}")
         return
-    wait_s = after_s if after_s is not None else RETRY_FIRST_S * RETRY_FACTOR ** (row.attempts - 1)
-    at = tx.now() + timedelta(seconds=wait_s * (1 + tx.rng.uniform(0.0, RETRY_JITTER)))
+    at = tx.now() + timedelta(seconds=backoff.wait_s(row.attempts, tx.rng, after_s))
     if row.expires is not None and at >= row.expires:
         _move(tx, row, "expired", f"it would run out before the next try: {why}")
         return

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from channels import webhook_net
+from channels.apprise import Apprise
 from channels.base import Accepted, AddressGone, Dead, Outcome, Retry
+from hub import backoff
 from hub.bus import Bus
 from hub.civic import webhooks
 from hub.civic.webhooks import book, carrier
@@ -60,9 +62,9 @@ def tellings(store: Store) -> list[Telling]:
 
 
 async def carry(store: Store) -> None:
-    house = SimpleNamespace(store=store, clock=store.clock)
+    house: Any = SimpleNamespace(store=store, clock=store.clock, config={})
     async with webhook_net.client(HOME) as net:
-        while await carrier.tell(house, net):  # type: ignore[arg-type]
+        while await carrier.tell(house, net, Apprise(HOME)):
             pass
 
 
@@ -193,7 +195,7 @@ def test_tries_grow_apart_end_and_settle_for_good(outcomes: list[Outcome]) -> No
             waits.append(row.due - now)
             now = row.due
     assert row.attempts <= book.ATTEMPTS_MAX
-    assert all(wait >= timedelta(seconds=book.FIRST_S * book.FACTOR**place) for place, wait in enumerate(waits))
+    assert all(wait >= timedelta(seconds=backoff.FIRST_S * backoff.FACTOR**place) for place, wait in enumerate(waits))
     assert row.state == "waiting" or row.settled_at is not None
     assert (row.state == "told") == (bool(outcomes) and isinstance(outcomes[row.attempts - 1], Accepted))
 

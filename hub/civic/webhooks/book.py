@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 from sqlalchemy import Select, delete, func, select, update
 from sqlmodel import col
 
+from channels import apprise
 from channels.base import Accepted, AddressGone, Dead, Outcome, Retry
 from channels.text import one_line
 from channels.webhook import CloudEvent, secret_of
 from channels.webhook_net import Network, fault_of
-from hub import directory
+from hub import backoff, directory
 from hub.access import Subject, covers
 from hub.civic.webhooks.events import TellingReplayed, WebhookChanged
 from hub.civic.webhooks.kinds import BY_ID, KINDS, Kind
@@ -28,7 +29,6 @@ from hub.rng import Rng
 
 SUBSCRIPTIONS_MAX = 50  # each event is a row for each of them
 ATTEMPTS_MAX = 9  # 5 s x 3^n: about nine hours
-FIRST_S, FACTOR, JITTER = 5.0, 3.0, 0.2
 LEASE_S = 60.0  # twelve times what one try may take
 BATCH = 20
 FAULTS = {
@@ -37,6 +37,7 @@ FAULTS = {
     "only https leaves this house": N_(
         "Only https leaves this house; an address inside it must be opened in the settings"
     ),
+    apprise.NOT_INSTALLED: N_("For addresses like this the hub needs the extra apprise, which is not installed here"),
 }
 _ACTIVE = "webhooks.active"  # in a session's own notes, which end with its transaction
 KEPT_TOLD, KEPT_DEAD = timedelta(days=7), timedelta(days=30)
@@ -48,6 +49,7 @@ class Claimed:
     subscription: str
     holder: str
     attempts: int
+    kind: str
     url: str = field(repr=False)
     secret: str = field(repr=False)
     body: bytes = field(repr=False)
@@ -64,7 +66,7 @@ class Wish:
 
 
 def subscribe(tx: Tx, by: Subject, wish: Wish, allowed: Sequence[Network]) -> tuple[Subscription, str]:
-    """A new subscription and its secret, which is shown this once."""
+    """A new subscription and its secret, which is shown this once; an address of Apprise's has none."""
     place = directory.area(tx, wish.area)
     by.require("webhooks.manage", place.path)
     name, kinds = one_line(wish.name)[:60], tuple(each for each in dict.fromkeys(wish.kinds) if each in BY_ID)
@@ -72,19 +74,25 @@ def subscribe(tx: Tx, by: Subject, wish: Wish, allowed: Sequence[Network]) -> tu
         raise Refused(_("Give it a name, so that others know whose it is"))
     if not kinds:
         raise Refused(_("Choose at least one kind of event"))
-    if fault := fault_of(wish.url, allowed):
+    staffs = apprise.is_one(wish.url)
+    if fault := apprise.fault_of(wish.url) if staffs else fault_of(wish.url, allowed):
         raise Refused(_(FAULTS[fault]))
     if tx.session.execute(select(func.count()).select_from(Subscription)).scalar_one() >= SUBSCRIPTIONS_MAX:
         raise Conflict(_("There are too many webhooks; remove one first"))
     secret = secret_of(tx.rng.token(32))
     made = Subscription(
-        id=tx.new_id(), name=name, url=wish.url, host=urlsplit(wish.url).netloc[:255], secret=secret,
+        id=tx.new_id(), name=name, url=wish.url, host=_shown(wish.url), secret=secret,
         kinds=json.dumps(kinds), path=place.path, state="active", made_by=by.id, made_at=tx.now(),
     )  # fmt: skip
     tx.session.add(made)
     tx.session.flush()
     _changed(tx, made, "made")
-    return made, secret
+    return made, "" if staffs else secret
+
+
+def _shown(url: str) -> str:
+    """Where it goes, for the page. Between the slashes of Apprise's addresses stand tokens."""
+    return urlsplit(url).scheme if apprise.is_one(url) else urlsplit(url).netloc[:255]
 
 
 def turn(tx: Tx, by: Subject, ident: str, state: str) -> Subscription:
@@ -184,7 +192,7 @@ def claim(tx: Tx) -> list[Claimed]:
         tx.session.add(row)
         to = tx.session.get_one(Subscription, row.subscription)
         what = tx.session.get_one(Happening, row.happening)
-        taken.append(Claimed(what.id, to.id, holder, row.attempts, to.url, to.secret, what.body.encode()))
+        taken.append(Claimed(what.id, to.id, holder, row.attempts, what.kind, to.url, to.secret, what.body.encode()))
     return taken
 
 
@@ -212,8 +220,8 @@ def after(row: Telling, outcome: Outcome, now: datetime, rng: Rng) -> None:
         case Accepted():
             row.state, row.settled_at, row.why, row.code = "told", now, "", ""
         case Retry(after_s, why, code) if row.attempts < ATTEMPTS_MAX:
-            wait_s = FIRST_S * FACTOR ** (row.attempts - 1) * (1 + JITTER * rng.uniform(0.0, 1.0))
-            row.due, row.why, row.code = now + timedelta(seconds=max(wait_s, after_s or 0.0)), why[:120], code[:40]
+            row.due = now + timedelta(seconds=backoff.wait_s(row.attempts, rng, after_s))
+            row.why, row.code = why[:120], code[:40]
         case Retry(_, why, code) | Dead(why, code) | AddressGone(why, code):
             row.state, row.settled_at, row.why, row.code = "dead", now, why[:120], code[:40]
 

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from channels import apprise
 from hub import directory
 from hub.access import Subject, needs, subject
 from hub.civic.webhooks import book, carrier
@@ -75,7 +76,7 @@ async def _page(
     areas = await services(request).store.read(lambda read: _areas(read, who))
     return await page_live(
         request, "webhooks/list.html", topics=[LIST], status=status, topic=LIST, wrong=wrong, wish=wish, secret=secret,
-        kinds=[(each.id, _(each.title)) for each in KINDS], areas=areas,
+        kinds=[(each.id, _(each.title)) for each in KINDS], areas=areas, apprise=apprise.installed(),
     )  # fmt: skip
 
 
