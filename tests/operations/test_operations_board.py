@@ -109,9 +109,9 @@ def test_dealt_with_twice_is_dealt_with_once(ops: Ops) -> None:
     first, second = sorted(ops.quarantined(), key=lambda row: row.id)
     assert ops.act(lambda tx: setaside.see(tx, WHOLE, first.id)) == 1
     assert ops.act(lambda tx: setaside.see(tx, WHOLE, first.id)) == 0
-    assert ops.store.read_now(lambda read: work.unread(read, WHOLE))[0] == 1
+    assert ops.store.read_now(lambda read: setaside.unread(read, WHOLE))[0] == 1
     assert ops.act(lambda tx: setaside.see(tx, WHOLE, second.id, and_before=True)) == 1
-    assert ops.store.read_now(lambda read: work.unread(read, WHOLE)) == (0, None)
+    assert ops.store.read_now(lambda read: setaside.unread(read, WHOLE)) == (0, None)
     with pytest.raises(NotFound):
         ops.act(lambda tx: setaside.see(tx, WHOLE, "nothing"))
 
@@ -164,7 +164,7 @@ def test_one_mark_stands_for_each_reading_and_its_shape_for_the_quality(ops: Ops
 
 
 def test_trouble_and_jobs_that_are_down_stand_in_the_queue(ops: Ops) -> None:
-    tasks = work.alarms("OperationalError", {"notices.boards": "TimeoutError"})
+    tasks = work.troubles("OperationalError", {"notices.boards": "TimeoutError"})
     text = words_of(ops.services.render("operations/alarm.html", {"tasks": tasks}, "zh"))
     assert "数据入库停滞" in text
     assert "notices.boards" in text

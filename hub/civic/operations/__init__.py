@@ -5,29 +5,52 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from hub import why
-from hub.civic.operations import api, cards, changes, jobs, pages, queue_pages, telling, why_pages
+from hub.civic.operations import (
+    acts,
+    alarm_pages,
+    alarms,
+    api,
+    cards,
+    changes,
+    jobs,
+    pages,
+    queue_pages,
+    rule_sets,
+    stream,
+    telling,
+    why_pages,
+)
+from hub.events import ReadingsStored
 from hub.i18n import N_
 from hub.module import Job, Module, Nav, joined
 
 
 def router() -> APIRouter:
-    return joined(pages.router(), queue_pages.router(), why_pages.router(), api.router)
+    return joined(pages.router(), queue_pages.router(), alarm_pages.router(), why_pages.router(), api.router)
 
 
 MODULE = Module(
     name="operations",
     title=N_("Operations"),
     router=router,
-    listeners=changes.LISTENERS,
+    listeners=(
+        *changes.LISTENERS,
+        (ReadingsStored, stream.hear),
+        (acts.WorkActed, alarms.on_acted),
+        (acts.WorkUndone, alarms.on_undone),
+    ),
     jobs=(
         Job("board", jobs.keep, role="web"),
         Job("tidy", jobs.tidy, role="web"),
+        Job("alarms", alarms.watch, role="ingest"),
         Job("tell", telling.tell, role="ingest"),
         Job("hear", telling.hear, role="web"),
     ),
     permissions={
         "operate.view": ("operator", "staff", "director", "attendant", "supervisor", "admin"),
         "operate.act": ("operator",),
+        rule_sets.PROPOSE: ("operator",),
+        rule_sets.SIGN: ("operator", "director", "supervisor", "admin"),
         why.ALL: ("supervisor",),
     },
     topics=cards.TOPICS,

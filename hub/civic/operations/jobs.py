@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from hub import breaker
-from hub.civic.operations import acts, board, cards, flow, scope, work
+from hub.civic.operations import acts, alarms, board, cards, flow, scope, work
 from hub.db import Read
 from hub.directory import Area
 from hub.quarantine import QuarantineRow
@@ -66,7 +66,7 @@ def push(services: Services) -> None:
     if feed.viewers(f"{cards.FLOW}:all"):
         feed.push(cards.FLOW, "all", {"flow": flow.measure(services.ingest, services.clock.now())})
     if feed.viewers(f"{cards.ALARM}:all"):
-        feed.push(cards.ALARM, "all", {"tasks": work.alarms(services.ingest.trouble, services.down)})
+        feed.push(cards.ALARM, "all", {"tasks": work.troubles(services.ingest.trouble, services.down)})
 
 
 def _watched(services: Services) -> Mapping[str, set[tuple[str, str]]]:
@@ -87,10 +87,11 @@ def _digests(read: Read, keys: Collection[str]) -> Mapping[str, tuple[Hashable, 
 
 
 def _said(read: Read) -> Hashable:
-    """What is the same for every scope: how the providers do, and who has what of the queue."""
+    """What is the same for every scope: how the providers do, what rules have raised, who has what of the queue."""
     now = read.now()
     holds = sorted((key, held.acked_by, held.owner, held.asleep(now)) for key, held in acts.holds(read).items())
-    return tuple(holds), tuple((way.channel, way.state, way.why) for way in breaker.states(read))
+    raised = [(each.id, each.level, each.to, each.told) for each in alarms.listed(read, scope.WHOLE, over=False)]
+    return tuple(holds), tuple(raised), tuple((way.channel, way.state, way.why) for way in breaker.states(read))
 
 
 def _digest(

@@ -104,7 +104,7 @@ def _memory(request: Request) -> dict[str, str]:
     """The fragments that the store knows nothing of, drawn for this page; the job keeps them fresh."""
     hub = services(request)
     meter = {"flow": flow.measure(hub.ingest, hub.clock.now())}
-    alarms = {"tasks": work.alarms(hub.ingest.trouble, hub.down)}
+    alarms = {"tasks": work.troubles(hub.ingest.trouble, hub.down)}
     return {
         f"{cards.FLOW}:all": hub.render("operations/flow.html", meter, language()),
         f"{cards.ALARM}:all": hub.render("operations/alarm.html", alarms, language()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -68,3 +69,13 @@ def see(tx: Tx, within: Scope, ident: str, *, and_before: bool = False) -> int:
         for area in areas:
             scope.touch(tx, (TOPIC, WORK), area)
     return count
+
+
+def unread(read: Read, scope: Scope) -> tuple[int, datetime | None]:
+    """Quarantined frames of the scope that nobody has looked at, and since when."""
+    count, oldest = read.session.execute(
+        select(func.count(), func.min(col(QuarantineRow.at))).where(
+            col(QuarantineRow.seen).is_(False), scope.holds(QuarantineRow.area)
+        )
+    ).one()
+    return count, oldest

@@ -10,22 +10,22 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlmodel import col
 
 from hub import breaker
 from hub.breaker import ChannelState
-from hub.civic.operations import acts, board, cluster
+from hub.civic.operations import acts, alarms, board, cluster, setaside
 from hub.civic.operations.acts import Held
 from hub.civic.operations.board import Place
 from hub.civic.operations.cluster import Incident
+from hub.civic.operations.models import Alarm
 from hub.civic.operations.scope import Scope
 from hub.civic.operations.words import ADVICE, DEVICE_WORDS, Word
 from hub.db import Read
 from hub.directory import Area
 from hub.errors import NotFound
 from hub.i18n import N_, _, pick
-from hub.quarantine import QuarantineRow
 
 CALLING = ("offline", "faulty", "clock-wrong")  # of the device states, those that somebody must do something about
 SHOWN_MAX = 40
@@ -35,6 +35,11 @@ AWAY = Word(N_("A provider is away"), "bad", 8)
 DOWN = Word(N_("A part of the program is down"), "bad", 10)
 
 
+ALARMED: Mapping[str, Word] = {
+    "info": Word(N_("For information"), "info", 4),
+    "warn": Word(N_("Alarm"), "warn", 7),
+    "bad": Word(N_("Grave alarm"), "bad", 10),
+}
 TOGETHER = Word(N_("Lost together"), "bad", 11)
 
 
@@ -50,6 +55,12 @@ class Task:
     area: str = ""  # of the thing, by code; empty: of the one machine
     members: tuple[Place, ...] = ()  # of an incident
     held: Held | None = None
+    alarms: tuple[Alarm, ...] = ()  # of the rules in force, told and not over
+
+    @property
+    def called(self) -> str:
+        """The role to which an alarm has climbed."""
+        return next((alarm.to for alarm in self.alarms if alarm.to), "")
 
     @property
     def taken(self) -> bool:
@@ -75,8 +86,53 @@ def look(read: Read, scope: Scope) -> Queue:
 def every(read: Read, scope: Scope) -> list[Task]:
     """All there is to do in a scope, without regard to who has it."""
     places = board.look(read, scope)
-    count, oldest = unread(read, scope)
-    return tasks(places, count, oldest, breaker.states(read), lambda codes: _area_names(read, codes))
+    count, oldest = setaside.unread(read, scope)
+    found = tasks(places, count, oldest, breaker.states(read), lambda codes: _area_names(read, codes))
+    return with_alarms(found, places, alarms.listed(read, scope, over=False), alarms.titles(read))
+
+
+def with_alarms(
+    found: Sequence[Task], places: Sequence[Place], raised: Sequence[Alarm], titles: Mapping[str, tuple[str, str]]
+) -> list[Task]:
+    """What rules have raised: beside the thing where it stands in the queue already, else on a line of its own."""
+    made = {task.key: task for task in found}
+    told = [alarm for alarm in raised if alarm.told]
+    names = {f"device:{box.id}": f"{place.where} {place.name} {box.name}" for place in places for box in place.boxes}
+    names |= {f"gateway:{line.id}": f"{place.where} {place.name}" for place in places for line in place.lines}
+    keys = _keys_of(found, places)
+    for alarm in told:
+        key = keys.get(alarm.subject)
+        if key is not None:
+            made[key] = replace(made[key], alarms=(*made[key].alarms, alarm))
+            continue
+        what = pick(*titles.get(alarm.rule, (alarm.rule, alarm.rule)))
+        where, key = names.get(alarm.subject, alarm.subject), f"alarm/{alarm.id}"
+        href, advice = (
+            f"/operate/alarms#alarm-{alarm.id}",
+            N_("A rule in force says so; its text stands on the page of alarms"),
+        )
+        made[key] = Task(
+            ALARMED[alarm.level], what, where, advice, alarm.raised, href, key, alarm.area, alarms=(alarm,)
+        )
+    return list(made.values())
+
+
+def _keys_of(found: Sequence[Task], places: Sequence[Place]) -> dict[str, str]:
+    """Which line of the queue tells of a subject already."""
+    keys: dict[str, str] = {}
+    by_place: dict[str, str] = {}
+    for task in found:
+        kind, _slash, rest = task.key.partition("/")
+        if kind == "device":
+            keys.setdefault(f"device:{rest.partition('/')[0]}", task.key)
+        by_place |= {place.id: task.key for place in task.members}
+        if kind == "place":
+            by_place[rest.partition("/")[0]] = task.key
+    for place in places:
+        if place.id in by_place:
+            keys |= {f"gateway:{line.id}": by_place[place.id] for line in place.lines}
+            keys |= {f"device:{box.id}": by_place[place.id] for box in place.boxes}
+    return keys
 
 
 def queue(
@@ -172,17 +228,7 @@ def _of(place: Place) -> list[Task]:
     return tasks
 
 
-def unread(read: Read, scope: Scope) -> tuple[int, datetime | None]:
-    """Quarantined frames of the scope that nobody has looked at, and since when."""
-    count, oldest = read.session.execute(
-        select(func.count(), func.min(col(QuarantineRow.at))).where(
-            col(QuarantineRow.seen).is_(False), scope.holds(QuarantineRow.area)
-        )
-    ).one()
-    return count, oldest
-
-
-def alarms(trouble: str | None, down: Mapping[str, str]) -> list[Task]:
+def troubles(trouble: str | None, down: Mapping[str, str]) -> list[Task]:
     """What the store cannot know: ingest that cannot commit, and jobs that are being restarted."""
     found = []
     if trouble:
