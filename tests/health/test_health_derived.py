@@ -112,6 +112,7 @@ def test_the_mass_index_is_ours_and_a_device_that_says_otherwise_is_named(hut: H
 
 def test_nobody_elses_height_makes_an_index(hut: Hut) -> None:
     hut.enter("height", [value("height", "175.0", "cm")], person="r-lin")
+    hut.clock.advance(1)
     heavy = hut.enter("weight", [value("weight", "70.00", "kg")], person="r-wang")
     assert shown(hut, heavy).mass_index is None
 

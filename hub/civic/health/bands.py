@@ -46,9 +46,8 @@ def judge_bound(tx: Tx, event: ReadingBound) -> None:
                 at=tx.now(),
             )
         )
-        if (
-            band.level == "urgent" and band.measure != MEAN and row.session is not None
-        ):  # history and imports call nobody
+        # History and imports call nobody, and a mean is no measurement.
+        if band.level == "urgent" and band.measure != MEAN and row.session is not None:
             alerts.raise_urgent(
                 tx, band, reading=row.id, session=row.session, hut=row.hut, area=row.area, person=row.person
             )
