@@ -1,7 +1,8 @@
-"""The audit log: every event but the readings themselves, one row each, chained by hash.
+"""The audit log: every event but readings and postings, one row each, chained by hash.
 
 Row hash = SHA-256 of the previous row's hash and this row's canonical JSON. Whoever edits, deletes or reorders a row
-breaks the chain from there on (`verify`). Readings are their own record; a row each would double every batch.
+breaks the chain from there on (`verify`). Readings are their own record; a row each would double every batch. Postings
+stand in the ledger's own chain, with more than the event says.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import BigInteger, Column, Text, func, insert, select, text
 from sqlmodel import Field, SQLModel, col
 
-from hub.events import Event, ReadingsStored
+from hub.events import Event, PointsPosted, ReadingsStored
 from hub.types import UtcTime
 
 if TYPE_CHECKING:
     from hub.db import Read, Tx
 
 GENESIS = "0" * 64
+_OWN_RECORD = (ReadingsStored, PointsPosted)
 _HEAD = {"id", "at", "cause", "actor", "on_behalf_of"}
 _POSTGRES_AUDIT_LOCK = 0x4C494E4C  # any fixed number: one writer at a time may extend the chain
 
@@ -61,7 +63,7 @@ def link(previous: str, row: dict[str, str | None]) -> str:
 
 def record(tx: Tx) -> None:
     """Append this transaction's events. Called by the Store, last, so that no event escapes."""
-    events = [event for event in tx.events if not isinstance(event, ReadingsStored)]
+    events = [event for event in tx.events if not isinstance(event, _OWN_RECORD)]
     if not events:
         return
     if tx.session.get_bind().dialect.name == "postgresql":

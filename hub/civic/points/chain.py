@@ -58,7 +58,12 @@ def link_hash(previous: str, area: str, month: str, seq: int, entries: Sequence[
 
 def cells(row: Mapping[str, Any]) -> list[str]:
     """An entry as text, in the order of COLUMNS: what is hashed and what is exported."""
-    return [_text(row[name]) for name in COLUMNS]
+    return texts(row[name] for name in COLUMNS)
+
+
+def texts(row: Iterable[object]) -> list[str]:
+    """The same for a row whose values stand in that order already."""
+    return [each if each.__class__ is str else _text(each) for each in row]  # type: ignore[misc]
 
 
 def _text(value: object) -> str:

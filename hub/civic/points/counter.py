@@ -146,10 +146,10 @@ def bring_back(tx: Tx, ident: str, lines: Sequence[tuple[str, str]], by: Subject
     came = [_line(tx, away, *line, by) for line in lines]
     away.closed_at = away.closed_at or tx.now()
     tx.session.flush()
-    tx.change(
-        update(Redemption).where(col(Redemption.offline) == ident, col(Redemption.state) == "held").values(offline=None)
-    )
-    tx.session.expire_all()
+    left = select(Redemption).where(col(Redemption.offline) == ident, col(Redemption.state) == "held")
+    for each in tx.session.execute(left).scalars():
+        each.offline = None
+    tx.session.flush()
     tx.touch("points.money", away.area)
     return came
 

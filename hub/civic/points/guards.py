@@ -24,41 +24,42 @@ _GUARDED = "id, kind, owner, unit, balance, earned, floor, at_posting"
 # Money has accounts of its own kinds; only `issue`, the source, is in both ledgers.
 _MONEY = "('available', 'encumbered', 'spent', 'lapsed')"
 _OPENS = f"""NEW.balance <> 0 OR NEW.earned <> 0 OR NEW.at_posting <> 0 OR COALESCE(NEW.floor, 0) <> 0
-    OR NEW.unit NOT IN ('points', 'fen') OR (NEW.unit = 'points' AND NEW.kind IN {_MONEY})
+    OR NEW.id <> NEW.kind || '-' || NEW.owner OR NEW.unit NOT IN ('points', 'fen')
+    OR (NEW.unit = 'points' AND NEW.kind IN {_MONEY})
     OR (NEW.unit = 'fen' AND NEW.kind <> 'issue' AND NEW.kind NOT IN {_MONEY})"""
 # A transaction says by which rule, in whose chain and by which link.
-_EXPLAINS = """NEW.rule IS NULL OR NEW.area IS NULL OR NEW.link IS NULL
-    OR NOT EXISTS (SELECT 1 FROM points_link WHERE id = NEW.link AND area = NEW.area)"""
-# What is held leaves only whole, by settling the hold that brought it; a void goes back to where it came from.
-_LEAKS = """EXISTS (SELECT 1 FROM points_account s, points_account d, points_txn t
-      WHERE s.id = NEW.source AND d.id = NEW.destination AND t.id = NEW.txn AND (s.unit <> d.unit
-        OR (d.kind = 'hold' AND (t.until IS NULL OR t.reason <> 'hold'))
-        OR (s.kind = 'hold' AND NOT EXISTS (SELECT 1 FROM points_posting h WHERE h.txn = t.settles
-          AND h.destination = NEW.source AND h.amount = NEW.amount
-          AND (t.reason <> 'void' OR h.source = NEW.destination)))))"""
+_EXPLAINED = """NEW.rule IS NOT NULL AND NEW.area IS NOT NULL
+    AND EXISTS (SELECT 1 FROM points_link WHERE id = NEW.link AND area = NEW.area)"""
+# Both ends in one ledger. What is held leaves only whole, by settling the hold that brought it; a void goes back to
+# where it came from. One look at three rows: this is asked for every posting there is.
+_SOUND = """COALESCE((SELECT s.unit = d.unit
+      AND (d.kind <> 'hold' OR (t.until IS NOT NULL AND t.reason = 'hold'))
+      AND (s.kind <> 'hold' OR EXISTS (SELECT 1 FROM points_posting h WHERE h.txn = t.settles
+        AND h.destination || '' = NEW.source AND h.amount = NEW.amount
+        AND (t.reason <> 'void' OR h.source = NEW.destination)))
+    FROM points_txn t, points_account s, points_account d
+    WHERE t.id = NEW.txn AND s.id = NEW.source AND d.id = NEW.destination), {false})"""
 _FOLLOWS = f"""NEW.prev = COALESCE((SELECT l.hash FROM points_link l WHERE l.area = NEW.area
       ORDER BY l.month DESC, l.seq DESC LIMIT 1), '{"0" * 64}')
     AND NEW.month >= COALESCE((SELECT MAX(l.month) FROM points_link l WHERE l.area = NEW.area), '')
     AND NEW.seq = 1 + COALESCE((SELECT MAX(l.seq) FROM points_link l WHERE l.area = NEW.area
       AND l.month = NEW.month), 0) AND NEW.entries > 0"""  # noqa: S608 - words of this file only
 _WHY_OPENS = "points: an account opens once, empty, in its own ledger"
-_WHY_EXPLAINS = "points: an entry says its rule and stands in a chain"
-_WHY_LEAKS = "points: two ledgers never mix, and what is held is settled whole"
+_WHY_EXPLAINED = "points: an entry says its rule and stands in a chain"
+_WHY_SOUND = "points: a posting needs a transaction and two accounts of one ledger; what is held is settled whole"
 _WHY_FOLLOWS = "points: a link follows the last one of its community"
 
 
 def _apply(source_lowest: str) -> str:
     """The two updates of one posting; `source_lowest` spells the smaller of two numbers on this engine."""
     return f"""UPDATE points_account SET at_posting = NEW.id, balance = balance - NEW.amount,
-    earned = earned - CASE WHEN (SELECT a.kind FROM points_account a WHERE a.id = NEW.destination) = 'issue'
-      THEN NEW.amount ELSE 0 END,
+    earned = earned - CASE WHEN substr(NEW.destination, 1, 6) = 'issue-' THEN NEW.amount ELSE 0 END,
     floor = CASE WHEN balance - NEW.amount < floor
       AND (SELECT t.reason FROM points_txn t WHERE t.id = NEW.txn) IN {_LOWERS_FLOOR}
       THEN balance - NEW.amount ELSE floor END
     WHERE id = NEW.source;
   UPDATE points_account SET at_posting = NEW.id, balance = balance + NEW.amount,
-    earned = earned + CASE WHEN (SELECT a.kind FROM points_account a WHERE a.id = NEW.source) = 'issue'
-      THEN NEW.amount ELSE 0 END,
+    earned = earned + CASE WHEN substr(NEW.source, 1, 6) = 'issue-' THEN NEW.amount ELSE 0 END,
     floor = CASE WHEN floor < 0 THEN {source_lowest}(0, balance + NEW.amount) ELSE floor END
     WHERE id = NEW.destination;"""  # noqa: S608 - words of this file only
 
@@ -77,27 +78,23 @@ SQLITE: dict[str, str] = {
     "points_posting_sound": _sqlite(
         "points_posting_sound",
         "BEFORE INSERT ON points_posting",
-        "points: a posting needs a new id, a transaction and two accounts",
-        """EXISTS (SELECT 1 FROM points_posting WHERE id = NEW.id)
-    OR NOT EXISTS (SELECT 1 FROM points_txn WHERE id = NEW.txn)
-    OR (SELECT COUNT(*) FROM points_account WHERE id IN (NEW.source, NEW.destination)) <> 2""",
+        _WHY_SOUND,
+        f"NOT {_SOUND.format(false=0)} OR EXISTS (SELECT 1 FROM points_posting WHERE id = NEW.id)",  # noqa: S608 - as above
     ),
-    "points_posting_kept_apart": _sqlite(
-        "points_posting_kept_apart", "BEFORE INSERT ON points_posting", _WHY_LEAKS, _LEAKS
-    ),
-    "points_txn_explained": _sqlite("points_txn_explained", "BEFORE INSERT ON points_txn", _WHY_EXPLAINS, _EXPLAINS),
     "points_link_follows": _sqlite(
         "points_link_follows",
         "BEFORE INSERT ON points_link",
         _WHY_FOLLOWS,
         f"NOT ({_FOLLOWS}) OR EXISTS (SELECT 1 FROM points_link WHERE id = NEW.id)",  # noqa: S608 - words of this file only
     ),
-    "points_txn_once": _sqlite(
-        "points_txn_once",
+    "points_txn_sound": _sqlite(
+        "points_txn_sound",
         "BEFORE INSERT ON points_txn",
-        "points: this reference is posted already",
-        """EXISTS (SELECT 1 FROM points_txn WHERE id = NEW.id OR reference = NEW.reference OR reverses = NEW.reverses)
-    OR EXISTS (SELECT 1 FROM points_txn WHERE NEW.settles IS NOT NULL AND settles = NEW.settles)""",
+        "points: an entry is posted once, says its rule and stands in a chain",
+        f"""NOT ({_EXPLAINED}) OR EXISTS (SELECT 1 FROM points_txn WHERE id = NEW.id)
+    OR EXISTS (SELECT 1 FROM points_txn WHERE reference = NEW.reference)
+    OR (NEW.reverses IS NOT NULL AND EXISTS (SELECT 1 FROM points_txn WHERE reverses = NEW.reverses))
+    OR (NEW.settles IS NOT NULL AND EXISTS (SELECT 1 FROM points_txn WHERE settles = NEW.settles))""",  # noqa: S608 - as above
     ),
     "points_account_empty": _sqlite(
         "points_account_empty",
@@ -136,8 +133,8 @@ _POSTGRES_BODIES: dict[str, str] = {
         "points: a balance changes only by a posting",
     ),
     "points_empty": _postgres(_OPENS, _WHY_OPENS),
-    "points_explained": _postgres(_EXPLAINS, _WHY_EXPLAINS),
-    "points_apart": _postgres(_LEAKS, _WHY_LEAKS),
+    "points_explained": _postgres(f"NOT ({_EXPLAINED})", _WHY_EXPLAINED),
+    "points_sound": _postgres("NOT " + _SOUND.format(false="FALSE"), _WHY_SOUND),
     "points_follows": _postgres(f"NOT ({_FOLLOWS})", _WHY_FOLLOWS),
 }
 # name -> (table, when, level, function)
@@ -146,8 +143,8 @@ _POSTGRES_TRIGGERS: dict[str, tuple[str, str, str, str]] = {
     "points_account_empty": ("points_account", "BEFORE INSERT", "ROW", "points_empty"),
     "points_account_guarded": ("points_account", "BEFORE UPDATE", "ROW", "points_guard"),
     "points_account_kept": ("points_account", "BEFORE DELETE", "ROW", "points_refuse"),
-    "points_posting_kept_apart": ("points_posting", "BEFORE INSERT", "ROW", "points_apart"),
-    "points_txn_explained": ("points_txn", "BEFORE INSERT", "ROW", "points_explained"),
+    "points_posting_sound": ("points_posting", "BEFORE INSERT", "ROW", "points_sound"),
+    "points_txn_sound": ("points_txn", "BEFORE INSERT", "ROW", "points_explained"),
     "points_link_follows": ("points_link", "BEFORE INSERT", "ROW", "points_follows"),
 } | {
     f"points_{table}_{verb.lower()}": (f"points_{table}", f"BEFORE {verb}", level, "points_refuse")
