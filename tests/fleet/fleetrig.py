@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -38,6 +41,7 @@ from hub.uplink import Uplink, Verdict
 from tests.world import CITY, LIUHE, START, TAYING, make_store, people, permissions, staff, wire
 from web.app import create_app
 from web.render import make_render
+from web.serve import HttpServer
 
 HUT, OTHER = "lh-hut-1", "ty-hut-1"
 BP, METER = "generic.sig.2a35", "generic.sig.2a1c"
@@ -67,11 +71,11 @@ class Door:
 
 
 class Fleet:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, inline: bool = True) -> None:
         self.clock = ManualClock(START)
         bus = Bus()
         wire(bus, (MODULE,))
-        self.store: Store = make_store(folder, clock=self.clock, bus=bus)
+        self.store: Store = make_store(folder, clock=self.clock, bus=bus, inline=inline)
         self.store.write_now(furnish)
         self.book = Registry(self.store, self.clock)
         self.door = Door()
@@ -155,6 +159,32 @@ class Fleet:
         )  # fmt: skip
 
 
+@contextmanager
+def running(fleet: Fleet) -> Iterator[str]:
+    """The pages behind a real socket, in a thread with a loop of its own; gives their address."""
+    server = HttpServer(fleet.services, fleet.app)
+    ready = threading.Event()
+    ends: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def live() -> None:
+        stop = asyncio.Event()
+        ends.append((asyncio.get_running_loop(), stop))
+        task = asyncio.create_task(server.run(stop))
+        await server.started.wait()
+        ready.set()
+        await task
+
+    thread = threading.Thread(target=lambda: asyncio.run(live()), name="fleet-pages", daemon=True)
+    thread.start()
+    assert ready.wait(20), "the test server did not start"
+    try:
+        yield server.url
+    finally:
+        ends[0][0].call_soon_threadsafe(ends[0][1].set)
+        thread.join(10)
+        assert not thread.is_alive(), "the test server did not stop"
+
+
 def cuff(at: datetime, sys: int, dia: int) -> bytes:
     numbers = {"sys": sys, "dia": dia, "map": (sys + 2 * dia) // 3}
     values = tuple(Value(code, Decimal(number), "mm[Hg]") for code, number in numbers.items())
@@ -166,4 +196,4 @@ def _settled(_verdict: Verdict) -> None:
     return None
 
 
-__all__ = ["BP", "CITY", "HUT", "LIUHE", "OTHER", "TAYING", "Fleet", "cuff"]
+__all__ = ["BP", "CITY", "HUT", "LIUHE", "OTHER", "TAYING", "Fleet", "cuff", "running"]

@@ -10,6 +10,7 @@ from datetime import date
 from sqlalchemy import select
 from sqlmodel import col
 
+from devices.codes import of_person
 from devices.profile import Profile, all_profiles
 from hub import directory, lifecycle, recall, twin
 from hub.access import Subject, covers
@@ -58,6 +59,30 @@ COMMAND_STATES: Mapping[str, tuple[str, str]] = {
     "failed": (N_("Failed"), "bad"),
     "expired": (N_("Expired"), "warn"),
 }
+
+
+# What the audit log calls it, as people say it.
+HAPPENED: Mapping[str, str] = {
+    "DeviceEntered": N_("registered, label printed"),
+    "DeviceClaimed": N_("set up by its label"),
+    "DeviceMoved": N_("its state changed"),
+    "DeviceHeld": N_("held back by a rule"),
+    "DeviceReleased": N_("let back into use"),
+    "DeviceChanged": N_("its gateway reported it gone or back"),
+    "CertificateEntered": N_("certificate entered"),
+    "CertificateDue": N_("warned: its certificate ends"),
+    "LotOpened": N_("a new box of strips"),
+    "ControlChecked": N_("control solution measured"),
+    "CommandOrdered": N_("a command was given"),
+    "CommandEnded": N_("a command ended"),
+    "TwinChanged": N_("a setting was wished"),
+}
+
+
+def models() -> list[Profile]:
+    """What can be registered: things that measure people, real models before the generic ones."""
+    found = [each for each in all_profiles().values() if of_person(each.kind)]
+    return sorted(found, key=lambda each: (each.id.startswith("generic."), each.kind, each.id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import select
 from sqlmodel import col
 
-from devices.profile import all_profiles
 from hub import lifecycle, recall, registry, twin
 from hub.access import Subject, covers, needs, subject
 from hub.civic.fleet import book, certificates, claims, holds, lots
@@ -54,7 +53,7 @@ async def _list(request: Request, q: str = "", *, wrong: str = "", status: int =
     found = await services(request).store.read(look)
     return page(
         request, "fleet/list.html", status, q=q, wrong=wrong, life=book.LIFE, paper=book.PAPER, may_act=who.may(ACT),
-        may_claim=who.may(CLAIM), profiles=sorted(all_profiles().values(), key=lambda each: (each.kind, each.id)),
+        may_claim=who.may(CLAIM), profiles=book.models(),
         now=services(request).clock.now(), password="", gateway="", **found,
     )  # fmt: skip
 
@@ -192,8 +191,8 @@ async def _sheet(request: Request, ident: str, *, wrong: str = "", status: int =
     sheet = await hub.store.read(lambda read: book.sheet(read, who, ident))
     return page(
         request, "fleet/device.html", status, sheet=sheet, wrong=wrong, life=book.LIFE, paper=book.PAPER,
-        commands=book.COMMANDS, states=book.COMMAND_STATES, units=lots.UNITS, may_act=who.may(ACT),
-        now=hub.clock.now(),
+        commands=book.COMMANDS, happened=book.HAPPENED, states=book.COMMAND_STATES, units=lots.UNITS,
+        may_act=who.may(ACT), now=hub.clock.now(),
     )  # fmt: skip
 
 
