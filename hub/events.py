@@ -441,6 +441,18 @@ class BoxBound(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ContactChanged(Event):
+    """A public telephone number of an office was put up (`kept`) or taken away."""
+
+    contact: str
+    area: str
+    kept: bool
+
+    def subject(self) -> str:
+        return self.contact
+
+
+@dataclass(frozen=True, kw_only=True)
 class GuideChanged(Event):
     """A guide of an office was published, changed or taken from the screens."""
 

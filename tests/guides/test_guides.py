@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -16,9 +17,9 @@ from sqlmodel import col, select
 from hub import login
 from hub.access import Permissions
 from hub.audit import AuditRow
-from hub.civic.guides import MODULE, book, cards
+from hub.civic.guides import MODULE, book, cards, contacts
 from hub.civic.guides.book import Draft
-from hub.civic.guides.seed import drafts
+from hub.civic.guides.seed import drafts, numbers
 from hub.clock import SystemClock
 from hub.errors import Conflict, NotAllowed, Refused
 from hub.feed import Feed
@@ -138,8 +139,8 @@ def test_a_guide_of_the_city_holds_everywhere_and_only_its_own_office_writes_it(
 
 def test_a_kiosk_reads_them_and_goes_back_by_itself(shell: Shell) -> None:
     director = staff(shell.store, "s-director").with_permissions(Permissions([MODULE.permissions or {}]))
-    for number in range(10):
-        shell.write(lambda tx, number=number: book.publish(tx, director, LIUHE, replace(DRAFT, zh=f"事项{number}")))
+    for draft in [replace(DRAFT, zh=f"事项{number}") for number in range(10)]:
+        shell.write(partial(book.publish, by=director, area=LIUHE, draft=draft))
     with httpx.Client(base_url=shell.url, trust_env=False) as kiosk:
         kiosk.cookies.set("linli_kiosk", shell.token("kiosk", "kiosk", "lh-1", LIUHE))
         first = kiosk.get("/kiosk/-/guides").text
@@ -148,6 +149,22 @@ def test_a_kiosk_reads_them_and_goes_back_by_itself(shell: Shell) -> None:
         assert "事项9" in first + kiosk.get("/kiosk/-/guides?start=8").text
         [address, *_more] = re.findall(r"/kiosk/-/guides/[0-9a-f-]{36}", first)
         assert kiosk.get(address).status_code == 200
+
+
+def test_a_number_stands_everywhere_until_it_is_taken_away(shell: Shell, desk: httpx.Client) -> None:
+    blank = form(desk.get("/desk/contacts").text)
+    refused = desk.post("/desk/contacts", data=blank | {"zh": "物业", "phone": "call me"})
+    assert refused.status_code == 422
+    assert form(refused.text)["phone"] == "call me"
+    kept = desk.post("/desk/contacts", data=blank | {"zh": "物业值班", "phone": "0724-234 5678转8"}).text
+    with httpx.Client(base_url=shell.url, trust_env=False) as anybody:
+        assert 'href="tel:07242345678"' in anybody.get(f"/contacts?area={LIUHE}").text
+        assert "物业值班" not in anybody.get(f"/contacts?area={TAYING}").text
+        anybody.cookies.set("linli_kiosk", shell.token("kiosk", "kiosk", "lh-1", LIUHE))
+        assert "物业值班" in anybody.get("/kiosk/-/contacts").text
+        [ident] = re.findall(r"/desk/contacts/([0-9a-f-]{36})/drop", kept)
+        desk.post(f"/desk/contacts/{ident}/drop", data={"csrf": form(kept)["csrf"]})
+        assert "物业值班" not in anybody.get(f"/contacts?area={LIUHE}").text
 
 
 @settings(max_examples=60)
@@ -163,6 +180,9 @@ def test_a_fee_that_is_no_amount_is_refused(text: str) -> None:
 
 
 def test_the_demo_s_guides_are_sound_and_whole_in_both_languages(tmp_path: Path) -> None:
+    for number in numbers():
+        assert contacts.PHONE.fullmatch(number["phone"])
+        assert number["en"]
     for each in drafts():
         assert book._sound(each)["zh"]
         assert "" not in (each.en, each.steps_en, each.hours_en, each.place_en)

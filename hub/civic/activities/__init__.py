@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.activities import api, calendar, cards, door, jobs, pages, seed, slides
+from hub.civic.activities import api, calendar, cards, door, jobs, pages, seed, slides, told
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
 
@@ -25,8 +25,8 @@ MODULE = Module(
     router=router,
     jobs=jobs.JOBS,
     permissions=PERMISSIONS,
-    topics=cards.TOPICS,
-    cards=cards.CARDS,
+    topics=(*cards.TOPICS, *told.TOPICS),
+    cards=(*cards.CARDS, *told.CARDS),
     nav=(Nav("staff", "/desk/activities", N_("Activities"), "activities.read", icon="activity", order=30),),
     slides=slides.of_area,
     seed=seed.seed,

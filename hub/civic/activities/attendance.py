@@ -262,6 +262,7 @@ def _show(tx: Tx, sheet: Sheet) -> None:
     tx.touch("activities.sheet", f"{sheet.area}-{sheet.id}")
     tx.touch("activities.desk", sheet.area)
     tx.touch("activities.work", sheet.area)
+    tx.touch("activities.told", sheet.area)
 
 
 def waiting(read: Read, area: str) -> list[tuple[Sheet, Activity]]:

@@ -21,7 +21,7 @@ from hub.i18n import _
 HOURS_MAX = 12  # one activity fits into a day; longer is two activities
 AHEAD_DAYS_MAX = 366
 SEATS_MAX = 10_000
-TOPICS = ("activities.home", "activities.tv", "activities.page", "activities.desk")
+TOPICS = ("activities.home", "activities.tv", "activities.told", "activities.page", "activities.desk")
 
 
 @dataclass(frozen=True, slots=True)

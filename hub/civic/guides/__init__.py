@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.guides import api, cards, pages, seed
+from hub.civic.guides import api, cards, contacts, pages, seed
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
 
@@ -15,7 +15,7 @@ PERMISSIONS = {
 
 
 def router() -> APIRouter:
-    return joined(pages.router, api.router)
+    return joined(pages.router, contacts.router, api.router)
 
 
 MODULE = Module(
@@ -23,8 +23,8 @@ MODULE = Module(
     title=N_("Guides"),
     router=router,
     permissions=PERMISSIONS,
-    topics=cards.TOPICS,
-    cards=cards.CARDS,
+    topics=(*cards.TOPICS, *contacts.TOPICS),
+    cards=(*cards.CARDS, *contacts.CARDS),
     nav=(Nav("staff", "/desk/guides", N_("Guides"), "guides.read", icon="info", order=60),),
     seed=seed.seed,
     seed_order=30,

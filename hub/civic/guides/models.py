@@ -38,3 +38,19 @@ class Guide(SQLModel, table=True):
     changed_by: str = Field(max_length=64)
     changed_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     __table_args__ = (Index("ix_guides_guide_area_state", "area", "state"),)
+
+
+class Contact(SQLModel, table=True):
+    """Whom to call (便民电话): an office, a desk, a service; no private numbers."""
+
+    __tablename__ = "guides_contact"
+    id: str = Field(primary_key=True, max_length=36)
+    area: str = Field(foreign_key="area.code", max_length=12, index=True)
+    zh: str = Field(max_length=60)
+    en: str = Field(default="", max_length=120)
+    phone: str = Field(max_length=40)
+    hours_zh: str = Field(default="", max_length=120)
+    hours_en: str = Field(default="", max_length=240)
+    place: int = Field(default=50)  # the smaller, the higher up
+    changed_by: str = Field(max_length=64)
+    changed_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))

@@ -8,7 +8,7 @@ from typing import Any
 
 from hub import directory
 from hub.access import Grant, Permissions, Subject
-from hub.civic.guides import book
+from hub.civic.guides import book, contacts
 from hub.civic.guides.book import Draft
 from hub.db import Tx
 
@@ -21,6 +21,10 @@ def drafts() -> list[Draft]:
     return [Draft(**{**told["office"], **each}) for each in told["guide"]]
 
 
+def numbers() -> list[dict[str, str]]:
+    return list(tomllib.loads(DEMO.read_text(encoding="utf-8"))["contact"])
+
+
 def seed(tx: Tx, world: Any) -> None:
     held = Permissions([{"guides.write": ("director",)}])
     for community in world.plan.communities:
@@ -31,3 +35,5 @@ def seed(tx: Tx, world: Any) -> None:
         by = Subject(writer.id, "staff", grants=(Grant("director", path),), person=writer.person, permissions=held)
         for draft in drafts():
             book.publish(tx, by, community.code, draft)
+        for each in numbers():
+            contacts.keep(tx, by, community.code, **each)

@@ -37,7 +37,7 @@ def upgrade() -> None:
         sa.Column("changed_by", sa.String(64), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_guides_guide"),
-        sa.ForeignKeyConstraint(["area"], ["area.code"], name="fk_guides_guide_area_area"),
+        sa.ForeignKeyConstraint(["area"], ["area.code"], name="fk_guides_guide_area"),
     )
     op.create_index("ix_guides_guide_area_state", "guides_guide", ["area", "state"])
 
