@@ -42,7 +42,10 @@ from web.render import make_render
 from web.serve import HttpServer
 
 HUT, OTHER = "lh-hut-1", "lh-hut-2"
-CODECS = {"bp": ("bp-1", "sig.2a35"), "spo2": ("ox-1", "sig.2a5e"), "temp": ("temp-1", "sig.2a1c")}
+CODECS = {
+    "bp": ("bp-1", "sig.2a35"), "spo2": ("ox-1", "sig.2a5e"), "temp": ("temp-1", "sig.2a1c"),
+    "glucose": ("sugar-1", "sig.2a18"), "weight": ("scale-1", "sig.2a9d"), "ecg": ("trace-1", "linli.ecg"),
+}  # fmt: skip
 UNITS = {"sys": "mm[Hg]", "dia": "mm[Hg]", "map": "mm[Hg]", "pulse": "/min", "spo2": "%", "temp": "Cel"}
 ALL_NAN = bytes.fromhex("16ff07ff07ff07e80706170e230aff070000")
 WANG, LIN = "LH-000001", "LH-000002"  # tests/world.py: r-wang, born 1944, and r-lin, born 1982

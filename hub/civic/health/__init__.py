@@ -22,6 +22,7 @@ from hub.civic.health import (
     resident,
     stage,
     tasks,
+    trace,
     triage,
     trust,
 )
@@ -32,7 +33,9 @@ from hub.module import Card, Job, Module, Nav, Topic, joined
 
 
 def router() -> APIRouter:
-    return joined(*(part.router() for part in (pages, resident, export, rebinding, trust, desk, pad, triage, api)))
+    return joined(
+        *(part.router() for part in (pages, resident, export, trace, rebinding, trust, desk, pad, triage, api))
+    )
 
 
 MODULE = Module(

@@ -59,6 +59,7 @@ LARGE: Mapping[str, tuple[str, ...]] = {
     "height": ("height",),
     "body": ("fat",),
     "hr": ("hr",),
+    "ecg": ("hr",),
 }
 SMALL: Mapping[str, tuple[str, ...]] = {"body": ("weight",), "weight": ("height",)}
 _SMALL = ("pulse",)
@@ -202,7 +203,7 @@ def _no_word(found: Sequence[Band]) -> str:
 
 def _complete(kind: str, values: Sequence[ReadValue]) -> bool:
     present = {value.code for value in values if value.value is not None}
-    return bool(LARGE.get(kind)) and set(LARGE[kind]) <= present
+    return kind == "ecg" or (bool(LARGE.get(kind)) and set(LARGE[kind]) <= present)  # a trace may come without a rate
 
 
 def _figures(values: Sequence[ReadValue], codes: Sequence[str]) -> tuple[Figure, ...]:

@@ -30,6 +30,7 @@ PLACES: Mapping[str, str] = {
     "hut": N_("beside you in the hut"),
     "api": N_("the programming interface"),
     "fhir": N_("the FHIR interface"),
+    "frame": N_("the frame inspector"),
 }
 
 
