@@ -159,7 +159,8 @@ def _answered(tx: Tx, topic: topics.Done, body: Mapping[str, object]) -> None:
         col(Command.gateway) == topic.gateway,
         col(Command.state).in_(OPEN),
     )
-    ended = {"state": "done" if ok else "failed", "ended_at": tx.now(), "answer": answer}
+    # What was asked is forgotten with its end: a slip holds a neighbour's values.
+    ended = {"state": "done" if ok else "failed", "ended_at": tx.now(), "answer": answer, "args": "{}"}
     if tx.change(update(Command).where(*mine).values(**ended)):
         tx.emit(CommandEnded, command=topic.id, device=topic.device, state=ended["state"])
 
@@ -198,7 +199,7 @@ def expire(tx: Tx) -> int:
     gone = list(tx.session.execute(select(col(Command.id), col(Command.device)).where(*over)))
     for ident, device in gone:
         mine = update(Command).where(col(Command.id) == ident, col(Command.state).in_(OPEN))
-        if tx.change(mine.values(state="expired", ended_at=tx.now())):
+        if tx.change(mine.values(state="expired", ended_at=tx.now(), args="{}")):
             tx.emit(CommandEnded, command=ident, device=device, state="expired")
     return len(gone)
 

@@ -29,7 +29,7 @@ from simulators.gatt import Peripheral, RecordedRadio
 from simulators.hut import new_boot
 from simulators.journal import Entry, Journal
 from tests.doors.town import EMBEDDED, PLAN, Town, town, within
-from tests.world import LIUHE
+from tests.world import LIUHE, until
 
 pytestmark = pytest.mark.anyio
 RECORDED = Path(__file__).parent / "recorded"
@@ -218,6 +218,19 @@ async def test_a_slip_reaches_port_9100_and_a_missing_printer_is_said(tmp_path: 
         port = server.sockets[0].getsockname()[1]
         await print_to(f"tcp://127.0.0.1:{port}", escpos("小票", ["1"]))
         assert (await asyncio.wait_for(got, 10)).startswith(b"\x1b@")
+        box = Setup(
+            "mqtt://127.0.0.1:1", "lh-hut-1", LIUHE, tmp_path / "word", (), f"tcp://127.0.0.1:{port}", "printer-1"
+        )
+        box.password_file.write_text("x", "utf-8")
+        got = asyncio.get_running_loop().create_future()
+        journal = Journal.open(tmp_path / "box.journal", new_boot)
+        program = BleGateway(box, RecordedRadio([]), journal, now=lambda: NOW)
+        order = {"name": "print", "args": {"title": "血压", "lines": ["高压 128"]}}
+        program.ordered("printer-1", "c-1", order | {"expires": (NOW + timedelta(minutes=2)).isoformat()})
+        assert "高压 128".encode("gb18030") in await asyncio.wait_for(got, 10)
+        program.ordered("printer-1", "c-2", order | {"expires": NOW.isoformat()})
+        await within(until(lambda: program.gateway.counts["answers"] == 2))
+        journal.close()
     with pytest.raises(PrinterTrouble, match="did not take"):
         await print_to(str(tmp_path / "lp0"), b"x")
     assert not (tmp_path / "lp0").exists(), "a slip must not end up as a file"

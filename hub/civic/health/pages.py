@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from hub import directory, readings, registry
 from hub.access import Subject, signed_in
-from hub.civic.health import alerts, kiosk
+from hub.civic.health import alerts, kiosk, slip
 from hub.civic.health.idle import Patience
 from hub.civic.health.models import KioskSession
 from hub.db import Read, Tx
@@ -27,6 +27,7 @@ def router() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     _page(routes)
     _visit(routes)
+    _result(routes)
     _help(routes)
     _demo(routes)
     return routes
@@ -92,14 +93,9 @@ def _visit(routes: APIRouter) -> None:
         ("again", "ready"),
         ("ready", "ready"),
         ("history", "history"),
-        ("slip", "slip"),
         ("back", "result"),
     ):
         _turn(routes, verb, stage)
-
-    @routes.post("/kiosk/{hut}/whose")
-    async def whose(request: Request, hut: str, mine: Annotated[bool, Form()], who: Kiosk) -> Response:
-        return await _act(request, who, hut, lambda tx: kiosk.answer_whose(tx, hut, mine))
 
     @routes.post("/kiosk/{hut}/rest")
     async def rest(request: Request, hut: str, who: Kiosk) -> Response:
@@ -112,6 +108,18 @@ def _visit(routes: APIRouter) -> None:
     @routes.post("/kiosk/{hut}/end")
     async def end(request: Request, hut: str, who: Kiosk) -> Response:
         return await _act(request, who, hut, lambda tx: kiosk.end(tx, hut))
+
+
+def _result(routes: APIRouter) -> None:
+    """Whose the result is, and the slip of it."""
+
+    @routes.post("/kiosk/{hut}/whose")
+    async def whose(request: Request, hut: str, mine: Annotated[bool, Form()], who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: kiosk.answer_whose(tx, hut, mine))
+
+    @routes.post("/kiosk/{hut}/slip")
+    async def printed(request: Request, hut: str, who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: slip.show(tx, hut))
 
 
 def _turn(routes: APIRouter, verb: str, stage: str) -> None:

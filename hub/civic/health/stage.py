@@ -12,7 +12,7 @@ from typing import Any
 
 from hub import derived, directory, presence, readings, registry
 from hub.access import Subject
-from hub.civic.health import alerts, figures, idle, kiosk, trend
+from hub.civic.health import alerts, figures, idle, kiosk, slip, trend
 from hub.civic.health.models import HealthAlert, KioskSession
 from hub.civic.health.pending import PENDING
 from hub.civic.health.rules import in_force, wants_another
@@ -165,6 +165,7 @@ def view(read: Read, hut_id: str) -> Mapping[str, Any]:
         "coming": False,
         "trend": None,
         "rows": (),
+        "printer": False,
     }
     if session is not None and session.began is not None:
         context |= _of_visit(read, session)
@@ -189,6 +190,7 @@ def _of_visit(read: Read, session: KioskSession) -> dict[str, Any]:
     if session.stage in ("result", "slip") and session.reading is not None:
         shown = figures.shown(read, readings.get(read, session.reading))
         raised = alerts.of_session(read, session.id)
+        found["printer"] = session.stage == "slip" and slip.printer(read, session.hut) is not None
         found["result"], found["urgent"] = shown, _urgent(raised, shown.chief)
         found["again"] = _again(read, session.reading)
     if session.stage == "history" and session.person is not None:
