@@ -12,7 +12,8 @@ import pytest
 
 from hub import login
 from hub.access import ROLES
-from hub.civic.operations import MODULE, jobs
+from hub.civic.operations import MODULE, alarms, jobs
+from hub.db import Tx
 from hub.feed import Watcher
 from hub.registry import Device
 from tests.operations.opsrig import CANARY, HUT, OTHER, PERMISSIONS, Ops, token
@@ -203,3 +204,24 @@ async def step(ops: Ops) -> None:
     ops.clock.advance(jobs.TICK_S)
     for _turn in range(20):
         await asyncio.sleep(0)
+
+
+def test_the_page_of_a_device_draws_its_history_and_no_value(ops: Ops) -> None:
+    def look(tx: Tx) -> None:
+        alarms.look(tx, {"waiting": 0})
+
+    ops.act(look)
+    ops.say(HUT, LIUHE, "offline")
+    for _look in range(6):
+        ops.clock.advance(30)
+        ops.act(look)
+    for window in ("24h", "7d", "30d"):
+        body = get(ops, f"/operate/devices/bp-1?window={window}").text
+        assert body.count('<rect class="ops-bar-ok"') >= 2, "a bar and its legend"
+        assert 'class="ops-alarmed"' in body, "the alarm of its line is drawn on it"
+        assert "小屋断线" in body
+        assert "187" not in body.replace("0187", "")
+    assert get(ops, "/operate/devices/bp-1", "staff", TAYING).status_code == 404
+    assert get(ops, "/operate/devices/nothing").status_code == 404
+    assert get(ops, "/operate/alarms").status_code == 200
+    assert get(ops, "/operate/alarms/rules/1?days=7").status_code == 200

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
 from hub.access import Subject, needs
-from hub.civic.operations import acts, board, cards, flow, recent, scope, setaside, work
+from hub.civic.operations import acts, board, cards, flow, history, recent, scope, setaside, work
 from hub.civic.operations.scope import ACT, VIEW
-from hub.civic.operations.words import QUALITY_WORDS
+from hub.civic.operations.words import DEVICE_WORDS, QUALITY_WORDS
+from hub.db import Read
 from hub.errors import NotFound
 from hub.i18n import _, language
 from hub.page import actor, fragment, page, page_live, see_other, services
+from hub.registry import Device
 
 Viewer = Annotated[Subject, needs(VIEW)]
 Actor = Annotated[Subject, needs(ACT)]
@@ -23,6 +25,7 @@ def router() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     routes.add_api_route("/operate", operate, methods=["GET"])
     routes.add_api_route("/operate/huts/{hut}", hut, methods=["GET"])
+    routes.add_api_route("/operate/devices/{ident}", device, methods=["GET"])
     routes.add_api_route("/operate/readings", listed, methods=["GET"])
     routes.add_api_route("/operate/quarantine/{ident}/seen", seen, methods=["POST"])
     return routes
@@ -65,6 +68,33 @@ async def hut(request: Request, hut: str, who: Viewer, window: Annotated[str, Qu
     topics = [f"{cards.HUT}:{cards.hut_key(place)}", f"{cards.RECENT}:{plot}"]
     _renew(request, topics)
     return await page_live(request, "operations/hut.html", topics, place=place, window=window, topics_here=topics)
+
+
+async def device(
+    request: Request, ident: str, who: Viewer, window: Annotated[str, Query(max_length=4)] = "7d"
+) -> Response:
+    """One device: its history with the alarms on it, where its readings come from, and its place in the queue."""
+    if window not in history.WINDOWS:
+        raise NotFound(_("There is nothing here for you"))
+    within = scope.of(who)
+
+    def look(read: Read) -> dict[str, Any]:
+        known = read.session.get(Device, ident)
+        home = (known.hut or known.gateway) if known is not None else ""
+        places = board.look(read, within, home) if home else []
+        pairs = [(box, place) for place in places for box in place.boxes if box.id == ident]
+        if known is None or not pairs:
+            raise NotFound(_("There is no such device"))
+        box, place = pairs[0]
+        tasks = [task for task in work.every(read, within) if task.key.startswith(f"device/{ident}/")]
+        return {"box": box, "place": place, "tasks": tasks, "plot": history.draw(read, ident, known.gateway, window)}
+
+    found = await services(request).store.read(look)
+    papers = any(each.name == "fleet" for each in services(request).modules)
+    return page(
+        request, "operations/device.html", **found, windows=tuple(history.WINDOWS), papers=papers, words=DEVICE_WORDS,
+        qualities=QUALITY_WORDS,
+    )  # fmt: skip
 
 
 async def listed(request: Request, who: Viewer, device: Annotated[str, Query(max_length=64)] = "") -> Response:
