@@ -33,37 +33,41 @@ from hub.slides import Slide
 LOOK_AGAIN_S = 60.0  # what changes by time alone touches nothing
 WELCOME_S = 15.0
 AHEAD_TURNS = 2  # coded before they are due
-SERVED_S = 120.0  # how long a listed segment is served: a set that stood still for two minutes begins anew
+SERVED = 62  # segments after which a listed one is served no more: a set that stood for two minutes begins anew
 TEMPLATES_BYTES_MAX = 128_000_000  # every channel of a city watched at once, one page each
-RETIMED_BYTES_MAX = 32_000_000  # what several viewers of one channel fetch within the same seconds
+ANSWERS_BYTES_MAX = 64_000_000  # what several viewers of one channel fetch within the same seconds
 TARGET_S = round(SEGMENT_S)  # rounded, not up: players stay three of these behind
+AHEAD = 2  # another worker may read its clock a moment before us
 TAG_CHARS = 12
+HOURS_MAX = 1_000
 PLAYLIST, STREAM = "application/vnd.apple.mpegurl", "video/mp2t"
 KEPT, UNKEPT = "public, max-age=120, immutable", "no-store"
 
 K = TypeVar("K")
+V = TypeVar("V")
 
 
-class Shelf(Generic[K]):
+class Shelf(Generic[K, V]):
     """The latest used, up to so many bytes."""
 
     def __init__(self, bytes_max: int) -> None:
-        self._held: OrderedDict[K, tuple[int, object]] = OrderedDict()
+        self._held: OrderedDict[K, tuple[int, V]] = OrderedDict()
         self._bytes, self._bytes_max = 0, bytes_max
 
-    def get(self, key: K) -> object | None:
+    def get(self, key: K) -> V | None:
         found = self._held.get(key)
         if found is None:
             return None
         self._held.move_to_end(key)
         return found[1]
 
-    def put(self, key: K, value: object, size: int) -> None:
+    def put(self, key: K, value: V, size: int) -> None:
+        gone, _value = self._held.pop(key, (0, None))
         self._held[key] = (size, value)
-        self._bytes += size
+        self._bytes += size - gone
         while self._bytes > self._bytes_max and len(self._held) > 1:
-            _oldest, (gone, _value) = self._held.popitem(last=False)
-            self._bytes -= gone
+            _oldest, (freed, _last) = self._held.popitem(last=False)
+            self._bytes -= freed
 
 
 @dataclass
@@ -101,8 +105,9 @@ class Station:
         self.studio = Studio(Library(state / "tv"), otf if otf.exists() else None)
         self.guides = Guides()
         self._channels: dict[tuple[str, str, bool], Channel] = {}
-        self._templates: Shelf[str] = Shelf(TEMPLATES_BYTES_MAX)
-        self._retimed: Shelf[str] = Shelf(RETIMED_BYTES_MAX)
+        self._templates: Shelf[str, Segment] = Shelf(TEMPLATES_BYTES_MAX)
+        self._answers: Shelf[bytes, tuple[int, bytes]] = Shelf(ANSWERS_BYTES_MAX)  # good up to a segment's number
+        self._hours: dict[tuple[str, str, int], Hour] = {}
         self._ahead: set[asyncio.Task[None]] = set()
         hub.feed.touches.append(self._touched)
 
@@ -125,14 +130,32 @@ class Station:
         return channel.listed[1]
 
     def playlist_now(self, area: str, lang: str, *, voice: bool = False) -> bytes | None:
-        """The playlist, where it has not grown since somebody asked."""
+        """The playlist, where nothing has to be asked or coded for it."""
         channel = self._channels.get((area, lang, voice))
-        if channel is None or channel.lock.locked() or channel.listed[0] < self.timeline.newest():
+        if channel is None or channel.lock.locked():
             return None
+        newest = self.timeline.newest()
+        if channel.listed[0] < newest:
+            fresh = channel.good_until is not None and channel.good_until > self._hub.clock.now()
+            if not fresh or not self._coded(channel, newest):
+                return None
+            self._write(channel, newest)
         return channel.listed[1]
+
+    def _coded(self, channel: Channel, newest: int) -> bool:
+        """Whether all that is due can be fetched already."""
+        if not channel.timetable.turns_as(channel.turns):
+            return False
+        return all(
+            self.studio.held(entry.page) and self.studio.has(self._hour(channel, entry.number))
+            for entry in channel.timetable.due(newest)
+        )
 
     def quick(self, path: bytes) -> bytes | None:
         """The whole answer to a player that asks for what is at hand; anything else goes the ordinary way."""
+        known = self._answers.get(path)
+        if known is not None and known[0] >= self.timeline.newest():
+            return known[1]
         _nothing, _tv, area, name = path.split(b"/", 3) if path.count(b"/") == 3 else (b"", b"", b"", b"")
         if name == b"live.m3u8":
             listed = self.playlist_now(area.decode("latin-1"), "zh")
@@ -140,25 +163,21 @@ class Station:
         if not name.endswith(b".ts"):
             return None
         try:
-            return answer(self.segment(area.decode("latin-1"), name[:-3].decode("latin-1")), STREAM, KEPT)
+            made = answer(self.segment(area.decode("latin-1"), name[:-3].decode("latin-1")), STREAM, KEPT)
         except NotFound:
             return None
+        self._answers.put(path, (int(name.partition(b"-")[0]) + SERVED, made), len(made))
+        return made
 
     def segment(self, area: str, stem: str) -> bytes:
         """The bytes of a segment this hub has listed; the same for ever."""
         number, page, head, foot, sound, part = self._opened(area, stem)
-        key = stem.rpartition("-")[0]
-        done = self._retimed.get(key)
-        if isinstance(done, bytes):
-            return done
-        wanted = key.partition("-")[2]
+        wanted = f"{page}-{head}-{foot}-{sound}-{part}"
         template = self._templates.get(wanted)
-        if not isinstance(template, Segment):
+        if template is None:
             template = self._muxed(page, head, foot, sound, part)
             self._templates.put(wanted, template, len(template.data))
-        data = retimed(template, number)
-        self._retimed.put(key, data, len(data))
-        return data
+        return retimed(template, number)
 
     def _muxed(self, page: str, head: str, foot: str, sound: str, part: int) -> Segment:
         coded = [self.studio.picture(each) for each in (page, head, foot)]
@@ -174,7 +193,7 @@ class Station:
         if len(said) > 120 or not hmac.compare_digest(self._tag(area, said).encode(), tag.encode()):
             raise NotFound(_("There is no such segment"))
         number, page, head, foot, sound, part = said.split("-")
-        if abs(self.timeline.newest() - int(number)) * SEGMENT_S > SERVED_S:
+        if not -AHEAD <= self.timeline.newest() - int(number) <= SERVED:
             raise NotFound(_("There is no such segment any more"))
         return int(number), page, head, foot, sound, int(part)
 
@@ -183,11 +202,15 @@ class Station:
 
     async def _list(self, channel: Channel, newest: int) -> None:
         """List what is due, once it can be fetched."""
-        for entry in channel.timetable.extend(channel.turns, newest):
-            at = datetime.fromtimestamp(entry.number * SEGMENT_S, UTC)
-            if entry.page in channel.sheets:
-                await self.studio.ready(channel.sheets[entry.page])
-            foot = await self.studio.ready(self._hour(channel, at))
+        channel.timetable.turn_to(channel.turns, newest)
+        for entry in channel.timetable.due(newest):
+            await self.studio.ready(channel.sheets[entry.page])
+            await self.studio.ready(self._hour(channel, entry.number))
+        self._write(channel, newest)
+
+    def _write(self, channel: Channel, newest: int) -> None:
+        for entry in channel.timetable.extend(newest):
+            foot = self.studio.key(self._hour(channel, entry.number))
             said = f"{entry.number}-{entry.page}-{channel.head}-{foot}-{entry.sound}-{entry.part}"
             channel.names[entry.number] = f"{said}-{self._tag(channel.area, said)}"
         entries = channel.timetable.entries
@@ -196,9 +219,8 @@ class Station:
         self._prepare(channel, newest)
 
     def _prepare(self, channel: Channel, newest: int) -> None:
-        soon = datetime.fromtimestamp((newest + LISTED) * SEGMENT_S, UTC)
         sheets = [channel.sheets[turn.page] for turn in channel.timetable.coming(AHEAD_TURNS)]
-        every: tuple[Wanted, ...] = (*sheets, self._hour(channel, soon))
+        every: tuple[Wanted, ...] = (*sheets, self._hour(channel, newest + LISTED))
         wanted = [each for each in every if not self.studio.has(each)]
         if not wanted:
             return
@@ -211,9 +233,15 @@ class Station:
         self._ahead.add(task)
         task.add_done_callback(self._ahead.discard)
 
-    def _hour(self, channel: Channel, at: datetime) -> Hour:
-        with speaking(channel.lang):
-            return Hour(slides.day(at, channel.tz), slides.clock(at, channel.tz))
+    def _hour(self, channel: Channel, number: int) -> Hour:
+        where = (channel.tz, channel.lang, int(number * SEGMENT_S / 60))
+        if where not in self._hours:
+            at = datetime.fromtimestamp(number * SEGMENT_S, UTC)
+            if len(self._hours) > HOURS_MAX:
+                self._hours.clear()
+            with speaking(channel.lang):
+                self._hours[where] = Hour(slides.day(at, channel.tz), slides.clock(at, channel.tz))
+        return self._hours[where]
 
     async def _refresh(self, channel: Channel) -> None:
         def look(read: Read) -> tuple[Area, list[Slide], str]:

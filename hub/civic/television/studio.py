@@ -66,6 +66,9 @@ class Studio:
     def has(self, wanted: Wanted) -> bool:
         return self.library.get(self.key(wanted)) is not None
 
+    def held(self, key: str) -> bool:
+        return self.library.get(key) is not None
+
     async def ready(self, wanted: Wanted) -> str:
         """Its key, once it is coded; asked twice at once it is coded once. What cannot be said is an empty sound."""
         key = self.key(wanted)

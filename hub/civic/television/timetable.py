@@ -53,19 +53,28 @@ class Timetable:
     def newest(self) -> int:
         return self.entries[-1].number if self.entries else -1
 
-    def extend(self, turns: Sequence[Turn], newest: int) -> list[Entry]:
-        """List what is due up to `newest` from this round; what was listed stays."""
-        first = max(self.newest + 1, newest - LISTED + 1)
-        if first > newest:
-            return []
+    def turn_to(self, turns: Sequence[Turn], newest: int) -> None:
+        """From what is due next, this round; what was listed stays."""
         if tuple(turns) != self._round or not self.entries:
-            self._change(tuple(turns), first)
-        added = []
-        for number in range(first, newest + 1):
-            turn, part = _at(self._round, number - self._began)
-            added.append(Entry(number, turn.page, turn.sound, part if turn.sound else 0))
+            self._change(tuple(turns), max(self.newest + 1, newest - LISTED + 1))
+
+    def turns_as(self, turns: Sequence[Turn]) -> bool:
+        """Whether what is due next is of this round."""
+        return bool(self.entries) and self._round == turns
+
+    def extend(self, newest: int) -> list[Entry]:
+        """List what is due up to `newest`."""
+        added = self.due(newest)
         self.entries.extend(added)
         return added
+
+    def due(self, newest: int) -> list[Entry]:
+        """What the round that stands puts into the segments up to `newest`."""
+        found = []
+        for number in range(max(self.newest + 1, newest - LISTED + 1), newest + 1):
+            turn, part = _at(self._round, number - self._began)
+            found.append(Entry(number, turn.page, turn.sound, part if turn.sound else 0))
+        return found
 
     def coming(self, count: int) -> list[Turn]:
         """The next pages, so that they can be coded before they are due."""
