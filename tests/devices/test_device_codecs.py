@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.base import Codec, DecodeError, EncodeError, Example, Measurement, Value
-from devices.codecs import all_codecs, codec
+from devices.codecs import all_codecs, codec, senml
 from devices.codes import CODES, KINDS
 from devices.fields import covers
+from devices.merge import joined
 from devices.numbers import sfloat
+from devices.pack import Record
 from devices.profile import Profile, parse_profile, profile
 from devices.units import UNITS, canonical, convertible
 
@@ -285,3 +287,123 @@ def test_a_name_and_an_id_number_are_dropped_unseen(unit: Codec) -> None:
         left = unit.scrub(payload, generic(unit))  # type: ignore[attr-defined]
         assert "王".encode() not in left
         assert b"420802" not in left
+
+
+def test_a_meter_that_shows_lo_gives_no_number() -> None:
+    """Also where an old number stands beside the status bit."""
+    frame = bytes.fromhex("0e2c00ea07030f081e05" + "37c0" + "11" + "4000")
+    (measurement,) = codec("sig.2a18").decode(frame, profile("generic.sig.2a18"))
+    assert (measurement.values[0].value, measurement.values[0].absent_reason) == (None, "negative-infinity")
+    assert measurement.quality_flags == ("result_too_low",)
+
+
+def test_packets_of_two_records_are_never_one_reading() -> None:
+    first, own = bytes.fromhex("0210e600ea07030f081e05"), profile("generic.sig.2a9c")
+    with pytest.raises(DecodeError) as refused:
+        codec("sig.2a9c").decode(first + bytes.fromhex("0015e7004019b036"), own)
+    assert refused.value.reason == "other-record"
+
+
+def test_a_strap_that_beats_fast_sends_several_intervals() -> None:
+    """Frames of a Polar H10, published with a question about their second interval."""
+    for frame, rate, intervals in (("10482c03", "72", ["793"]), ("10495e039603", "73", ["842", "896"])):
+        (measurement,) = codec("sig.2a37").decode(bytes.fromhex(frame), profile("polar-h10"))
+        assert [value.text for value in measurement.values] == [rate, *intervals]
+
+
+RFC_8428 = [
+    # 5.1.1 one value; 5.1.2 several with base fields; 5.1.3 several times; 5.1.5 base name with its own unit
+    (
+        b'[{"n":"urn:dev:ow:10e2073a01080063","u":"Cel","v":23.1}]',
+        [("urn:dev:ow:10e2073a01080063", "Cel", "23.1", "0")],
+    ),
+    (
+        b'[{"bn":"urn:dev:ow:10e2073a01080063:","n":"voltage","u":"V","v":120.1},{"n":"current","u":"A","v":1.2}]',
+        [
+            ("urn:dev:ow:10e2073a01080063:voltage", "V", "120.1", "0"),
+            ("urn:dev:ow:10e2073a01080063:current", "A", "1.2", "0"),
+        ],
+    ),
+    (
+        b'[{"bn":"urn:dev:ow:10e2073a0108006:","bt":1.276020076001e+09,"bu":"A","bver":5,"n":"voltage","u":"V","v":120.1},'
+        b'{"n":"current","t":-5,"v":1.2},{"n":"current","t":-4,"v":1.3}]',
+        [
+            ("urn:dev:ow:10e2073a0108006:voltage", "V", "120.1", "1276020076.001"),
+            ("urn:dev:ow:10e2073a0108006:current", "A", "1.2", "1276020071.001"),
+            ("urn:dev:ow:10e2073a0108006:current", "A", "1.3", "1276020072.001"),
+        ],
+    ),
+    (
+        b'[{"bn":"2001:db8::2","bt":1.320078429e+09,"n":"/temperature","u":"Cel","v":27.2},{"n":"/humidity","u":"%RH","v":80}]',
+        [
+            ("2001:db8::2/temperature", "Cel", "27.2", "1320078429"),
+            ("2001:db8::2/humidity", "%RH", "80", "1320078429"),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("pack", "meant"), RFC_8428)
+def test_senml_packs_resolve_as_the_rfc_shows(pack: bytes, meant: list[tuple[str, str, str, str]]) -> None:
+    got = senml.resolve(pack)
+    assert [(each.name, each.unit, str(each.value), f"{each.time.normalize():f}") for each in got] == meant
+
+
+def test_senml_sums_bases_and_keeps_words_and_data_apart() -> None:
+    got = senml.resolve(
+        b'[{"bn":"x:","bv":100,"bs":5,"n":"a","v":1,"s":2},{"n":"b","vb":true},{"n":"c","vs":"open"},{"n":"d","vd":"aGkK"}]'
+    )
+    assert [(each.value, each.total) for each in got][:1] == [(Decimal(101), Decimal(7))]
+    assert [(each.boolean, each.text, each.data, each.value) for each in got][1:] == [
+        (True, None, None, None),
+        (None, "open", None, None),
+        (None, None, "aGkK", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pack", "reason"),
+    [
+        (b'[{"n":"t","u":"Cel","v":23.1,"future_":1}]', "bad-version"),
+        (b'[{"n":"t","u":"Cel","v":23.1,"bver":11}]', "bad-version"),
+        (b'[{"bver":5,"n":"t","u":"Cel","v":1},{"bver":6,"n":"h","u":"%RH","v":1}]', "bad-version"),
+        (b'[{"n":"\\u6e29","u":"Cel","v":1}]', "bad-id"),
+    ],
+)
+def test_senml_refuses_what_the_rfc_has_it_refuse(pack: bytes, reason: str) -> None:
+    with pytest.raises(DecodeError) as refused:
+        senml.resolve(pack)
+    assert refused.value.reason == reason
+
+
+def test_a_sensor_without_a_clock_says_how_long_ago_it_was() -> None:
+    readings = codec("senml").decode(b'[{"n":"t","u":"Cel","v":20,"t":-600}]', profile("generic.senml"))
+    assert (readings[0].at, readings[0].context) == (None, {"ago_s": 600})
+
+
+def test_two_halves_of_one_record_are_merged_within_an_envelope() -> None:
+    value, other = bytes.fromhex("162900ea07030f081e0537c011"), bytes.fromhex("062a00ea07030f081e0537c011")
+    context, first, second = (
+        bytes.fromhex("02290003"),
+        bytes.fromhex("0210e600ea07030f081e05"),
+        bytes.fromhex("0015e6004019b036"),
+    )
+    records = [
+        Record("sig.2a18", value),
+        Record("sig.2a18", other),
+        Record("sig.2a34", context),
+        Record("sig.2a9c", first),
+        Record("sig.2a9c", second),
+        Record("sig.2a34", bytes.fromhex("02630001")),
+    ]
+    whole = joined(records)
+    assert [(place, record.payload) for place, record in whole] == [
+        (0, value + context),
+        (1, other),
+        (3, first + second),
+        (5, bytes.fromhex("02630001")),
+    ]
+    (measurement,) = codec("sig.2a18").decode(whole[0][1].payload, profile("generic.sig.2a18"))
+    assert measurement.context["meal"] == "fasting"
+    assert "part_missing" not in measurement.quality_flags
+    assert joined(records[1:2]) == [(0, records[1])]
