@@ -184,14 +184,14 @@ async def test_an_order_crosses_the_door_and_its_answer_comes_back(tmp_path: Pat
 
 
 @given(st.datetimes(*YEARS), st.booleans())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_clock_reads_as_it_was_written(moment: datetime, long: bool) -> None:
     at = moment.replace(tzinfo=CST)
     assert clock_of(clock_bytes(at, CST, long=long), CST) == at.replace(microsecond=0).astimezone(UTC)
 
 
 @given(st.binary(max_size=12))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_clock_that_says_nonsense_is_no_clock(value: bytes) -> None:
     said = clock_of(value, CST)
     assert said is None or said.tzinfo is not None

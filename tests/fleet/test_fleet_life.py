@@ -147,7 +147,7 @@ def test_a_device_that_drifts_from_its_gateways_history_is_found(fleet: Fleet) -
 
 
 @given(st.lists(st.integers(-10_000, 10_000), max_size=6))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_clock_is_called_wrong_only_when_all_of_the_newest_agree(offsets: list[int]) -> None:
     rule = rules.rules()["clock-skew"]
     newest = offsets[:3]
@@ -156,7 +156,7 @@ def test_a_clock_is_called_wrong_only_when_all_of_the_newest_agree(offsets: list
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_nonsense_is_more_than_five_per_cent_of_at_least_twenty(readings: int, bad: int) -> None:
     found = rules.implausible(rules.rules()["implausible"], readings, bad)
     assert (found is not None) == (readings >= 20 and bad / readings > 0.05 if readings else False)

@@ -76,7 +76,7 @@ def test_a_guest_is_never_asked(hut: Hut) -> None:
     st.decimals("30", "150", places=1),
     st.lists(st.decimals("30", "150", places=1), max_size=5),
 )
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_eight_per_cent_of_ones_own_median_is_the_line(now: Decimal, before: list[Decimal]) -> None:
     asked = out_of_character({"weight": now}, {"weight": before}) == ("weight",)
     own = (
