@@ -7,7 +7,7 @@ psycopg 3, the same calls. After a commit the bus tells the observers (feed, tra
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -26,7 +26,7 @@ from hub.clock import Clock
 from hub.disk import DAMAGED, FULL, REAL, Disk, DiskFull, why
 from hub.events import Event
 from hub.reserve import Reserve
-from hub.rng import Rng, uuid7
+from hub.rng import Ids, Rng, uuid7
 from hub.seal import Seal
 
 # Set before any table class is made: without names, SQLite cannot drop what Alembic wants to change later.
@@ -42,6 +42,7 @@ SQLModel.metadata.naming_convention = {
 SQLModel.model_config["defer_build"] = True
 
 READERS_MAX = 4  # pages are short reads; more threads only fight for the two cores of the smallest machine
+IDS_BY_THE_BLOCK = 100  # from so many on; a block of chance is 20 kB
 SQLITE_BUSY_MS = 5_000  # the command line may write while the hub runs; it waits this long for the file
 
 T = TypeVar("T")
@@ -107,6 +108,25 @@ class Tx(Read):
         finally:
             self._cause = before
         return made
+
+    def emit_all(self, kind: type[E], rows: Sequence[Mapping[str, Any]]) -> None:
+        """The same for many of one kind, with ids by the block: a batch of postings has a thousand."""
+        if len(rows) < IDS_BY_THE_BLOCK:
+            for row in rows:
+                self.emit(kind, **row)
+            return
+        ids, now, listeners = Ids(self.rng), self.clock.now(), self.bus.listeners(kind)
+        before, cause = self._cause, self._cause or self.actor.cause
+        actor, principal = self.actor.id, self.actor.on_behalf_of
+        try:
+            for row in rows:
+                made = kind(id=ids.at(now), at=now, cause=cause, actor=actor, on_behalf_of=principal, **row)
+                self.events.append(made)
+                self._cause = made.id
+                for listener in listeners:
+                    listener(self, made)
+        finally:
+            self._cause = before
 
     def change(self, statement: Executable) -> int:
         """Run an UPDATE or DELETE; gives the number of rows it met."""

@@ -25,20 +25,23 @@ _GUARDED = "id, kind, owner, unit, balance, earned, floor, at_posting"
 _MONEY = "('available', 'encumbered', 'spent', 'lapsed')"
 _OPENS = f"""NEW.balance <> 0 OR NEW.earned <> 0 OR NEW.at_posting <> 0 OR COALESCE(NEW.floor, 0) <> 0
     OR NEW.id <> NEW.kind || '-' || NEW.owner OR NEW.unit NOT IN ('points', 'fen')
+    OR (NEW.unit = 'fen') <> (substr(NEW.id, length(NEW.id) - 3) = '-fen') OR NEW.owner = ''
     OR (NEW.unit = 'points' AND NEW.kind IN {_MONEY})
     OR (NEW.unit = 'fen' AND NEW.kind <> 'issue' AND NEW.kind NOT IN {_MONEY})"""
 # A transaction says by which rule, in whose chain and by which link.
 _EXPLAINED = """NEW.rule IS NOT NULL AND NEW.area IS NOT NULL
     AND EXISTS (SELECT 1 FROM points_link WHERE id = NEW.link AND area = NEW.area)"""
-# Both ends in one ledger. What is held leaves only whole, by settling the hold that brought it; a void goes back to
-# where it came from. One look at three rows: this is asked for every posting there is.
-_SOUND = """COALESCE((SELECT s.unit = d.unit
-      AND (d.kind <> 'hold' OR (t.until IS NOT NULL AND t.reason = 'hold'))
-      AND (s.kind <> 'hold' OR EXISTS (SELECT 1 FROM points_posting h WHERE h.txn = t.settles
-        AND h.destination || '' = NEW.source AND h.amount = NEW.amount
-        AND (t.reason <> 'void' OR h.source = NEW.destination)))
-    FROM points_txn t, points_account s, points_account d
-    WHERE t.id = NEW.txn AND s.id = NEW.source AND d.id = NEW.destination), {false})"""
+# Both ends in one ledger, which an account's name tells (`_OPENS` sees to that): this is asked for every posting there
+# is, and a look at two more rows costs more than all else in it. What is held leaves only whole, by settling the hold
+# that brought it; a void goes back to where it came from. `|| ''` keeps SQLite from looking through all that was held.
+_SOUND = """({end}(NEW.source, {four}) = '-fen' AND {end}(NEW.destination, {four}) = '-fen'
+    OR {end}(NEW.source, {four}) <> '-fen' AND {end}(NEW.destination, {four}) <> '-fen')
+    AND EXISTS (SELECT 1 FROM points_txn WHERE id = NEW.txn)
+    AND (substr(NEW.destination, 1, 5) <> 'hold-' OR EXISTS (SELECT 1 FROM points_txn t
+      WHERE t.id = NEW.txn AND t.until IS NOT NULL AND t.reason = 'hold'))
+    AND (substr(NEW.source, 1, 5) <> 'hold-' OR EXISTS (SELECT 1 FROM points_txn t, points_posting h
+      WHERE t.id = NEW.txn AND h.txn = t.settles AND h.destination || '' = NEW.source AND h.amount = NEW.amount
+        AND (t.reason <> 'void' OR h.source = NEW.destination)))"""
 _FOLLOWS = f"""NEW.prev = COALESCE((SELECT l.hash FROM points_link l WHERE l.area = NEW.area
       ORDER BY l.month DESC, l.seq DESC LIMIT 1), '{"0" * 64}')
     AND NEW.month >= COALESCE((SELECT MAX(l.month) FROM points_link l WHERE l.area = NEW.area), '')
@@ -50,18 +53,19 @@ _WHY_SOUND = "points: a posting needs a transaction and two accounts of one ledg
 _WHY_FOLLOWS = "points: a link follows the last one of its community"
 
 
-def _apply(source_lowest: str) -> str:
-    """The two updates of one posting; `source_lowest` spells the smaller of two numbers on this engine."""
+def _apply(source_lowest: str, met: str = "") -> str:
+    """The two updates of one posting; `source_lowest` spells the smaller of two numbers on this engine, `met` looks
+    whether the update met its account: without foreign keys nobody else would."""
     return f"""UPDATE points_account SET at_posting = NEW.id, balance = balance - NEW.amount,
     earned = earned - CASE WHEN substr(NEW.destination, 1, 6) = 'issue-' THEN NEW.amount ELSE 0 END,
     floor = CASE WHEN balance - NEW.amount < floor
       AND (SELECT t.reason FROM points_txn t WHERE t.id = NEW.txn) IN {_LOWERS_FLOOR}
       THEN balance - NEW.amount ELSE floor END
-    WHERE id = NEW.source;
+    WHERE id = NEW.source;{met}
   UPDATE points_account SET at_posting = NEW.id, balance = balance + NEW.amount,
     earned = earned + CASE WHEN substr(NEW.source, 1, 6) = 'issue-' THEN NEW.amount ELSE 0 END,
     floor = CASE WHEN floor < 0 THEN {source_lowest}(0, balance + NEW.amount) ELSE floor END
-    WHERE id = NEW.destination;"""  # noqa: S608 - words of this file only
+    WHERE id = NEW.destination;{met}"""  # noqa: S608 - words of this file only
 
 
 def _sqlite(name: str, when: str, refuse: str, condition: str = "") -> str:
@@ -73,13 +77,13 @@ def _sqlite(name: str, when: str, refuse: str, condition: str = "") -> str:
 # first. A raw connection may have foreign keys off, so both ends and the transaction are looked for here as well.
 SQLITE: dict[str, str] = {
     "points_posting_applied": "CREATE TRIGGER points_posting_applied AFTER INSERT ON points_posting\nBEGIN\n  "
-    + _apply("MIN")
+    + _apply("MIN", f"\n  SELECT RAISE(ABORT, '{_WHY_SOUND}') WHERE changes() <> 1;")
     + "\nEND",
     "points_posting_sound": _sqlite(
         "points_posting_sound",
         "BEFORE INSERT ON points_posting",
         _WHY_SOUND,
-        f"NOT {_SOUND.format(false=0)} OR EXISTS (SELECT 1 FROM points_posting WHERE id = NEW.id)",  # noqa: S608 - as above
+        f"NOT ({_SOUND.format(end='substr', four=-4)}) OR EXISTS (SELECT 1 FROM points_posting WHERE id = NEW.id)",  # noqa: S608 - as above
     ),
     "points_link_follows": _sqlite(
         "points_link_follows",
@@ -134,7 +138,7 @@ _POSTGRES_BODIES: dict[str, str] = {
     ),
     "points_empty": _postgres(_OPENS, _WHY_OPENS),
     "points_explained": _postgres(f"NOT ({_EXPLAINED})", _WHY_EXPLAINED),
-    "points_sound": _postgres("NOT " + _SOUND.format(false="FALSE"), _WHY_SOUND),
+    "points_sound": _postgres(f"({_SOUND.format(end='right', four=4)}) IS NOT TRUE", _WHY_SOUND),
     "points_follows": _postgres(f"NOT ({_FOLLOWS})", _WHY_FOLLOWS),
 }
 # name -> (table, when, level, function)

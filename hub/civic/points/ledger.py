@@ -31,7 +31,7 @@ from hub.civic.points.accounts import (
 from hub.civic.points.beneficiary import chunks
 from hub.civic.points.models import Posting, Txn
 from hub.civic.points.why import Draft, Held, Receipt, Why
-from hub.db import Read, Tx
+from hub.db import IDS_BY_THE_BLOCK, Read, Tx
 from hub.directory import Resident, has_consent
 from hub.errors import Conflict, NotAllowed, NotFound, Refused
 from hub.events import PointsPosted
@@ -46,10 +46,9 @@ OVERDRAWS = ("reversal", "false_claim")  # what may take a balance below zero; t
 REFERENCE_CHARS_MAX = 160
 SHARE_VERSION = "1"  # of the text a grown-up agreed to before drawing on the household account
 
-_POSTED = slice(3, 7)  # of chain.COLUMNS: the unit and the three columns of the posting
-_TXN = (*chain.COLUMNS[: _POSTED.start], *chain.COLUMNS[_POSTED.stop :], "link")
-_ACT = _TXN.index("act_date")
-_MANY = 100  # ids by the block are 8 times as quick, and cost 20 kB of chance
+TXN_COLUMNS = (*chain.COLUMNS[:3], *chain.COLUMNS[7:], "link")  # between: the unit and what the posting holds
+POSTING_COLUMNS = ("txn", "source", "destination", "amount")
+
 
 # Built once: every movement asks it, and building a statement costs more than running it.
 _RECEIPTS = (
@@ -114,68 +113,90 @@ def _sound(draft: Draft) -> None:
 
 def _write(tx: Tx, drafts: Sequence[Draft], balances: dict[str, Held]) -> dict[str, Receipt]:
     now, running = tx.now(), {ident: each.balance for ident, each in balances.items()}
-    at, ids = now.isoformat(), Ids(tx.rng) if len(drafts) >= _MANY else None
+    at, ids, reasons = now.isoformat(), Ids(tx.rng) if len(drafts) >= IDS_BY_THE_BLOCK else None, _Reasons(tx, now)
     chains: dict[str, tuple[list[tuple[Any, ...]], list[str]]] = {}  # rows and their hashes, by community
     postings: list[tuple[Any, ...]] = []
     made: dict[str, Receipt] = {}
     moved: list[tuple[Held, int, int, str]] = []
     for draft in drafts:
-        source, destination = balances[draft.source], balances[draft.destination]
+        source, destination, amount = balances[draft.source], balances[draft.destination], draft.amount
         if source.unit != destination.unit:
             raise Refused(_("Points and money are two ledgers; nothing moves from one to the other"))
-        left = running[source.id] - draft.amount
+        left = running[source.id] - amount
         if source.floor is not None and left < 0 and draft.why.reason not in OVERDRAWS:
-            raise NotEnoughPoints(running[source.id], draft.amount)
+            raise NotEnoughPoints(running[source.id], amount)
         running[source.id] = left
-        arrived = running[destination.id] = running[destination.id] + draft.amount
+        arrived = running[destination.id] = running[destination.id] + amount
         txn = ids.at(now) if ids else tx.new_id()
+        reason, rule, said, kept = reasons.of(draft.why)
+        entry = (
+            txn,
+            at,
+            source.area,
+            source.unit,
+            source.id,
+            destination.id,
+            str(amount),
+            reason,
+            rule,
+            draft.reference,
+            said,
+        )
         rows, hashes = chains.setdefault(source.area, ([], []))
-        row = _row(tx, txn, at, draft, source)
-        hashes.append(chain.entry_hash(chain.texts(row)))
-        rows.append(row[: _POSTED.start] + row[_POSTED.stop :])
-        postings.append((txn, source.id, destination.id, draft.amount))
-        made[draft.reference] = Receipt(txn, draft.reference, now, source.id, destination.id, draft.amount)
+        hashes.append(chain.entry_hash(entry))
+        rows.append((txn, reasons.at, source.area, reason, rule, draft.reference, *kept))
+        postings.append((txn, source.id, destination.id, amount))
+        made[draft.reference] = Receipt(txn, draft.reference, now, source.id, destination.id, amount)
         if source.kind in rules.PERSONAL:
-            moved.append((source, -draft.amount, left, draft.reference))
+            moved.append((source, -amount, left, draft.reference))
         if destination.kind in rules.PERSONAL:
-            moved.append((destination, draft.amount, arrived, draft.reference))
+            moved.append((destination, amount, arrived, draft.reference))
     for area, (rows, hashes) in chains.items():
         link = chain.extend(tx, area, now, hashes)
-        stored, lite = bulk.moment(tx, now), tx.session.get_bind().dialect.name == "sqlite"
-        bulk.insert(tx, "points_txn", _TXN, [_stored(tx, row, stored, link, lite) for row in rows])
-    bulk.insert(tx, "points_posting", ("txn", "source", "destination", "amount"), postings)
+        bulk.insert(tx, "points_txn", TXN_COLUMNS, [(*row, link) for row in rows])
+    bulk.insert(tx, "points_posting", POSTING_COLUMNS, postings)
     _tell(tx, moved)
     return made
 
 
-def _row(tx: Tx, ident: str, at: str, draft: Draft, source: Held) -> tuple[Any, ...]:
-    """An entry in the order of chain.COLUMNS."""
-    why, actor = draft.why, tx.actor
-    return (
-        ident, at, source.area, source.unit, draft.source, draft.destination, draft.amount, why.reason, why.by_rule,
-        draft.reference, why.item, why.catalogue, why.act_date, why.about, why.proposer, why.verifier, why.approver,
-        why.third, why.evidence, why.cause or actor.cause, actor.id, actor.on_behalf_of, why.reverses, why.settles,
-        why.until,
-    )  # fmt: skip
+class _Reasons:
+    """The part of an entry that its reason fills: as text to be hashed, as values to be kept. A batch has few."""
 
+    def __init__(self, tx: Tx, now: datetime) -> None:
+        self.at = bulk.moment(tx, now)
+        self._tx, self._lite = tx, tx.session.get_bind().dialect.name == "sqlite"
+        self._known: dict[int, tuple[Why, tuple[str, str, str, tuple[Any, ...]]]] = {}
 
-def _stored(tx: Tx, row: tuple[Any, ...], at: datetime | str, link: int, lite: bool) -> tuple[Any, ...]:
-    """What of it the transaction's row keeps, in the form the columns have on this engine."""
-    act, until = row[_ACT], row[-1]
-    if act is None and until is None:
-        return (row[0], at, *row[2:], link)
-    act = act.isoformat() if lite and act is not None else act
-    until = bulk.moment(tx, until) if until is not None else None
-    return (row[0], at, *row[2:_ACT], act, *row[_ACT + 1 : -1], until, link)
+    def of(self, why: Why) -> tuple[str, str, str, tuple[Any, ...]]:
+        known = self._known.get(id(why))
+        if known is None:
+            known = self._known[id(why)] = (why, self._made(why))  # kept alive, or another would take its id
+        return known[1]
+
+    def _made(self, why: Why) -> tuple[str, str, str, tuple[Any, ...]]:
+        """In the order of chain.COLUMNS, from the item on."""
+        actor = self._tx.actor
+        before = (why.item, why.catalogue)
+        after = (
+            why.about, why.proposer, why.verifier, why.approver, why.third, why.evidence, why.cause or actor.cause,
+            actor.id, actor.on_behalf_of, why.reverses, why.settles,
+        )  # fmt: skip
+        said = chain.BETWEEN.join(chain.texts((*before, why.act_date, *after, why.until)))
+        day = why.act_date.isoformat() if self._lite and why.act_date else why.act_date
+        until = bulk.moment(self._tx, why.until) if why.until else None
+        return why.reason, why.by_rule, said, (*before, day, *after, until)
 
 
 def _tell(tx: Tx, moved: Sequence[tuple[Held, int, int, str]]) -> None:
     """An event per account; every screen that shows it is drawn anew: a household's points show with each member."""
-    for account, amount, balance, reference in moved:
-        tx.emit(
-            PointsPosted, account=account.id, owner_kind=account.kind, owner=account.owner, amount=amount,
-            balance=balance, reference=reference,
-        )  # fmt: skip
+    tx.emit_all(
+        PointsPosted,
+        [
+            {"account": account.id, "owner_kind": account.kind, "owner": account.owner, "amount": amount,
+             "balance": balance, "reference": reference}
+            for account, amount, balance, reference in moved
+        ],
+    )  # fmt: skip
     for area in {account.area for account, *_rest in moved}:
         tx.touch("points.tv", area)
     people = {account.owner for account, *_rest in moved if account.kind == "person"}
