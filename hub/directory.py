@@ -245,6 +245,14 @@ def below(read: Read, codes: Sequence[str]) -> list[Area]:
     return list(rows.scalars())
 
 
+def door(building: str, flat: str) -> str:
+    """Where somebody lives, as the reader's language says it. A flat is kept as it is painted on the wall: 3单元402."""
+    if language() == "zh":
+        return f"{building} {flat}"
+    stair, mark, number = flat.partition("单元")
+    return f"{building}, stair {stair}, flat {number}" if mark and number else f"{building}, flat {flat}"
+
+
 def resident(read: Read, ident: str) -> Resident:
     found = read.session.get(Resident, ident)
     if found is None:

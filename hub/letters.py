@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, false, func, or_, select, true, update
 from sqlmodel import col
 
-from hub import bell
+from hub import bell, directory
 from hub.db import Read, Tx
 from hub.directory import Area, Building, Household, Resident
 from hub.errors import NotFound, Refused
@@ -156,7 +156,7 @@ def addressee(tx: Tx, paths: Sequence[str], letter: str, reason: str) -> Address
     person = tx.session.get_one(Resident, found)
     home = tx.session.get_one(Household, person.household)
     building = tx.session.get_one(Building, home.building)
-    return Addressee(person.name, f"{pick(building.zh, building.en)} {home.flat}")
+    return Addressee(person.name, directory.door(pick(building.zh, building.en), home.flat))
 
 
 def _dead(paths: Sequence[str], *columns: Any) -> Select[Any]:

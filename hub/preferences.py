@@ -43,6 +43,7 @@ class Preference(SQLModel, table=True):
     zone: str = Field(default="", max_length=64)  # empty: the area's
     digest_at: int | None = Field(default=None)  # minutes after midnight; None: each message by itself
     digest_channel: str = Field(default="", max_length=16)
+    lang: str = Field(default="", max_length=8)  # of messages to this one alone; empty: Chinese
 
 
 class OptOut(SQLModel, table=True):
@@ -93,6 +94,7 @@ class Standing:
     digest_at: int | None = None
     digest_channel: str = ""
     refused: frozenset[tuple[str, str]] = frozenset()  # (channel, class)
+    lang: str = "zh"
 
     def sendable_at(self, now: datetime) -> datetime:
         return sendable_at(now, self.quiet, self.zone)
@@ -238,4 +240,4 @@ def _standing(row: Preference | None, zone: str, quiet: Quiet | None, refused: f
     if row is None:
         return Standing(quiet, zone, refused=refused)
     own = Quiet(row.quiet_start, row.quiet_end) if row.own_quiet else quiet
-    return Standing(own, row.zone or zone, row.digest_at, row.digest_channel, refused)
+    return Standing(own, row.zone or zone, row.digest_at, row.digest_channel, refused, row.lang or "zh")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -52,8 +52,19 @@ class Found:
 class GridWorker(Phone):
     """`walk()` until cancelled; `round()` once: look at the list, knock at the first door, send what waits."""
 
-    def __init__(self, login: str, *, name: str, seed: str, pace: float = 1.0, now: Now = utc_now) -> None:
+    def __init__(
+        self,
+        login: str,
+        *,
+        name: str,
+        seed: str,
+        pace: float = 1.0,
+        now: Now = utc_now,
+        again: Callable[[], Awaitable[str]] | None = None,
+    ) -> None:
+        """`again` fetches a new one-time address: a session of the staff ends after a day's work."""
         super().__init__(login, name=name, seed=seed, path="/visits", now=now)
+        self._again = again
         self.pace, self.mode = pace, "ok"
         self.waiting: list[Found] = []
         self.inbox: deque[dict[str, Any]] = deque(maxlen=INBOX_MAX)
@@ -93,11 +104,19 @@ class GridWorker(Phone):
             return
         try:
             answer = await self.client.get("/api/v1/visits")
+            if answer.status_code == 401 and self._again is not None:
+                await self._sign_in_again(self._again)
+                answer = await self.client.get("/api/v1/visits")
             answer.raise_for_status()
         except httpx.HTTPError as why:
             log.info("no list of doors", extra={"worker": self.name, "why": type(why).__name__})
             return
         self._known = answer.json()["items"]
+
+    async def _sign_in_again(self, again: Callable[[], Awaitable[str]]) -> None:
+        self.client.cookies.clear()
+        self._login = await again()
+        await self.load()
 
     def _may_knock(self, door: dict[str, Any]) -> bool:
         return door["again_at"] is None or datetime.fromisoformat(door["again_at"]) <= self._now()

@@ -25,7 +25,7 @@ from simulators.board import Unbelieved, believed
 from simulators.clock import Now, utc_now
 from simulators.far_end import Mood
 from simulators.line import Address, Line, LineLost, LineRefused, PublishRefused
-from simulators.loudspeaker_sound import CHUNK_S, RATE, Tape, Voice, programme, read
+from simulators.loudspeaker_sound import CHUNK_S, PAUSE_S, RATE, Tape, Voice, programme, read
 from simulators.trust import trust
 
 RECONNECT_S = 2.0
@@ -50,6 +50,7 @@ class Say:
     until: datetime
     clip_path: str
     clip_sha256: str
+    english: str = ""  # said after the Chinese
 
     @property
     def key(self) -> str:
@@ -224,7 +225,7 @@ class Loudspeaker:
             say.notice,
             say.rev,
             say.round,
-            say.text,
+            f"{say.text} {say.english}".strip(),
             say.times,
             voice.kind,
             name,
@@ -270,15 +271,21 @@ class Loudspeaker:
                 why = f"no recording: {type(fault).__name__}"
             log.warning("the recording was not played", extra={"speaker": self.config.user, "why": why})
         samples = await self._machine(say.text)
-        return (
-            (Voice("machine", *samples), "") if samples else (Voice("chime", RATE, b""), "no voice is installed here")
-        )
+        if samples is None:
+            return Voice("chime", RATE, b""), "no voice is installed here"
+        rate, spoken = samples
+        translated = await self._machine(say.english, "en") if say.english else None
+        if translated is not None and translated[0] == rate:
+            spoken += bytes(2 * int(PAUSE_S * rate)) + translated[1]
+        return Voice("machine", rate, spoken), ""
 
-    async def _machine(self, text: str) -> tuple[int, bytes] | None:
+    async def _machine(self, text: str, tongue: str = "") -> tuple[int, bytes] | None:
+        """The last word of the voice's command is its language."""
         if not self.config.voice:
             return None
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*self.config.voice, stdin=pipe, stdout=pipe)
+        command = (*self.config.voice[:-1], tongue or self.config.voice[-1])
+        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
         try:
             async with asyncio.timeout(VOICE_S_MAX):
                 spoken, _errors = await process.communicate(text.encode())
@@ -324,7 +331,7 @@ def _say_of(entry: dict[str, Any]) -> Say | None:
         return Say(
             entry["id"], int(entry["rev"]), int(say["round"]), _RANK.get(entry["priority"], 0), str(say["text"]),
             int(say["times"]), datetime.fromisoformat(say["from"]), min(until, ends), str(clip.get("path", "")),
-            str(clip.get("sha256", "")),
+            str(clip.get("sha256", "")), str(say.get("en", "")),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError):
         return None

@@ -118,8 +118,12 @@ async def loudspeaker(services: Services, plan: DemoPlan, address: Address, orig
 async def grid_worker(services: Services, plan: DemoPlan, origin: str, speed: float) -> AsyncIterator[str]:
     """Whoever walks the first community's first grid does so by themselves; yields the address of their knobs."""
     member = next(each for each in plan.communities[0].staff if each.role == "grid_worker")
-    code = await services.store.write(lambda tx: login.issue_code(tx, "staff", "staff", member.id))
-    worker = GridWorker(f"{origin}/login?code={code}", name=member.id, seed=plan.seed, pace=WALKING_PACE * speed)
+
+    async def address() -> str:
+        code = await services.store.write(lambda tx: login.issue_code(tx, "staff", "staff", member.id))
+        return f"{origin}/login?code={code}"
+
+    worker = GridWorker(await address(), name=member.id, seed=plan.seed, pace=WALKING_PACE * speed, again=address)
     async with walker_running(worker, urlsplit(origin).hostname or "127.0.0.1") as url:
         walking = asyncio.create_task(worker.keep_walking(), name=member.id)
         try:

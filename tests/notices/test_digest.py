@@ -183,3 +183,19 @@ def test_nobody_gets_two_overviews_a_day_and_no_notice_is_in_two(steps: list[tup
         assert len({each.notice for each in items}) == len(items)
         assert {each.outbox for each in items if each.state == "sent"} == {each.id for each in rows}
         office.store.close()
+
+
+def test_whoever_reads_english_gets_the_overview_in_english(office: Office) -> None:
+    choose(office, "r-lin", digest_at=SIX, lang="en")
+    choose(office, "r-wang", digest_at=SIX)
+    released(office)
+    office.clock.advance(timedelta(hours=10).total_seconds())
+    send(office)
+    said = {each.resident: outbox.message_of(fanout(office, each)) for each in overviews(office)}
+    assert said["r-lin"].title == "Overview of today: 1 notices"
+    assert (said["r-lin"].lang, said["r-lin"].area_name) == ("en", "Liuhe")
+    assert (said["r-wang"].lang, said["r-wang"].area_name) == ("zh", "浏河社区")
+
+
+def fanout(office: Office, row: Outbox) -> outbox.Fanout:
+    return office.store.read_now(lambda read: read.session.get_one(outbox.Fanout, row.fanout))

@@ -92,6 +92,20 @@ def test_an_emergency_is_said_at_once_and_twice_and_a_routine_notice_only_when_a
     assert says(office)[quiet.id]["times"] == 1
 
 
+def test_a_place_that_wants_english_hears_it_after_the_chinese_and_only_what_is_translated(office: Office) -> None:
+    loud, quiet = emergency(office), office.released(title_en="", text_en="")
+    wanted(office, quiet)
+    assert "en" not in says(office)[loud.id]
+    with pytest.raises(NotAllowed):
+        office.store.write_now(lambda tx: speakers.speak_english(tx, office.staff, TAYING, True))
+    office.store.write_now(lambda tx: speakers.speak_english(tx, office.staff, LIUHE, True))
+    assert says(office)[loud.id]["en"].startswith("Attention. This is an emergency.")
+    assert "停" not in says(office)[loud.id]["en"]
+    assert "en" not in says(office)[quiet.id]
+    office.store.write_now(lambda tx: speakers.speak_english(tx, office.staff, LIUHE, False))
+    assert "en" not in says(office)[loud.id]
+
+
 def test_asked_twice_by_the_ladder_it_is_one_round_and_by_the_desk_another(office: Office) -> None:
     made = office.released()
     for _ in range(2):

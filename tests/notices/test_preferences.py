@@ -6,6 +6,7 @@ import zoneinfo
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +19,7 @@ from sqlmodel import col, select
 from channels.base import Accepted, Retry
 from hub import delivery, directory, outbox, preferences, reach
 from hub.audience import Audience
-from hub.civic.notices import desk
+from hub.civic.notices import desk, ladder
 from hub.db import Tx
 from hub.directory import Consent
 from hub.errors import Refused
@@ -152,6 +153,8 @@ def test_whoever_was_woken_by_an_alarm_hears_that_it_is_over(office: Office) -> 
     batch = claim(office)
     office.store.write_now(lambda tx: delivery.settle(tx, batch, [Accepted(f"m{n}") for n in range(len(batch))]))
     office.store.write_now(lambda tx: desk.retract(tx, office.publisher, made, "The warning is lifted"))
+    for each in office.store.read_now(ladder.under_way):
+        office.store.write_now(partial(ladder.go_on, ident=each.notice, revision=1, elapsed_s=0.0, ways={"wechat"}))
     spread(office)
     assert claim(office)
 

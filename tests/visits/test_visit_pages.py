@@ -80,7 +80,7 @@ def test_a_worker_without_script_reads_the_round_and_records(town: Town) -> None
     visit = town.street.want("h-he", "r-he", rank=6)
     worker = town.enter("s-feng")
     shown = worker.get("/visits").text
-    for words in ("Building 2 1单元101", "何**", "to be met", "Lives alone", "停水通知", "Water cut"):
+    for words in ("Building 2, stair 1, flat 101", "何**", "to be met", "Lives alone", "停水通知", "Water cut"):
         assert words in shown
     assert "何秀英" not in shown
     assert "Building 2" not in town.enter("s-grid").get("/visits").text
@@ -162,6 +162,23 @@ async def test_a_simulated_worker_walks_the_round_and_what_waited_goes_out_once(
         assert (await knobs.get("/sim/inbox")).json()["items"][0]["result"] in rules.RESULTS
     await worker.close()
     assert all(len(town.street.knocks(visit)) == 1 for visit in visits)
+
+
+@pytest.mark.anyio
+async def test_a_simulated_worker_whose_session_ends_signs_in_again_and_loses_nothing(town: Town) -> None:
+    visit = town.street.want("h-tan", None, revision=6)
+
+    async def address() -> str:
+        return f"{town.shell.url}/login?code={town.shell.code('staff', 'staff', 's-feng')}"
+
+    worker = GridWorker(await address(), name="grid-3", seed="linli-7", pace=1e6, again=address)
+    await worker.load()
+    town.shell.write(lambda tx: login.close_sessions_of(tx, "s-feng"))
+    while await worker.round():
+        pass
+    assert worker.waiting == []
+    assert len(town.street.knocks(visit)) == 1
+    await worker.close()
 
 
 def phone(town: Town, browser: Browser, ident: str, **more: Any) -> tuple[BrowserContext, Page]:

@@ -80,7 +80,13 @@ def residents(read: Read, ids: Sequence[str], today: date) -> list[Found]:
         .order_by(col(Building.id), col(Household.flat), col(Resident.born))
     )  # fmt: skip
     return [
-        Found(f"person-{ident}", "person", directory.masked(name), f"{pick(zh, en)} {flat}", directory.age(born, today))
+        Found(
+            f"person-{ident}",
+            "person",
+            directory.masked(name),
+            directory.door(pick(zh, en), flat),
+            directory.age(born, today),
+        )
         for ident, name, born, zh, en, flat in rows
     ]
 
@@ -92,7 +98,7 @@ def homes(read: Read, ids: Sequence[str]) -> list[Found]:
         .where(col(Household.id).in_(ids))
     )
     return [
-        Found(f"household-{ident}", "household", _("Household"), f"{pick(zh, en)} {flat}")
+        Found(f"household-{ident}", "household", _("Household"), directory.door(pick(zh, en), flat))
         for ident, zh, en, flat in rows
     ]
 

@@ -108,7 +108,8 @@ def row(read: Read, found: Answer) -> dict[str, Any]:
     return {
         "id": found.id, "kind": found.kind, "word": _(answers.KINDS[found.kind]), "text": found.text, "at": found.at,
         "due": found.due, "overdue": found.overdue, "reply": found.reply, "replied_at": found.replied_at,
-        "door": f"{pick(building.zh, building.en)} {home.flat}", "area": pick(area.zh, area.en), "tz": area.tz,
+        "door": directory.door(pick(building.zh, building.en), home.flat), "area": pick(area.zh, area.en),
+        "tz": area.tz,
         "owner": (pick(owner.title_zh, owner.title_en) or owner.id) if owner else "",
         "title": cards.shown(read, active.notice(read, found.notice)).title, "way": _(WAYS.get(found.way, found.way)),
         "written": found.way if found.way in answers.WRITTEN else "",

@@ -126,7 +126,7 @@ def _inside(
         if found and (building == opened or stair in ticked["stairs"]):
             stairs[stair] = _("{building}, stair {number}").format(building=names[building], number=found[1])
         if building == opened or ident in ticked["households"]:
-            homes[ident] = f"{names[building]} {flat}"
+            homes[ident] = directory.door(names[building], flat)
     return _choices(stairs, ticked["stairs"]), _choices(homes, ticked["households"])
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
+from hub import directory
 from hub.access import Subject, needs, subject
 from hub.civic.notices import active, cards, coverage
 from hub.civic.notices.coverage import Door
@@ -43,6 +44,7 @@ async def look(request: Request, ident: str, area: str = "", building: str = "",
             "notice": cards.shown(read, found), "places": places, "place": place, "knocks": knocks,
             "left": left[:LISTED_MAX], "waiting": len(left), "names": coverage.building_names(read, place.code),
             "building": building, "order": order, "words": coverage.risk_words,
+            "where": directory.door,
         }  # fmt: skip
 
     shown = await services(request).store.read(read)

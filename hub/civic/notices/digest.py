@@ -34,7 +34,6 @@ EVERY_S = 5.0  # to the minute is enough; a look is one indexed read
 RESIDENTS_MAX = 200  # of one transaction
 HOURS = 24  # an overview nobody could be sent by the next one's time is over
 PREFERRED = ("wechat", "webpush", "sms")  # where nobody chose: what costs nothing comes first
-LANG = "zh"
 TITLE, TEXT = (
     N_("Overview of today: {n} notices"),
     N_("{n} notices of your community are waiting for you to read them."),
@@ -82,8 +81,8 @@ def send(tx: Tx, limit: int = RESIDENTS_MAX) -> int:
         held[item.resident].append(item)
     standings = preferences.standings(tx, list(held))
     ready = _ready(tx, held, standings)
-    for group in _alike(ready).values():
-        _plan(tx, group, standings)
+    for (_area, _channel, lang, _count), group in _alike(ready, standings).items():
+        _plan(tx, group, standings, lang)
     tx.session.flush()
     return len(held)
 
@@ -142,22 +141,26 @@ def _way(bound: Sequence[ChannelBinding], wanted: str) -> ChannelBinding | None:
     return next((by_channel[channel] for channel in order if channel in by_channel), None)
 
 
-def _alike(ready: Sequence[Ready]) -> Mapping[tuple[str, str, int], list[Ready]]:
+def _alike(
+    ready: Sequence[Ready], standings: Mapping[str, Standing]
+) -> Mapping[tuple[str, str, str, int], list[Ready]]:
     """Who reads the same words on the same channel shares one message."""
-    groups: dict[tuple[str, str, int], list[Ready]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, int], list[Ready]] = defaultdict(list)
     for each in ready:
-        groups[each.area, each.binding.channel, len(each.items)].append(each)
+        lang = standings[each.resident].lang
+        groups[each.area, each.binding.channel, lang, len(each.items)].append(each)
     return groups
 
 
-def _plan(tx: Tx, group: Sequence[Ready], standings: Mapping[str, Standing]) -> None:
+def _plan(tx: Tx, group: Sequence[Ready], standings: Mapping[str, Standing], lang: str) -> None:
     first = group[0]
     place, count = tx.session.get_one(Area, first.area), len(first.items)
     message = Message(
         notice_id=tx.new_id(), revision=1, priority="routine", kind=core.KIND,
-        title=translate(TITLE, LANG).format(n=count), text=translate(TEXT, LANG).format(n=count), area_name=place.zh,
-        issuer=kinds.issuer(place), sent_at=tx.now(), expires=tx.now() + timedelta(hours=HOURS), url="/notices",
-        lang=LANG, zone=place.tz,
+        title=translate(TITLE, lang).format(n=count), text=translate(TEXT, lang).format(n=count),
+        area_name=place.zh if lang == "zh" else place.en,
+        issuer=kinds.issuer(place) if lang == "zh" else kinds.issuer_en(place), sent_at=tx.now(),
+        expires=tx.now() + timedelta(hours=HOURS), url="/notices", lang=lang, zone=place.tz,
     )  # fmt: skip
     keys = {each.key: (each.resident, each.binding.id) for each in group}
     made = outbox.plan_overviews(tx, message, first.binding.channel, Audience((first.area,)), keys)

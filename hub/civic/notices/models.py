@@ -181,6 +181,14 @@ class Speech(SQLModel, table=True):
     wanted_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
+class Aloud(SQLModel, table=True):
+    """How a place's loudspeakers speak: Chinese, and English after it where the place wants that."""
+
+    __tablename__ = "notices_aloud"
+    area: str = Field(primary_key=True, foreign_key="area.code", max_length=12)
+    english: bool = Field(default=False)
+
+
 class Played(SQLModel, table=True):
     """What one loudspeaker reports of one round. The first report stands; a repeat changes nothing."""
 

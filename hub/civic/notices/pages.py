@@ -62,7 +62,7 @@ async def compose(request: Request, kind: str = "") -> HTMLResponse:
     who = subject(request)
     hub = services(request)
     contact = await hub.store.read(lambda read: archive.last_contact(read, who.area))
-    return await composer(request, forms.from_kind(kind, who.area, hub.clock.now(), contact))
+    return await composer(request, forms.from_kind(kind, who.area, hub.clock.now(), contact), touched=False)
 
 
 @router.post("/desk/notices", dependencies=[needs("notices.draft")])
@@ -207,8 +207,13 @@ async def full(request: Request, ident: str) -> HTMLResponse:
     )
 
 
-async def composer(request: Request, draft: Draft, wrong: str = "", status: int = 200) -> HTMLResponse:
-    who = subject(request)
+async def composer(
+    request: Request, draft: Draft, wrong: str = "", status: int = 200, *, touched: bool = True
+) -> HTMLResponse:
+    """Before anybody has typed anything (`touched`), what is still missing is no fault."""
+    who, previews = subject(request), await _previews(request, draft)
+    if not touched and previews["unready"]:
+        previews["unready"], previews["empty"] = "", True
     areas = await services(request).store.read(lambda read: active.choosable(read, who))
     depths = {area.code: area.path.count("/") for area in areas}
     top = min(depths.values(), default=0)
@@ -217,7 +222,7 @@ async def composer(request: Request, draft: Draft, wrong: str = "", status: int 
         areas=[(area, depths[area.code] - top) for area in areas], priorities=cards.priorities(), lang_now=language(),
         ladders=cards.followed_like(),
         box=await audience_pages.boxed(request, draft.areas, draft.narrowed, draft.opened),
-        **await _previews(request, draft),
+        **previews,
     )  # fmt: skip
 
 
@@ -249,7 +254,7 @@ async def _previews(request: Request, draft: Draft) -> dict[str, Any]:
         found = {"shown": None, "readings": {}, "preview": None, "unready": error.sentence}
     needed = rules.NEEDED.get(draft.values["priority"], ())
     qr = poster.qr(poster.address(request, "/n/…"))
-    return {**found, "needed": len(needed), "qr": qr, "large": draft.show_large, "text_lang": lang}
+    return {**found, "empty": False, "needed": len(needed), "qr": qr, "large": draft.show_large, "text_lang": lang}
 
 
 def _changes(read: Read, draft: Draft, words: wording.Words) -> dict[str, tuple[revisions.Piece, ...]]:

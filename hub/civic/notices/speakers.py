@@ -14,7 +14,7 @@ from hub import directory, reach
 from hub.access import Subject
 from hub.civic.notices import active, board, speech
 from hub.civic.notices.events import SpeechWanted
-from hub.civic.notices.models import Clip, Notice, Played, Speech
+from hub.civic.notices.models import Aloud, Clip, Notice, Played, Speech
 from hub.civic.notices.speech import Hours
 from hub.db import Read, Tx
 from hub.directory import Area
@@ -80,6 +80,14 @@ def say(tx: Tx, by: Subject, ident: str) -> Notice:
         raise Conflict(_("This has been said often enough"))
     _want(tx, found, [area.code for area in active.areas_of(tx, ident)], "desk", by.id)
     return found
+
+
+def speak_english(tx: Tx, by: Subject, area: str, wanted: bool) -> None:
+    """From now on the loudspeakers of this place say a translated notice in English too, or no longer."""
+    by.require("notices.release", directory.area(tx, area).path)
+    tx.session.merge(Aloud(area=area, english=wanted))
+    tx.session.flush()
+    board.mark(tx, [area])
 
 
 def on_reported(tx: Tx, event: SpeakerReported) -> None:

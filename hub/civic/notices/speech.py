@@ -19,7 +19,7 @@ from sqlmodel import col
 from channels.base import Rendered
 from channels.loudspeaker import Loudspeaker
 from hub.civic.notices.message import message_of
-from hub.civic.notices.models import Clip, Notice, Speech
+from hub.civic.notices.models import Aloud, Clip, Notice, Speech
 from hub.db import Read
 from hub.directory import Area
 
@@ -87,8 +87,23 @@ def _say(read: Read, place: Area, notice: Notice, round_: int) -> Mapping[str, A
         "round": round_,
         "from": when.begin.isoformat(),
         "until": when.until.isoformat() if when.until else None,
+        **_english(read, place, notice),
         **({"clip": {"path": clip_path(clip.sha256), "sha256": clip.sha256}} if clip else {}),
     }
+
+
+def _english(read: Read, place: Area, notice: Notice) -> Mapping[str, Any]:
+    """Said after the Chinese, where the place wants it and somebody has translated the notice."""
+    wanted = read.session.get(Aloud, place.code, populate_existing=True)
+    if wanted is None or not wanted.english or not (notice.title_en and notice.text_en):
+        return {}
+    rendered = Loudspeaker().render(message_of(notice, [place], "en"))
+    return {"en": rendered.body} if isinstance(rendered, Rendered) else {}
+
+
+def speaks_english(read: Read, area: str) -> bool:
+    found = read.session.get(Aloud, area, populate_existing=True)
+    return found is not None and found.english
 
 
 def clip_path(sha256: str) -> str:

@@ -47,6 +47,14 @@ async def say(request: Request, ident: str) -> Response:
     return see_other(f"/desk/notices/{ident}/speech")
 
 
+@router.post("/desk/notices/{ident}/speech/english", dependencies=[needs("notices.release")])
+async def english(request: Request, ident: str) -> Response:
+    """For the desk's own place, and all notices from now on."""
+    who, wanted = subject(request), (await request.form()).get("english") == "on"
+    await services(request).store.write(lambda tx: speakers.speak_english(tx, who, who.area, wanted), actor(request))
+    return see_other(f"/desk/notices/{ident}/speech")
+
+
 @router.post("/desk/notices/{ident}/clip", dependencies=[needs("notices.release")])
 async def keep(request: Request, ident: str) -> Response:
     """The browser's file, or nothing of it: looked at first, laid on the disk, then named by a row."""
@@ -91,7 +99,8 @@ async def _page(request: Request, ident: str, wrong: str = "", status: int = 200
         found = active.touching(read, active.notice(read, ident), who.paths("notices.read"))
         return {
             "notice": cards.shown(read, found), "may_say": _may_say(read, who, found), "takes": clips.takes(found),
-            "clip": speakers.state(read, ident).clip,
+            "clip": speakers.state(read, ident).clip, "english": speech.speaks_english(read, who.area),
+            "may_choose": who.may("notices.release"),
         }  # fmt: skip
 
     shown = await services(request).store.read(read)

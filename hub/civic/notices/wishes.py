@@ -12,7 +12,7 @@ from hub import audience, digest, directory, preferences
 from hub.db import Read, Tx
 from hub.directory import Area
 from hub.errors import Refused
-from hub.i18n import _, pick
+from hub.i18n import LANGUAGES, _, pick
 from hub.preferences import Preference, Quiet, clock_time, minute, next_at
 
 DIGEST_AT = 18 * 60  # offered to whoever has not chosen: dinner is ready and nobody sleeps
@@ -46,6 +46,7 @@ class Wanted:
     digest: bool
     digest_at: str
     digest_channel: str
+    lang: str
 
 
 def standing(read: Read, ident: str, channels: Sequence[str], curfew: Quiet | None) -> Wanted:
@@ -61,6 +62,7 @@ def standing(read: Read, ident: str, channels: Sequence[str], curfew: Quiet | No
         zones=tuple((zone, pick(zh, en)) for zone, zh, en in named), digest=row.digest_at is not None,
         digest_at=clock_time(DIGEST_AT if row.digest_at is None else row.digest_at),
         digest_channel=row.digest_channel if row.digest_channel in channels else "".join(channels[:1]),
+        lang=row.lang or LANGUAGES[0],
     )  # fmt: skip
 
 
@@ -78,6 +80,10 @@ def choose(tx: Tx, ident: str, form: FormData) -> None:
     row.digest_at = minute(str(form.get("digest_at", ""))) if gathered else None
     channel = str(form.get("digest_channel", ""))
     row.digest_channel = channel if channel in bound else ""
+    lang = str(form.get("lang", "")) or row.lang or LANGUAGES[0]
+    if lang not in LANGUAGES:
+        raise Refused(_("This page is out of date; load it again"))
+    row.lang = lang
     tx.session.add(row)
     tx.session.flush()
     now, zone = tx.now(), row.zone or home

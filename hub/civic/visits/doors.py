@@ -62,7 +62,7 @@ class Door:
 
     @property
     def address(self) -> str:
-        return f"{self.building} {self.flat}"
+        return directory.door(self.building, self.flat)
 
     @property
     def risk_words(self) -> list[str]:
