@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -169,6 +170,29 @@ def _device(it: Town) -> registry.Device:
     found = it.store.read_now(lambda read: read.session.get(registry.Device, CUFF))
     assert found is not None
     return found
+
+
+async def test_oximeter_scale_and_thermometer_are_read_each_in_its_way(tmp_path: Path) -> None:
+    there = [Peripheral.load(RECORDED / f"{name}.json") for name in ("oximeter", "scale", "thermometer")]
+    profiles = ("nonin-3230", "generic.sig.2a9c", "and-ut201ble")
+    async with town(EMBEDDED, tmp_path) as it:
+        ids = [f"lh1-ble-{number}" for number in range(3)]
+        for ident, model in zip(ids, profiles, strict=True):
+            await it.store.write(lambda tx, i=ident, m=model: registry.add_device(tx, i, PLAN.gateway, m))  # type: ignore[misc]
+        await it.hub.services.registry.load()
+        places = [Place(ident, each.address, model) for ident, each, model in zip(ids, there, profiles, strict=True)]
+        journal = Journal.open(it.folder / "box.journal", new_boot)
+        box = replace(setup_of(it), devices=tuple(places))
+        program = BleGateway(box, RecordedRadio(there), journal, now=lambda: NOW, quiet_s=1.0, rest_s=0.0)
+        await within(program.run())
+        await within(program.gateway.settled())
+        await program.gateway.stop()
+        found = Counter(row.kind for row in it.readings())
+        assert found == {"spo2": 2, "body": 1, "temp": 1}, "two equal readings without a time may be two people's"
+        body = next(row for row in it.readings() if row.kind == "body")
+        assert "part_missing" not in body.reasons
+        assert there[2].written == [("2a08", clock_bytes(NOW, CST, long=False))], "a clock that was never set is set"
+        assert it.quarantined() == []
 
 
 async def test_an_order_crosses_the_door_and_its_answer_comes_back(tmp_path: Path) -> None:
