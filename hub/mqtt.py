@@ -85,7 +85,7 @@ class PahoDoor:
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
         self._line = PahoLine(self._client, clock)
-        self._ours = Acl((UPLINK_FILTER, *NOTE_FILTERS))
+        self._ours = Acl((UPLINK_FILTER, *NOTE_FILTERS, *self.address.foreign))
         self._acks = AckQueue()
         self._deliveries = Deliveries(f"paho-{rng.token(4).hex()}", DELIVERIES_MAX)
         self._waiting: deque[tuple[int, Uplink]] = deque()
@@ -236,7 +236,8 @@ class PahoDoor:
         share = self.address.share
         # Only the readings are shared: retained messages are not sent on shared subscriptions (MQTT 5, 4.8.2), and
         # births and states are the same whoever takes them twice.
-        filters = (f"$share/{share}/{UPLINK_FILTER}" if share else UPLINK_FILTER, *NOTE_FILTERS)
+        turns = [f"$share/{share}/{each}" if share else each for each in (UPLINK_FILTER, *self.address.foreign)]
+        filters = (*turns, *NOTE_FILTERS)
         if self.address.version == "5":
             _, self._subscribing = client.subscribe([(name, SubscribeOptions(qos=1)) for name in filters])
         else:
@@ -282,7 +283,7 @@ class PahoDoor:
             settle(Verdict.NOTED)
             return
         uplink = Uplink(
-            topic.split("/")[GATEWAY_LEVEL],
+            _account(topic),
             topic,
             bytes(message.payload),
             self._clock.now(),
@@ -329,6 +330,11 @@ def _topic(message: MQTTMessage) -> str:
         return message.topic
     except UnicodeDecodeError:
         return ""
+
+
+def _account(topic: str) -> str:
+    """The gateway, as that broker's ACL guards it; of another maker's message nobody in particular."""
+    return topic.split("/")[GATEWAY_LEVEL] if topic.startswith("linli/") else "foreign"
 
 
 def _user_properties(message: MQTTMessage) -> Mapping[str, str]:

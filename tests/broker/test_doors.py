@@ -16,7 +16,7 @@ from hub.clock import ManualClock, SystemClock
 from hub.mqtt import DoorClosed, PahoDoor
 from hub.mqtt_address import parse_url
 from hub.rng import SeededRng
-from hub.uplink import Door, Verdict
+from hub.uplink import Account, Door, Verdict
 from tests.broker.rig import AREA, SECRET, START, Client, Shelf, device, house, mosquitto, up
 from tests.conftest import needs
 
@@ -101,6 +101,23 @@ async def test_a_foreign_topic_never_reaches_the_sink(kind: str, tmp_path: Path)
         await hut.publish("somewhere/else", b"forged", 2)
         await hut.publish(up(), b"true", 3)
         assert (await it.shelf.holds(1))[0].payload == b"true"
+
+
+async def test_another_makers_topic_is_taken_only_when_its_vendor_is_named(tmp_path: Path) -> None:
+    """The embedded door takes it from any account that may publish there; an operator's broker by `vendors=`."""
+    topic, advert = "home/gw/BTtoMQTT/A4C138000001", b'{"id":"A4:C1:38:00:00:01","tempc":21.4}'
+    reader = Account("hub-2", "hub", ("linli/1/#",), ("linli/1/#", "home/#", "dusun_pub", "dusun_sub"))
+    async with mosquitto(tmp_path, [(reader, SECRET)]) as port:
+        shelf, url = Shelf(), f"mqtt://hub-2:{SECRET}@127.0.0.1:{port}/?vendors=theengs,dusun"
+        door = PahoDoor(url, shelf, SystemClock(), SeededRng(3))
+        async with running(door), device(port, 5, "watch") as gateway:
+            assert isinstance(await gateway.publish(topic, advert, 1), p.Puback)
+            assert isinstance(await gateway.publish("home/other", b"chatter", 2), p.Puback)
+            (uplink,) = await shelf.holds(1)
+            assert (uplink.account, uplink.topic, uplink.payload) == ("foreign", topic, advert)
+    assert parse_url("mqtt://h/").foreign == ()
+    with pytest.raises(ValueError, match="no vendor with topics: yolanda"):
+        parse_url("mqtt://h/?vendors=yolanda")
 
 
 @DOORS
