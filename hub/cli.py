@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = ("demo", "serve", "settings", "doctor", "test", "check", "font", "bench", "replay")
+DEMO_STAYS = (
+    "演示的登录地址谁拿到都能用；要让家里的电视和手机访问，请用 linli demo --lan / "
+    "whoever has the demo's addresses is signed in; for the house network use linli demo --lan"
+)
 SIMULATE = "Any part of the outside world, seeded, against any hub."
 CODE = ("devices", "channels", "hub", "web", "simulators", "tests", "bench", "linli")
 
@@ -65,13 +69,17 @@ def demo(
     as_json: AsJson = False,
     stage: Annotated[bool, typer.Option("--stage/--no-stage", help="Serve /stage, all screens side by side.")] = True,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the stage in this machine's browser.")] = False,
+    lan: Annotated[bool, typer.Option("--lan", help="Let the house network's television and phone in.")] = False,
 ) -> None:
     """Everything on one machine with a living community; prints addresses and one-time logins."""
     settings = effective(http_port=port, mqtt_port=mqtt_port, data_dir=data, seed=seed, speed=speed)
+    if not lan and not (settings.http_host in ("localhost", "::1") or settings.http_host.startswith("127.")):
+        _tell(DEMO_STAYS)
+        raise typer.Exit(1)
     _make_font(settings)
     from hub.main.demo import run
 
-    run(settings, json_out=as_json, stage=stage, open_browser=open_browser)
+    run(settings, json_out=as_json, stage=stage, open_browser=open_browser, lan=lan)
 
 
 @app.command()

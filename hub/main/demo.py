@@ -78,6 +78,7 @@ class Demo:
     json_out: bool
     stage: bool
     open_browser: bool
+    lan: str = ""  # our address on the house network, where a real television and phone may come in
     console: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     huts: dict[str, Hut] = field(default_factory=dict)
@@ -96,8 +97,10 @@ class Demo:
 
     async def _live(self, stack: AsyncExitStack, settings: Settings, credentials: Credentials) -> None:
         plan = seedstore.plan_of(settings.data_dir, credentials)
-        origin = f"http://{settings.http_host}:{settings.http_port}"
-        far = await stack.enter_async_context(providers.opened(plan, origin, settings.http_host))
+        here = "127.0.0.1" if self.lan else settings.http_host
+        inside = f"http://{here}:{settings.http_port}"
+        origin = f"http://{self.lan}:{settings.http_port}" if self.lan else inside
+        far = await stack.enter_async_context(providers.opened(plan, inside, here))
         # Whoever tries the demo in a Chinese night wants to see messages arrive, and chose no hours.
         night = settings.quiet_hours if "quiet_hours" in settings.sources else ""
         settings = replace(settings, **far.settings, public_url=settings.public_url or origin, quiet_hours=night)
@@ -109,9 +112,9 @@ class Demo:
         assert hub.mqtt_address is not None  # noqa: S101 - the demo always opens the embedded door
         address = Address(*hub.mqtt_address)
         await self._open_huts(plan, credentials, address, settings)
-        horn = await stack.enter_async_context(providers.loudspeaker(services, plan, address, origin))
-        walker = providers.grid_worker(services, plan, origin, self.settings.speed)
-        office = providers.weather(services, plan, origin, self.settings.speed)
+        horn = await stack.enter_async_context(providers.loudspeaker(services, plan, address, inside))
+        walker = providers.grid_worker(services, plan, inside, self.settings.speed)
+        office = providers.weather(services, plan, inside, self.settings.speed)
         urls = {
             **far.urls,
             "loudspeaker": horn,
@@ -122,9 +125,11 @@ class Demo:
         stack.push_async_callback(services.stage.unplug.stop)
         ways = await services.store.write(lambda tx: self._ways(tx, plan, origin, urls, credentials.passwords))
         phone_code = await services.store.write(lambda tx: _code(tx, "resident", "resident", plan.cast.volunteer, ""))
-        await self._open_screens(plan, origin, f"{origin}/login?code={phone_code}")
+        await self._open_screens(plan, inside, f"{inside}/login?code={phone_code}")
         garbage.started()
         self._say(ways, plan, address, credentials.gateways[plan.free_hand.gateway])
+        if self.lan:
+            await self._open_to_the_house(stack, services, plan, settings)
         if self.json_out:
             body = await services.store.write(lambda tx: _for_programs(tx, plan, credentials, ways, address, urls))
             print(json.dumps({"http": origin, **body, "data": str(settings.data_dir)}, ensure_ascii=False), flush=True)
@@ -244,6 +249,27 @@ class Demo:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*(hut.stop() for hut in self.huts.values())), 1.0)
+
+    async def _open_to_the_house(
+        self, stack: AsyncExitStack, services: Services, plan: DemoPlan, settings: Settings
+    ) -> None:
+        """A code for the television and one for the phone, which gets https."""
+        from hub.main import lan  # the certificate's half a second only where one is made
+
+        pem = lan.certificate(settings.state_dir / "lan", self.lan, datetime.now(UTC))
+        port = self._free("0.0.0.0", settings.http_port + 1, "https")  # noqa: S104 - asked for by --lan
+        secure = await stack.enter_async_context(
+            lan.Terminator("0.0.0.0", port, ("127.0.0.1", settings.http_port), pem)  # noqa: S104
+        )
+        elder = plan.cast.elder
+        code = await services.store.write(lambda tx: _code(tx, "resident", "resident", elder, ""))
+        for name, url in (
+            ("电视 TV", f"http://{self.lan}:{settings.http_port}/tv/{plan.communities[0].code}"),
+            ("手机 phone", f"https://{self.lan}:{secure}/login?code={code}&next=/"),
+        ):
+            self.console.print(f"\n[bold]{name}[/] · {url}", soft_wrap=True)
+            self.console.print(lan.qr_lines(url), markup=False, highlight=False, soft_wrap=True)
+        self.console.print(lan.WHAT_HTTP_CANNOT, soft_wrap=True)
 
     # -- what is printed -------------------------------------------------------------------------------------------
     def _ways(
@@ -388,8 +414,16 @@ def _sweep(runs: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(settings: Settings, *, json_out: bool = False, stage: bool = True, open_browser: bool = False) -> None:
+def run(
+    settings: Settings, *, json_out: bool = False, stage: bool = True, open_browser: bool = False, lan: bool = False
+) -> None:
     configure(settings.log_level)
+    address = ""
+    if lan:
+        from hub.main.lan import own_address
+
+        address = own_address()
+        settings = replace(settings, http_host="0.0.0.0")  # noqa: S104 - asked for by --lan
     with speaking("zh"):
-        asyncio.run(Demo(settings, json_out, stage, open_browser).run())
+        asyncio.run(Demo(settings, json_out, stage, open_browser, address).run())
     sys.stdout.flush()

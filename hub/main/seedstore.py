@@ -82,12 +82,23 @@ def obtain(state: Path, seed_text: str, now: datetime, say: Progress) -> Path:
     folder = shelf / fingerprint(seed_text)
     if (folder / CREDENTIALS).exists() and now - Credentials.read(folder).made < timedelta(days=FRESH_DAYS):
         return folder
-    shutil.rmtree(shelf, ignore_errors=True)
+    _clear(shelf)
     building = shelf / f"{folder.name}.{os.getpid()}"
     building.mkdir(parents=True, mode=0o700)
     _build(building, seed_text, now, say)
-    building.rename(folder)
+    try:
+        building.rename(folder)
+    except OSError:  # another demo was quicker; its store is as good
+        shutil.rmtree(building, ignore_errors=True)
     return folder
+
+
+def _clear(shelf: Path) -> None:
+    """Stores of older code, and what killed builders left; not what another demo builds at this moment."""
+    for each in shelf.glob("*"):
+        builder = each.name.rpartition(".")[2]
+        if not ("." in each.name and builder.isdigit() and Path(f"/proc/{builder}").exists()):
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def copy(source: Path, target: Path) -> None:

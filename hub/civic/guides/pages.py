@@ -20,7 +20,7 @@ from hub.page import actor, page, page_live, see_other, services
 
 PUBLIC = "what one must bring, do and pay is public"
 BACK_S = 60  # as long as the hut's own page waits before it asks whether somebody is there
-KIOSK_MAX = 8  # choices on one screen
+KIOSK_MAX = 5  # choices on one screen
 Text = Annotated[str, Form(max_length=5_000)]
 router = APIRouter(include_in_schema=False)
 
