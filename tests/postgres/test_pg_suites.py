@@ -22,18 +22,27 @@ SUITE_S = 900
 # Suites, and how many tests must have run: an empty run proves nothing. The short form is one run of what engines
 # differ in, its properties with few examples; LINLI_TEST_LONG=1 runs everything whole, some minutes.
 LEDGER, OUTBOX = "tests/points/test_points_ledger.py::test_", "tests/notices/test_outbox.py::test_"
+QUOTA, HELP = "tests/notices/test_quota.py::test_", "tests/visits/test_visit_help.py::test_"
 SHORT = [
     (
         "tests/core/test_ingest.py tests/core/test_audit.py tests/core/test_receipts.py "
-        f"{LEDGER}twenty_thousand_random_operations_keep_the_ledger_whole "
+        "tests/points/test_points_machine.py "
         f"{LEDGER}fifty_threads_cannot_spend_the_same_points {LEDGER}fifty_threads_with_one_reference_post_it_once "
         f"{LEDGER}the_database_itself_refuses_to {LEDGER}a_reversal_takes_two_people_and_may_go_below_zero "
         f"{OUTBOX}sums_hold_after_every_kill_and_nothing_leaves_after_the_end "
         f"{OUTBOX}pages_of_any_size_reach_everybody_once "
         "tests/notices/test_reach_ledger.py::test_proof_never_falls_and_every_viewer_is_counted_once "
         "tests/notices/test_coverage.py::test_whoever_is_at_risk_is_knocked_at_first_and_then_the_way_is_walked "
-        "tests/notices/test_answers.py::test_what_was_asked_and_answered_stands_in_no_event_and_returns_to_the_asker",
-        40,
+        "tests/notices/test_answers.py::test_what_was_asked_and_answered_stands_in_no_event_and_returns_to_the_asker "
+        f"{QUOTA}what_is_over_the_quota_waits_for_tomorrow_and_is_counted_as_waiting "
+        f"{QUOTA}the_reserve_is_for_urgent_and_emergency_messages_alone "
+        "tests/notices/test_delivery_fold.py::test_sums_stand_still_while_it_folds_and_after_every_kill "
+        "tests/notices/test_allclear.py::"
+        "test_only_whoever_the_emergency_may_have_reached_gets_one_message_about_its_end "
+        "tests/notices/test_corrections.py::test_what_is_kept_of_the_new_revision_is_what_both_signed "
+        f"{HELP}answered_by_telephone_nobody_need_go "
+        "tests/visits/test_visit_book.py::test_who_sees_it_elsewhere_is_not_called_at",
+        47,
     )
 ]
 LONG = [
@@ -42,6 +51,9 @@ LONG = [
     ("tests/notices/test_notice_life.py", 15),
     ("tests/notices/test_outbox.py tests/notices/test_reach_ledger.py", 20),
     ("tests/notices/test_ladder.py", 20),
+    ("tests/notices/test_quota.py tests/notices/test_delivery_fold.py tests/notices/test_digest.py", 15),
+    ("tests/notices/test_allclear.py tests/notices/test_corrections.py", 15),
+    ("tests/visits/test_visit_book.py tests/visits/test_visit_help.py tests/visits/test_visit_chances.py", 25),
     ("tests/notices/test_answers.py tests/notices/test_coverage.py", 18),
     ("tests/points/test_points_ledger.py", 30),
     ("tests/points/test_points_award.py tests/points/test_activities_sheets.py", 10),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ from tests.world import LIUHE, START
 from web.app import create_app
 from web.render import make_render
 
+ON_POSTGRESQL = "LINLI_TEST_POSTGRES" in os.environ
 MODULES = (notices.MODULE, visits.MODULE)
 # household -> (building, flat, tags, residents): two to a home where the second is of the family
 HOMES = {
@@ -104,7 +106,10 @@ class Street:
 
 def open_street(folder: Path, *, clock: Any = None, inline: bool = True) -> Street:
     """A copy of the street as it stands on the morning its notice was released."""
-    shutil.copy(_morning(), folder / "linli.db")
+    if ON_POSTGRESQL:
+        _settle(folder)  # no file to copy; the folder's database is found again below
+    else:
+        shutil.copy(_morning(), folder / "linli.db")
     bus = Bus()
     world.wire(bus, MODULES)
     clock = clock or ManualClock(START)
@@ -118,6 +123,11 @@ def open_street(folder: Path, *, clock: Any = None, inline: bool = True) -> Stre
 @cache
 def _morning() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="linli-street-"))
+    _settle(folder)
+    return folder / "linli.db"
+
+
+def _settle(folder: Path) -> None:
     bus = Bus()
     world.wire(bus, MODULES)
     office = open_office(folder, followers={}, bus=bus)
@@ -127,7 +137,6 @@ def _morning() -> Path:
         office.store.write_now(partial(book.give_round, who=desk, area=LIUHE, grid=grid, staff=staff))
     office.released()
     office.store.close()
-    return folder / "linli.db"
 
 
 def _move_in(tx: Tx) -> None:
