@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
+from devices.base import Strip
 from simulators.chance import normal, unit
+from simulators.ecg import strip
 from simulators.people import age
 from simulators.plan import PersonPlan
 
 LOCAL = timezone(timedelta(hours=8), "Asia/Shanghai")  # China has kept one zone without summer time since 1991
 CRITICAL_VISITS = 0.005
 DIABETIC = 0.11
+FIBRILLATION = 0.05
 MEALS = (7, 12, 18)
 
 
@@ -71,6 +74,23 @@ class Body:
     fat: Decimal
     water: Decimal
     ohm: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """What an ECG recorder sees: a strip of one lead, and the rate it counted."""
+
+    hr: int
+    strip: Strip
+
+
+@dataclass(frozen=True, slots=True)
+class Air:
+    """The room of the hut."""
+
+    cel: Decimal
+    humidity: int
+    co2_ppm: int
 
 
 URGENT = Pressure(sys=186, dia=112, mean=138, pulse=92)  # S-2: what the stage's urgent button measures
@@ -164,6 +184,29 @@ def body(seed: str, person: PersonPlan, at: datetime) -> Body:
         fat=Decimal(round(10 * fat)) / 10,
         water=Decimal(round(20 * kg * (1 - fat / 100) * 0.73)) / 20,
         ohm=Decimal(round(ohm)),
+    )
+
+
+def rhythm(seed: str, person: PersonPlan, at: datetime) -> Rhythm:
+    """One of twenty over 65 has atrial fibrillation."""
+    local = at.astimezone(LOCAL)
+    usual = baseline(seed, person, local.date())
+    rate = round(min(max(usual.pulse + normal(0, 4, _u(seed, person, f"{int(at.timestamp())}.ecg")), 46), 125))
+    fibrillating = age(person.born, local.date()) >= 65 and _u(seed, person, "fibrillation") < FIBRILLATION
+    return Rhythm(rate, strip(f"{seed}.{person.id}.{int(at.timestamp())}", rate, fibrillating=fibrillating))
+
+
+def air(seed: str, hut: str, at: datetime) -> Air:
+    """Warmest in the afternoon; the carbon dioxide follows who is there, mornings most of all."""
+    local = at.astimezone(LOCAL)
+    hour = local.hour + local.minute / 60
+    chance = unit(seed, hut, "air", int(at.timestamp()) // 300, "chance")
+    warm = 22.5 + 2.5 * math.cos(2 * math.pi * (hour - 15) / 24) + 0.4 * (chance - 0.5)
+    people = 6 * math.exp(-(((hour - 8.5) / 1.5) ** 2)) + 3 * math.exp(-(((hour - 15.5) / 1.2) ** 2))
+    return Air(
+        cel=Decimal(round(10 * warm)) / 10,
+        humidity=round(52 - 8 * math.cos(2 * math.pi * (hour - 15) / 24)),
+        co2_ppm=round(430 + 110 * people + 20 * chance),
     )
 
 

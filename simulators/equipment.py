@@ -23,10 +23,12 @@ MODELS = {
     "height_weight": ("generic.sig.2a9d", "sig.2a9d"),
     "body": ("generic.sig.2a9c", "sig.2a9c"),
 }
-# What no hut of the demo has and a simulated one may have: a serial module, and a cuff that speaks JSON.
+# What no hut of the demo has and a simulated one may have: a serial module, a cuff that speaks JSON, an ECG, the air.
 MORE = {
     "module": ("generic.bcm-h10", "bcm-h10"),
     "json": ("generic.json.map", "json.map"),
+    "ecg": ("generic.linli.ecg", "linli.ecg"),
+    "env": ("generic.senml", "senml"),
 }
 CLOCKLESS = ("spo2", "module")  # the Nonin has none, nor has the serial module
 

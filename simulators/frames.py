@@ -10,10 +10,10 @@ from typing import TypeAlias
 from devices.base import Measurement, Value
 from devices.codecs import codec
 from devices.profile import profile
-from simulators.baseline import Body, Glucose, Oximetry, Pressure, Temperature
+from simulators.baseline import Air, Body, Glucose, Oximetry, Pressure, Rhythm, Temperature
 from simulators.plan import DevicePlan
 
-Vital: TypeAlias = Pressure | Oximetry | Temperature | Glucose | Body
+Vital: TypeAlias = Pressure | Oximetry | Temperature | Glucose | Body | Rhythm | Air
 
 # What a device says that tried and could not measure: NaN in every field.
 _NOTHING = {
@@ -59,7 +59,8 @@ def frame(device: DevicePlan, vital: Vital | None, at: datetime | None, user_ind
     values = _values(kind, vital)
     if device.kind == "module" and isinstance(vital, Body):
         values = _on_module(vital)
-    measurement = Measurement(kind, values, local, flags, context, anchor)
+    drawn = vital.strip if isinstance(vital, Rhythm) else None
+    measurement = Measurement(kind, values, local, flags, context, anchor, strip=drawn)
     return Frame(codec(device.codec).encode(measurement, model), local)
 
 
@@ -86,6 +87,11 @@ def _values(kind: str, vital: Vital | None) -> tuple[Value, ...]:
         if vital.beyond:
             return (Value.of("glucose", BEYOND[vital.beyond], "mol/L"),)
         return (Value.of("glucose", vital.mmol_l, "mmol/L"),)
+    if isinstance(vital, Rhythm) and kind == "ecg":
+        return (Value.of("hr", Decimal(vital.hr), "/min"),)
+    if isinstance(vital, Air) and kind == "env":
+        said = (("air_temp", vital.cel, "Cel"), ("humidity", Decimal(vital.humidity), "%"))
+        return tuple(Value.of(*each) for each in (*said, ("co2", Decimal(vital.co2_ppm), "[ppm]")))
     if isinstance(vital, Body) and kind == "weight":
         metres = (vital.cm / 100).quantize(Decimal("0.001"))
         bmi = (vital.kg / (metres * metres)).quantize(Decimal("0.1"))
@@ -95,8 +101,8 @@ def _values(kind: str, vital: Vital | None) -> tuple[Value, ...]:
             Value.of("height", metres, "m"),
         )
     if isinstance(vital, Body) and kind == "body":
-        said = (("fat", vital.fat, "%"), ("water", vital.water, "kg"), ("impedance", vital.ohm, "Ohm"))
-        return tuple(Value.of(code, number, unit) for code, number, unit in (*said, ("weight", vital.kg, "kg")))
+        parts = (("fat", vital.fat, "%"), ("water", vital.water, "kg"), ("impedance", vital.ohm, "Ohm"))
+        return tuple(Value.of(*each) for each in (*parts, ("weight", vital.kg, "kg")))
     raise ValueError(f"a device for {kind} cannot report {type(vital).__name__}")
 
 

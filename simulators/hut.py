@@ -21,7 +21,22 @@ from devices import pack, topics
 from devices.pack import Record
 from simulators import faults as bad
 from simulators import nasty
-from simulators.baseline import Body, Glucose, Oximetry, Pressure, Temperature, body, bp, glucose, spo2, temp
+from simulators.baseline import (
+    Air,
+    Body,
+    Glucose,
+    Oximetry,
+    Pressure,
+    Rhythm,
+    Temperature,
+    air,
+    body,
+    bp,
+    glucose,
+    rhythm,
+    spo2,
+    temp,
+)
 from simulators.clock import Now, utc_now
 from simulators.faults import Fault, Faults
 from simulators.frames import MEASURES, Vital, frame
@@ -193,6 +208,10 @@ class Hut:
             return glucose(self._seed, who, at)
         if kind in ("weight", "body"):
             return body(self._seed, who, at)
+        if kind == "ecg":
+            return rhythm(self._seed, who, at)
+        if kind == "env":
+            return air(self._seed, self.plan.id, at)
         if kind == "bp":
             return bp(self._seed, who, at, attempt)
         raise ValueError(f"{plan.id} measures nothing by itself")
@@ -272,7 +291,7 @@ def _possible(fault: Fault | None, plan: DevicePlan, measured_before: bool) -> F
     """A device without a clock has no wrong one, and a conflict needs a reading to conflict with."""
     if fault in (Fault.CLOCK_WRONG, Fault.IMPOSSIBLE_DATE, Fault.CONFLICT) and not plan.clock:
         return None
-    if fault in (Fault.IMPOSSIBLE_DATE, Fault.ALL_NAN) and plan.kind in ("json", "module"):
+    if fault in (Fault.IMPOSSIBLE_DATE, Fault.ALL_NAN) and plan.kind in ("json", "module", "ecg", "env"):
         return None
     if fault is not None and not nasty.possible(fault, plan):
         return None
@@ -298,4 +317,8 @@ def _other(vital: Vital | None) -> Vital | None:
             return Glucose(mmol_l + 1)
         case Body(kg, cm, fat, water, ohm):
             return Body(kg + 1, cm, fat + 1, water, ohm)
+        case Rhythm(rate, drawn):
+            return Rhythm(rate + 1, drawn)
+        case Air(cel, humidity, co2):
+            return Air(cel + 1, humidity, co2)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 
 PACKET_BYTES = 188
@@ -128,6 +129,7 @@ def _stands_alone(picture: bytes) -> bool:
     return {5, 7, 8} <= set(kinds) and 1 not in kinds
 
 
+@lru_cache(maxsize=64)  # the same few tables come again and again
 def crc32(data: bytes) -> int:
     """Nought over a whole table."""
     rest = 0xFFFFFFFF
