@@ -175,6 +175,11 @@ class Feed:
         (drawing,) = self._drawings([(topic, lang)])
         return await asyncio.shield(drawing)
 
+    async def currents(self, topics: Sequence[str], lang: str) -> dict[str, Frame]:
+        """The same of several: what must be drawn is drawn in one look at the store."""
+        drawings = self._drawings([(topic, lang) for topic in topics])
+        return dict(zip(topics, await asyncio.gather(*(asyncio.shield(each) for each in drawings)), strict=True))
+
     def _drawings(self, wanted: Sequence[Where]) -> list[asyncio.Future[Frame]]:
         """What is under way already, or begins now; what begins is one look at the store, whoever goes away."""
         loop = asyncio.get_running_loop()

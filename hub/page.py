@@ -42,8 +42,7 @@ async def page_live(
     """A page with live fragments: each topic is drawn now (`live("name:key")` in the template) and kept fresh by the
     feed.
     """
-    fragments = {topic: await fragment(request, topic) for topic in topics}
-    return page(request, template, status, fragments=fragments, **context)
+    return page(request, template, status, fragments=await fragments(request, topics), **context)
 
 
 def see_other(path: str) -> RedirectResponse:
@@ -58,3 +57,11 @@ async def fragment(request: Request, topic: str) -> str:
         raise NotFound(_("There is nothing here for you"))
     frame = await feed.current(topic, language())
     return frame.html
+
+
+async def fragments(request: Request, topics: Sequence[str]) -> dict[str, str]:
+    """The current HTML of several topics, drawn in one look at the store; the subject must be allowed all of them."""
+    feed = services(request).feed
+    if not all(feed.may_watch(subject(request), topic) for topic in topics):
+        raise NotFound(_("There is nothing here for you"))
+    return {topic: frame.html for topic, frame in (await feed.currents(topics, language())).items()}

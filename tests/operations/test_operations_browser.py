@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hub.civic.operations import acts
 from tests.conftest import needs
 from tests.operations.opsrig import CANARY, Ops, running, token
 
@@ -102,4 +103,26 @@ def test_dealt_with_is_pressed_by_keyboard(browser: Browser, ops: Ops) -> None:
         page.keyboard.press("Enter")
         page.wait_for_selector(".ops-aside .ops-seen")
         assert sum(1 for row in ops.quarantined() if row.seen) == 1
+        page.context.close()
+
+
+def test_the_queue_is_worked_by_keyboard_and_the_last_act_taken_back(browser: Browser, ops: Ops) -> None:
+    with running(ops) as url:
+        page = open_board(browser, ops, url, BOARD)
+        first = page.locator(".ops-work .ops-task[data-key]").first.get_attribute("data-key")
+        page.keyboard.press("?")
+        page.wait_for_selector("#ops-keys:not([hidden])")
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        page.keyboard.press("k")
+        assert page.locator(".ops-chosen").get_attribute("data-key") == first
+        page.keyboard.press("a")
+        page.wait_for_selector("[data-undo]")
+        page.wait_for_selector(f".ops-taken[data-key='{first}']")
+        page.keyboard.press("u")
+        page.wait_for_url(f"{url}/operate")
+        assert page.locator(".ops-taken").count() == 0
+        held = ops.store.read_now(acts.holds)
+        assert held[str(first)].acked_at is None
+        assert not page.locator("[data-undo]").count(), "nothing is left to take back"
         page.context.close()

@@ -193,7 +193,7 @@ def undo(tx: Tx, who: Subject, ident: str) -> Act:
     if act.kind in ("ack", "assign", "snooze"):
         _restore(tx, act)
     tx.emit(WorkUndone, key=act.key, act=act.id)
-    tx.touch(TOPIC, scope.ALL)  # boards of single areas find it with their next look
+    _touch(tx, who)
     return act
 
 
@@ -202,6 +202,11 @@ def newest(read: Read, who: Subject, ident: str) -> Act | None:
     act = read.session.get(Act, ident) if ident else None
     good = act is not None and act.by == who.id and act.undone_at is None and read.now() - act.at <= UNDO
     return act if good else None
+
+
+def left_ms(act: Act, now: datetime) -> int:
+    """How long it can still be taken back: what is left, not a time of the day, for screens have their own clocks."""
+    return max(0, round((act.at + UNDO - now).total_seconds() * 1000))
 
 
 def forget(tx: Tx, standing: Collection[str]) -> int:
@@ -225,7 +230,15 @@ def record(tx: Tx, who: Subject, key: str, area: str, kind: str, before: str, **
     tx.session.flush()
     tx.emit(WorkActed, key=key, act=act.id, kind=kind, to=more.get("to"))
     scope.touch(tx, (TOPIC,), area)
+    _touch(tx, who)
     return act
+
+
+def _touch(tx: Tx, who: Subject) -> None:
+    """The actor's own board shows it at once, whatever it was about; other boards find it with their next look."""
+    tx.touch(TOPIC, scope.ALL)
+    if key := scope.of(who).key:
+        tx.touch(TOPIC, key)
 
 
 def _restore(tx: Tx, act: Act) -> None:

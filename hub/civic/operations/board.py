@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import select
 from sqlmodel import col
@@ -18,7 +19,7 @@ from devices.profile import all_profiles
 from hub import presence
 from hub.civic.operations.scope import Scope
 from hub.civic.operations.words import DEVICE_WORDS, LIFE_WORDS, UPKEEP_WORDS, Word
-from hub.db import Read
+from hub.db import Read, Tx
 from hub.directory import Area
 from hub.i18n import pick
 from hub.presence import GatewayPresence, Heard, device_state
@@ -122,8 +123,23 @@ class Place:
         return worst if worst.rank > DEVICE_WORDS["never-seen"].rank else DEVICE_WORDS["online"]
 
 
+_SEEN: WeakKeyDictionary[object, dict[tuple[Scope, str | None], list[Place]]] = WeakKeyDictionary()
+
+
 def look(read: Read, scope: Scope, only: str | None = None) -> list[Place]:
-    """Every place of the scope, or only the one of this id, in the order of the area tree."""
+    """Every place of the scope, or only the one of this id, in the order of the area tree.
+
+    A read-only look at the store is one instant: the parts of a page that are drawn in it share what was found.
+    """
+    if isinstance(read, Tx):
+        return _look(read, scope, only)
+    seen = _SEEN.setdefault(read.session, {})
+    if (scope, only) not in seen:
+        seen[scope, only] = _look(read, scope, only)
+    return list(seen[scope, only])
+
+
+def _look(read: Read, scope: Scope, only: str | None) -> list[Place]:
     said = presence.gateways(read)
     lines = _lines(read, said, scope)
     boxes = _boxes(read, said, scope, only)

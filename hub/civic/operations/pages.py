@@ -14,7 +14,7 @@ from hub.civic.operations.words import DEVICE_WORDS, QUALITY_WORDS
 from hub.db import Read
 from hub.errors import NotFound
 from hub.i18n import _, language
-from hub.page import actor, fragment, page, page_live, see_other, services
+from hub.page import actor, fragments, page, page_live, see_other, services
 from hub.registry import Device
 
 Viewer = Annotated[Subject, needs(VIEW)]
@@ -45,7 +45,7 @@ async def operate(
     here["recent"] = f"{cards.RECENT}:{cards.plot_key(window, within)}"
     topics = list(here.values())
     _renew(request, topics)
-    drawn = {topic: await fragment(request, topic) for topic in topics} | _memory(request)
+    drawn = await fragments(request, topics) | _memory(request)
     act = await services(request).store.read(lambda read: acts.newest(read, who, did))
     return page(
         request,
@@ -56,7 +56,7 @@ async def operate(
         may_act=who.may(ACT),
         undo=act,
         undo_word=acts.KINDS[act.kind] if act else "",
-        undo_until=act.at + acts.UNDO if act else None,
+        undo_left_ms=acts.left_ms(act, services(request).clock.now()) if act else 0,
     )
 
 

@@ -74,10 +74,9 @@
 
   /* The offer to take back goes when the hub would refuse it. */
   function offer() {
-    var bar = document.querySelector("[data-undo-until]"), left;
+    var bar = document.querySelector("[data-undo-left-ms]");
     if (!bar) { return; }
-    left = new Date(bar.getAttribute("data-undo-until")) - new Date();
-    window.setTimeout(function () { bar.hidden = true; }, Math.max(0, Math.min(left, 15000)));
+    window.setTimeout(function () { bar.hidden = true; }, parseInt(bar.getAttribute("data-undo-left-ms"), 10) || 0);
   }
 
   function start() {
