@@ -11,7 +11,7 @@ from hub import audit
 from hub.bus import Bus
 from hub.civic import activities, points
 from hub.civic.activities.models import Activity, Sheet
-from hub.civic.points import book, cards
+from hub.civic.points import book, cards, docket, publicity
 from hub.clock import ManualClock
 from hub.db import Store
 from hub.events import PersonalMessage
@@ -72,3 +72,14 @@ def test_eight_activities_were_and_four_come(demo: tuple[Store, seed.SeedWorld, 
     assert (past, coming) == (8, 4)
     states = store.read_now(lambda read: set(read.session.execute(select(Sheet.state)).scalars()))
     assert states == {"approved"}
+
+
+def test_the_desk_finds_claims_in_every_state_it_meets(
+    demo: tuple[Store, seed.SeedWorld, list[PersonalMessage]],
+) -> None:
+    store, _world, _told = demo
+    waiting = store.read_now(lambda read: docket.waiting(read, LIUHE))
+    assert sorted((each.item, each.state) for each in waiting) == [
+        ("B02", "verified"), ("C03", "claimed"), ("C06", "claimed"), ("C09", "claimed"),
+    ]  # fmt: skip
+    assert [each.points for each in store.read_now(lambda read: publicity.published(read, LIUHE))] == [50]

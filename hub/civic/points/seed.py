@@ -12,7 +12,7 @@ from typing import Any
 
 from hub import directory
 from hub.access import Subject
-from hub.civic.points import award, beneficiary, book, cards, ledger
+from hub.civic.points import award, beneficiary, book, cards, claim_seed, ledger
 from hub.civic.points.award import Award, Signed
 from hub.db import Tx
 from hub.errors import Conflict
@@ -63,6 +63,9 @@ def seed(tx: Tx, world: Any) -> None:
         for person in neighbours.honoured():
             directory.give_consent(tx, person, "honour_roll", cards.HONOUR_VERSION, "written")
     _share(tx, world)
+    cast = [world.plan.cast.elder, world.plan.cast.volunteer]
+    first = _Neighbours(world, world.plan.communities[0])
+    claim_seed.seed(tx, world, [each for each in first.honoured() if each not in cast])
     world.clock.set(world.now)
     if not book.recount(tx).sound:
         raise Conflict(_("The ledger does not add up"))
