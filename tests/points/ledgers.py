@@ -22,7 +22,7 @@ from hub.civic.points import beneficiary, ledger
 from hub.clock import ManualClock
 from hub.db import Store, Tx
 from hub.directory import NewHousehold, NewResident
-from hub.rng import SeededRng
+from hub.rng import SeededRng, SystemRng
 from hub.seal import Seal
 from tests.world import KEY, LIUHE, START, make_store, people, wire
 
@@ -93,3 +93,13 @@ def account(tx: Tx, kind: str, owner: str) -> str:
 
 def issue(tx: Tx) -> str:
     return ledger.house_account(tx, "issue", LIUHE, "Asia/Shanghai")
+
+
+@contextmanager
+def reopened(url: str) -> Iterator[Store]:
+    """The same store in a process of its own."""
+    store = Store(url, seal=Seal(KEY), clock=ManualClock(START), rng=SystemRng(), bus=Bus(), inline=True)
+    try:
+        yield store
+    finally:
+        store.close()

@@ -1,19 +1,15 @@
-"""The ledger under everything it may meet: random operations, repeats, rollbacks, threads, and raw SQL."""
+"""The ledger under what it may meet: raw SQL, threads, reversals. Random operations: test_points_machine.py."""
 
 from __future__ import annotations
 
-import random
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -24,110 +20,9 @@ from hub.civic.points.ledger import NotEnoughPoints
 from hub.civic.points.why import Draft, Receipt, Why
 from hub.db import Store, Tx
 from hub.errors import Conflict, NotAllowed, Refused
-from tests.points.ledgers import a_store, account, crowd, issue
+from tests.points.ledgers import a_store, account, issue
 
-OPERATIONS = 20_000
-EXAMPLES = 5
-PEOPLE = 12
 AWARD = Why("award", item="C01", catalogue="jingmen-46@1")
-
-
-@dataclass
-class Model:
-    """What the ledger should hold, added up by the dullest means there is."""
-
-    balances: dict[str, int]
-    posted: dict[str, tuple[str, str, int]] = field(default_factory=dict)  # reference -> source, destination, amount
-    reversed: set[str] = field(default_factory=set)
-
-    def copy(self) -> Model:
-        return Model(dict(self.balances), dict(self.posted), set(self.reversed))
-
-    def move(self, reference: str, source: str, destination: str, amount: int) -> None:
-        self.posted[reference] = (source, destination, amount)
-        self.balances[source] -= amount
-        self.balances[destination] += amount
-
-
-class Undone(Exception):
-    """Ends a transaction that must leave nothing behind."""
-
-
-@settings(max_examples=EXAMPLES)
-@given(seed=st.integers(0, 2**32))
-def test_twenty_thousand_random_operations_keep_the_ledger_whole(
-    tmp_path_factory: pytest.TempPathFactory, seed: int
-) -> None:
-    """Sum 0, no negative but by a reversal, replay equals balances, each reference once; a third are repeats."""
-    dice = random.Random(seed)
-    with a_store(tmp_path_factory.mktemp("ledger")) as store:
-        owners = store.write_now(lambda tx: crowd(tx, PEOPLE))
-        source = store.write_now(issue)
-        accounts = store.write_now(lambda tx: [account(tx, "person", owner) for owner in owners])
-        model, done = Model(dict.fromkeys([source, *accounts], 0)), 0
-        while done < OPERATIONS // EXAMPLES:
-            count = dice.randint(1, 60)
-            tried, keep = model.copy(), dice.random() > 0.1
-            try:
-                store.write_now(lambda tx, n=count, t=tried, k=keep: _some(tx, dice, t, source, accounts, n, k))
-            except Undone:
-                tried = model
-            model, done = tried, done + count
-        store.read_now(lambda read: _whole(read, model, source))
-
-
-def _some(tx: Tx, dice: random.Random, model: Model, source: str, accounts: list[str], count: int, keep: bool) -> None:
-    for _ in range(count):
-        _one(tx, dice, model, source, accounts)
-    if not keep:
-        raise Undone
-
-
-def _one(tx: Tx, dice: random.Random, model: Model, source: str, accounts: list[str]) -> None:
-    roll = dice.random()
-    if roll < 0.3 and model.posted:
-        reference = dice.choice(list(model.posted))
-        first = model.posted[reference]
-        again = ledger.post(tx, *first[:2], first[2] + dice.randint(0, 5), reference, AWARD)
-        assert again.repeated
-        assert (again.source, again.destination, again.amount) == first
-    elif roll < 0.4 and model.posted:
-        _reverse(tx, model, dice.choice(list(model.posted)))
-    else:
-        ends = [source, dice.choice(accounts)] if roll < 0.65 else dice.sample(accounts, 2)
-        amount, reference = dice.randint(1, 60), f"op:{dice.getrandbits(60)}"
-        why = AWARD if ends[0] == source else Why("share")
-        if ends[0] != source and model.balances[ends[0]] < amount:
-            with pytest.raises(NotEnoughPoints):
-                ledger.post(tx, *ends, amount, reference, why)
-            return
-        receipt = ledger.post(tx, *ends, amount, reference, why)
-        assert not receipt.repeated
-        model.move(reference, ends[0], ends[1], amount)
-
-
-def _reverse(tx: Tx, model: Model, reference: str) -> None:
-    if reference in model.reversed or reference.startswith("reversal:"):
-        return
-    txn = ledger.receipts(tx, [reference])[reference].txn
-    source, destination, amount = model.posted[reference]
-    receipt = ledger.post(tx, destination, source, amount, f"reversal:{txn}", Why("reversal", reverses=txn))
-    assert not receipt.repeated
-    model.reversed.add(reference)
-    model.move(f"reversal:{txn}", destination, source, amount)
-
-
-def _whole(read: Any, model: Model, source: str) -> None:
-    found = book.recount(read)
-    assert found.sound, found
-    assert found.postings == len(model.posted)
-    held = ledger.held(read, model.balances)
-    assert {ident: each.balance for ident, each in held.items()} == model.balances
-    for each in held.values():
-        if each.id != source:
-            assert each.floor is not None
-            assert each.balance >= each.floor == min(0, each.floor)
-            assert each.balance >= 0 or model.reversed
 
 
 @pytest.fixture
