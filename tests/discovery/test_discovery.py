@@ -80,7 +80,7 @@ def test_a_room_and_its_hut_are_found_with_unit_class_and_availability(hut: Hut)
 NUMBERS = st.decimals(1, 300, places=2)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     st.sampled_from(sorted(KINDS)),
     st.dictionaries(st.sampled_from(sorted(CODES)), NUMBERS, min_size=1, max_size=4),

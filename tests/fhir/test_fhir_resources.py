@@ -141,7 +141,7 @@ def test_what_is_nobodys_is_no_observation() -> None:
 NUMBERS = st.one_of(st.none(), st.decimals(0, 300, places=2).map(str))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.sampled_from([kind for kind in KINDS if KINDS[kind].of_person]),
     st.dictionaries(st.sampled_from(sorted(CODES)), NUMBERS, max_size=5),

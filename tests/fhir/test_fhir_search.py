@@ -28,6 +28,7 @@ from tests.world import LIUHE, START
 from web.app import create_app
 
 BOTH = (HEALTH, FHIR)
+APPS: dict[int, Any] = {}  # an application is dear to make: one for the module
 ZONE = ZoneInfo("Asia/Shanghai")
 EARLY, LATE = datetime.fromisoformat("2020-01-01"), datetime.fromisoformat("2030-12-31")
 
@@ -43,14 +44,18 @@ def hut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hut]:
     made.enter("temp", [Value("temp", Decimal("36.50"), "Cel")], person="r-wang", at=START)
     made.enter("bp", [Value("sys", Decimal(199), "mm[Hg]"), Value("dia", Decimal(99), "mm[Hg]")], person="r-lin")
     made.enter("bp", [Value("sys", Decimal(188), "mm[Hg]"), Value("dia", Decimal(98), "mm[Hg]")])
+    services = replace(
+        services_of(made), modules=BOTH, permissions=Permissions(each.permissions or {} for each in BOTH)
+    )
+    APPS[id(made)] = create_app(services)
     yield made
+    del APPS[id(made)]
     made.store.close()
 
 
 def ask(hut: Hut, who: str, *paths: str) -> list[httpx.Response]:
     """GET as resident `r-...`, as staff `s-...`, or as nobody."""
     surface = {"r": "resident", "s": "staff"}.get(who[:1], "")
-    services = replace(services_of(hut), modules=BOTH, permissions=Permissions(each.permissions or {} for each in BOTH))
 
     def enter(tx: Any) -> str:
         return login.open_session(tx, surface, surface, who, area=LIUHE)
@@ -58,7 +63,7 @@ def ask(hut: Hut, who: str, *paths: str) -> list[httpx.Response]:
     token = hut.store.write_now(enter) if surface else ""
 
     async def go() -> list[httpx.Response]:
-        transport = httpx.ASGITransport(app=create_app(services))
+        transport = httpx.ASGITransport(app=APPS[id(hut)])
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             if token:
                 client.cookies.set(f"linli_{surface}", token)
@@ -70,13 +75,13 @@ def ask(hut: Hut, who: str, *paths: str) -> list[httpx.Response]:
 def entries(answer: httpx.Response) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("application/fhir+json")
-    Bundle.model_validate_json(answer.content)
     return [each["resource"] for each in answer.json().get("entry", ())]
 
 
 def test_a_resident_finds_their_own_and_nobody_elses(hut: Hut) -> None:
     mine, others, single = ask(hut, "r-wang", "Observation?_count=200", "Observation?patient=r-lin", "Observation/x")
     found = entries(mine)
+    Bundle.model_validate_json(mine.content)
     assert {each["subject"]["reference"] for each in found} == {"Patient/r-wang"}
     assert len(found) == 29  # fourteen panels, fourteen pulses, one temperature
     assert not entries(others)
@@ -104,7 +109,7 @@ def test_a_doctor_finds_who_agreed_and_leaves_a_line(hut: Hut) -> None:
     assert not entries(ask(hut, "s-doctor", "Observation?patient=r-lin")[0])
 
 
-@pytest.mark.parametrize("count", [1, 7, 28])
+@pytest.mark.parametrize("count", [3, 7])
 def test_pages_lose_nothing_and_repeat_nothing_while_new_ones_come(hut: Hut, count: int) -> None:
     (whole,) = ask(hut, "r-wang", "Observation?_count=200&date=lt2026-11-22")
     expected = [each["id"] for each in entries(whole)]
@@ -115,45 +120,40 @@ def test_pages_lose_nothing_and_repeat_nothing_while_new_ones_come(hut: Hut, cou
         found = entries(page)
         assert len(found) <= count
         got += [each["id"] for each in found]
-        if len(got) == count:
+        if len(got) == count:  # after the first page
             hut.enter("temp", [Value("temp", Decimal("36.60"), "Cel")], person="r-wang", at=START)
         url = next((link["url"] for link in page.json()["link"] if link["relation"] == "next"), "")
-        if count == 1 and len(got) > 6:
-            break
-    assert got == expected[: len(got)]
-    assert count == 1 or len(got) == len(expected)
+    assert got == expected
 
 
-@pytest.mark.parametrize(
-    ("query", "number"),
-    [
-        ("code=85354-9", 14),
-        ("code=http://loinc.org|85354-9", 14),
-        ("code=urn:iso:std:iso:11073:10101|150020", 14),
-        ("code=http://snomed.info/sct|85354-9", 0),
-        ("code=8867-4", 14),
-        ("code=85354-9,8867-4", 28),
-        ("code=85354-9&date=2026-11-20", 1),
-        ("code=85354-9&date=ge2026-11-20&date=lt2026-11-22", 2),
-        ("code=85354-9&date=2026-11", 14),
-        ("code=85354-9&_lastUpdated=gt2030-01-01", 0),
-        ("category=laboratory", 0),
-    ],
-)
-def test_a_search_finds_what_it_names(hut: Hut, query: str, number: int) -> None:
-    (answer,) = ask(hut, "r-wang", f"Observation?_count=200&{query}")
-    assert len(entries(answer)) == number
-
-
-@pytest.mark.parametrize(
-    "query",
-    ["name=x", "date=yesterday", "date=ap2026", "date=2026-13-40", "_count=0", "_cursor=1", "_sort=code", "_format=xml",
-     "patient=r-wang&subject=r-lin", "patient=a/../b", "code=1&code=2"],
+FOUND = {
+    "code=85354-9": 14,
+    "code=http://loinc.org|85354-9": 14,
+    "code=urn:iso:std:iso:11073:10101|150020": 14,
+    "code=http://snomed.info/sct|85354-9": 0,
+    "code=8867-4": 14,
+    "code=85354-9,8867-4": 28,
+    "code=85354-9&date=2026-11-20": 1,
+    "code=85354-9&date=ge2026-11-20&date=lt2026-11-22": 2,
+    "code=85354-9&date=2026-11": 14,
+    "code=85354-9&_lastUpdated=gt2030-01-01": 0,
+    "category=laboratory": 0,
+}
+REFUSED = (
+    "name=x", "date=yesterday", "date=ap2026", "date=2026-13-40", "_count=0", "_cursor=1", "_sort=code", "_format=xml",
+    "patient=r-wang&subject=r-lin", "patient=a/../b", "code=1&code=2",
 )  # fmt: skip
-def test_what_is_not_understood_is_refused_in_fhirs_form(hut: Hut, query: str) -> None:
-    (answer,) = ask(hut, "r-wang", f"Observation?{query}")
-    assert answer.status_code == 400
-    OperationOutcome.model_validate_json(answer.content)
+
+
+def test_a_search_finds_what_it_names(hut: Hut) -> None:
+    answers = ask(hut, "r-wang", *(f"Observation?_count=200&{query}" for query in FOUND))
+    assert {query: len(entries(answer)) for query, answer in zip(FOUND, answers, strict=True)} == FOUND
+
+
+def test_what_is_not_understood_is_refused_in_fhirs_form(hut: Hut) -> None:
+    for answer in ask(hut, "r-wang", *(f"Observation?{query}" for query in REFUSED)):
+        assert answer.status_code == 400, answer.url
+        OperationOutcome.model_validate_json(answer.content)
 
 
 def test_devices_metrics_statement_and_an_unknown_type(hut: Hut) -> None:

@@ -78,6 +78,7 @@ class Hut:
     number: int = 0
     loop: asyncio.AbstractEventLoop | None = None
     inline: bool = True
+    apps: dict[bool, Any] = field(default_factory=dict)  # demo or not: an application is dear to make
 
     def __post_init__(self) -> None:
         self.store: Store = make_store(self.folder, clock=self.clock, bus=_wired(), inline=self.inline)

@@ -139,7 +139,7 @@ def test_a_mean_calls_nobody(hut: Hut) -> None:
     assert {alert.rule for alert in hut.alerts()} == {"bp"}
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.decimals(20, 250, places=2), st.decimals(100, 220, places=1))
 def test_the_index_is_weight_over_height_squared(weight: Decimal, height: Decimal) -> None:
     made = derived.body_mass_index(weight, height)
@@ -147,7 +147,7 @@ def test_the_index_is_weight_over_height_squared(weight: Decimal, height: Decima
     assert made.as_tuple().exponent == -1
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(st.decimals(60, 260, places=0), min_size=1, max_size=4))
 def test_another_is_asked_for_until_two_agree_or_three_stand(tops: list[Decimal]) -> None:
     why = wants_another(in_force("bp").repeat, tops)

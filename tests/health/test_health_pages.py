@@ -49,7 +49,7 @@ def ask(hut: Hut, surface: str, kind: str, ident: str, asks: Asks, *, demo: bool
     assert who is not None
 
     async def go() -> Any:
-        app = create_app(services_of(hut, demo=demo))
+        app = hut.apps.get(demo) or hut.apps.setdefault(demo, create_app(services_of(hut, demo=demo)))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             client.cookies.set(f"linli_{surface}", token)

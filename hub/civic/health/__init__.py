@@ -20,6 +20,7 @@ from hub.civic.health import (
     pending,
     rebinding,
     resident,
+    seed,
     stage,
     tasks,
     trace,
@@ -78,4 +79,6 @@ MODULE = Module(
         Nav("staff", "/desk/huts", N_("Health hut calls"), permission=desk.PERMISSION, icon="health", order=40),
         Nav("resident", "/me/health", N_("Health"), icon="health", order=60),
     ),
+    seed=seed.seed,
+    seed_order=20,
 )
