@@ -1,7 +1,8 @@
-"""What a set shows: the first picture of a segment, decoded."""
+"""What a set shows and says: the pictures and the sound of a segment, decoded."""
 
 from __future__ import annotations
 
+import array
 import io
 
 import av
@@ -30,3 +31,11 @@ def apart(one: Image, other: Image, box: tuple[int, int, int, int]) -> float:
     difference = ImageChops.difference(one.crop(box).convert("L"), other.crop(box).convert("L"))
     histogram = difference.histogram()
     return sum(value * count for value, count in enumerate(histogram)) / sum(histogram)
+
+
+def loudest(data: bytes) -> int:
+    """The loudest sample of a segment, of 32,767."""
+    made = av.AudioResampler(format="s16", layout="mono")
+    with av.open(io.BytesIO(data), "r", format="mpegts") as stream:
+        frames = [each for frame in stream.decode(audio=0) for each in made.resample(frame)]
+    return max(abs(sample) for frame in frames for sample in array.array("h", bytes(frame.planes[0])))

@@ -13,15 +13,16 @@ import pytest
 from channels import tv_codec, tv_picture
 from channels.tv_picture import Sheet, Type
 from channels.tv_stream import VIDEO_PID, WRAP
-from hub import font
+from hub import font, slides
 from hub.civic.notices import desk
 from hub.civic.television.library import Library
+from hub.civic.television.station import sheets_of
 from hub.clock import ManualClock
 from hub.settings import STATE
 from simulators.transport_stream import Stream
 from tests.conftest import needs
 from tests.tv.channel import SEGMENT_S, Tuned, tuned
-from tests.tv.pictures import apart, colour, decoded
+from tests.tv.pictures import apart, colour, decoded, loudest
 from tests.world import LIUHE, START, TAYING
 
 pytestmark = pytest.mark.anyio
@@ -104,7 +105,7 @@ async def test_a_listed_segment_keeps_its_bytes_and_an_emergency_is_alone_from_t
         assert after[:-1] == before[1:]
         assert [await tv.bytes_of(name) for name in before] == was
         assert not red(await tv.bytes_of(before[-1]))
-        for _turn in range(12):  # longer than any page stands
+        for _turn in range(6):
             assert red(await tv.bytes_of((await tv.names())[-1])), "something stands beside an emergency"
             clock(tv).advance(SEGMENT_S)
         tv.office.store.write_now(lambda tx: desk.retract(tx, tv.office.publisher, notice.id, "It was a mistake"))
@@ -126,11 +127,14 @@ async def test_a_city_notice_is_coded_once_for_all_its_communities(tmp_path: Pat
 async def test_two_thousand_characters_end_on_pages_a_room_can_read(tmp_path: Path) -> None:
     async with tuned(tmp_path) as tv:
         tv.office.released(text=LONG)
-        pages = {(await tv.names())[-1].split("-")[1]}
-        for _turn in range(90):
-            pages.add((await tv.names())[-1].split("-")[1])
-            clock(tv).advance(SEGMENT_S)
-    assert len(pages) == 8
+        shown = tv.office.store.read_now(lambda read: slides.gather(read, LIUHE, tv.hub.modules))
+        await tv.names()
+    sheets = sheets_of(shown)
+    assert [sheet.mark for sheet, _seconds in sheets] == [f"{place}/8" for place in range(1, 9)]
+    assert max(len(line) for sheet, _seconds in sheets for line in sheet.lines) <= 18
+    assert max(len(sheet.lines) for sheet, _seconds in sheets) <= 5
+    assert all(seconds >= sum(map(len, sheet.lines)) / 4 for sheet, seconds in sheets), "too quick for old eyes"
+    assert "全文请看手机" in "".join(sheets[-1][0].lines), "what is left out is said to be elsewhere"
 
 
 async def test_a_place_without_notices_greets_and_tells_the_time(tmp_path: Path) -> None:
@@ -226,3 +230,18 @@ async def test_without_its_extra_the_channel_says_what_to_install(
             assert answer.status_code == 503
             assert "linli[tv]" in answer.text
         assert (await tv.net.get(f"/tv/{LIUHE}")).status_code == 200, "the portal works without it"
+
+
+async def test_read_aloud_a_page_stands_as_long_as_its_voice_and_is_silent_for_whoever_did_not_ask(
+    tmp_path: Path,
+) -> None:
+    async with tuned(tmp_path) as tv:
+        tv.office.released(text="因管道检修，明天八点至十二点停水，请提前储水。")
+        spoken = (await tv.names(voice="1"))[-1]
+        silent = (await tv.names())[-1]
+        sizes = {voice: len(await tv.bytes_of(name)) for voice, name in (("aloud", spoken), ("silent", silent))}
+        heard, nothing = await tv.bytes_of(spoken), await tv.bytes_of(silent)
+    assert spoken.split("-")[1:4] == silent.split("-")[1:4], "the picture is the same"
+    assert sizes["aloud"] > sizes["silent"] + 5_000
+    assert loudest(heard) > 1_000
+    assert loudest(nothing) < 50

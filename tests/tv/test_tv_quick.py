@@ -40,7 +40,7 @@ async def spoken(url: str, sent: bytes, answers: int) -> list[bytes]:
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
     writer.write(sent)
     found = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         for _answer in range(answers):
             head = await reader.readuntil(b"\r\n\r\n")
             length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
@@ -53,7 +53,10 @@ async def spoken(url: str, sent: bytes, answers: int) -> list[bytes]:
 async def test_the_short_way_gives_the_bytes_of_the_long_way_and_whatever_is_odd_goes_the_long_way(
     tmp_path: Path,
 ) -> None:
-    async with on_air(tmp_path) as (tv, server), httpx.AsyncClient(base_url=server.url, trust_env=False) as net:
+    async with (
+        on_air(tmp_path) as (tv, server),
+        httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as net,
+    ):
         listed = (await net.get(f"/tv/{LIUHE}/live.m3u8")).text
         name = [line for line in listed.splitlines() if line.endswith(".ts")][-1]
         path = f"/tv/{LIUHE}/{name}"
