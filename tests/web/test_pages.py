@@ -270,6 +270,7 @@ def test_an_emergency_covers_the_tv_says_how_to_close_and_is_read_whole(browser:
     assert not page.is_visible("#alarm")  # closed stays closed, until there is a new revision
     alarm(shell, rev=2)
     page.wait_for_selector("#alarm-title:visible")
+    until(page, "document.getElementById('chime').currentTime > 0")
     shell.tiny.emergency.clear()
     shell.write(lambda tx: tx.touch("tiny.alarm", LIUHE))
     page.wait_for_selector("#alarm", state="hidden")
@@ -277,15 +278,43 @@ def test_an_emergency_covers_the_tv_says_how_to_close_and_is_read_whole(browser:
     page.context.close()
 
 
+def test_without_a_line_the_tv_keeps_what_it_has_and_says_how_old_it_is(browser: Browser, shell: Shell) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, locale="zh-CN", service_workers="block")
+    page = context.new_page()
+    page.clock.install()
+    page.goto(f"{shell.url}/tv/{LIUHE}")
+    live(page, 3)
+    day = page.inner_text("#day")
+    context.set_offline(True)
+    # What live.js says once its socket is gone: the browser's own offline cuts no socket that stands.
+    page.evaluate("() => Object.defineProperty(linliLive, 'connected', {get: () => !window.cut, set: () => null})")
+    page.evaluate("() => { window.cut = true; }")
+    page.clock.fast_forward(25_000)
+    assert page.inner_text("#day") == "线路暂时中断"
+    page.clock.fast_forward(4 * 60_000)
+    assert page.inner_text("#day") == "线路中断，显示的是4分钟前的内容"
+    assert page.inner_text("#hero-title") == OLD_TITLE
+    page.clock.fast_forward(7 * 3_600_000)  # it would ask for itself anew after six hours, and find nothing
+    assert page.inner_text("#hero-title") == OLD_TITLE
+    context.set_offline(False)
+    with page.expect_navigation():
+        page.evaluate("() => { window.cut = false; }")
+        page.clock.fast_forward(10_000)
+    assert page.inner_text("#day") == day
+    context.close()
+
+
 def test_a_drill_looks_like_no_emergency(browser: Browser, shell: Shell) -> None:
     page = tv(browser, shell)
     grounds = []
     for drill, rev in ((False, 1), (True, 2)):
+        page.evaluate("() => { var it = document.getElementById('chime'); it.pause(); it.currentTime = 0; }")
         alarm(shell, drill=drill, rev=rev)
         page.wait_for_selector("#alarm-title:visible")
         until(page, "drill => /drill/.test(document.body.className) === drill", drill)
         grounds.append(page.evaluate("getComputedStyle(document.getElementById('alarm')).backgroundColor"))
     assert grounds[0] != grounds[1]
+    assert page.evaluate("document.getElementById('chime').currentTime") == 0  # a drill has no chime
     assert "演练" in page.inner_text("#alarm-word")
     page.context.close()
 

@@ -12,6 +12,9 @@
   var lastPage = {};
   var alarm = { key: "", open: false, page: 0, item: null, closed: {} };
   var loaded = new Date().getTime();
+  var heard = loaded;
+  var day = byId("day").textContent;
+  var CUT_MS = 20000;
 
   function byId(id) { return document.getElementById(id); }
 
@@ -309,8 +312,20 @@
       alarm.item = item;
       alarm.page = 0;
       alarm.open = Boolean(item) && !alarm.closed[key];
+      if (alarm.open && item.form === "emergency") { chime(); }
     }
     drawAlarm();
+  }
+
+  /* Some boxes know no sound and some want a key pressed first: the sheet is there without it. */
+  function chime() {
+    var sound = byId("chime");
+    var begun;
+    try {
+      sound.currentTime = 0;
+      begun = sound.play();
+    } catch (error) { return; }
+    if (begun && begun["catch"]) { begun["catch"](function () { return; }); }
   }
 
   function drawAlarm() {
@@ -398,15 +413,27 @@
     stage.style.top = Math.max(0, Math.round((height - (sd ? 530 : 720) * share) / 2)) + "px";
   }
 
+  /* Without a line the last content stays, and says how old it is; a moment without one is nobody's concern. */
+  function age() {
+    var now = new Date().getTime();
+    var minutes = Math.floor((now - heard) / 60000);
+    if (!window.linliLive || window.linliLive.connected) { heard = now; minutes = 0; }
+    write("day", now - heard < CUT_MS ? day : minutes ? word("cut", minutes) : stage.getAttribute("data-just"));
+    byId("day").className = now - heard < CUT_MS ? "" : "cut";
+  }
+
   /* The box's own clock may be wrong by years: the hub's time at loading, and how long ago that was. */
   function tick() {
     var parts = stage.getAttribute("data-now").split(":");
     var minutes = parseInt(parts[0], 10) * 60 + parseInt(parts[1], 10) + Math.floor((new Date().getTime() - loaded) / 60000);
     var hour = Math.floor(minutes / 60) % 24;
     var minute = minutes % 60;
+    age();
     if (top() && top().kind === "text") { drawCode(top().item); }
     write("clock", (hour < 10 ? "0" : "") + hour + ":" + (minute < 10 ? "0" : "") + minute);
-    if (new Date().getTime() - loaded > 6 * 3600 * 1000 && !stack.length) { location.reload(); }
+    if (new Date().getTime() - loaded > 6 * 3600 * 1000 && !stack.length && heard > new Date().getTime() - CUT_MS) {
+      location.reload();
+    }
   }
 
   /* Bound or let go of by a phone: the page is asked for anew, once the hub has noticed who the box is now. */
