@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from sqlalchemy.exc import DBAPIError
 
 from hub import migrations
 from hub.access import Subject
-from hub.civic.points import book, guards, ledger
+from hub.civic.points import accounts, book, chain, guards, holds, ledger, recount
 from hub.civic.points.ledger import NotEnoughPoints
 from hub.civic.points.why import Draft, Receipt, Why
 from hub.db import Store, Tx
 from hub.errors import Conflict, NotAllowed, Refused
 from tests.points.ledgers import a_store, account, issue
+from tests.world import LIUHE, START
 
 AWARD = Why("award", item="C01", catalogue="jingmen-46@1")
 
@@ -70,17 +72,88 @@ RAW = {
     "SELECT txn, destination, source, 101 FROM points_posting",
     "the same posting again": "INSERT INTO points_posting (id, txn, source, destination, amount) "
     "SELECT id, txn, source, destination, amount FROM points_posting",
-    "the same reference again": "INSERT INTO points_txn (id, at, reason, reference, actor) "
-    "SELECT 'other-id', at, reason, reference, actor FROM points_txn",
+    "the same reference again": "INSERT INTO points_txn (id, at, reason, reference, actor, rule, area, link) "
+    "SELECT 'other-id', at, reason, reference, actor, rule, area, link FROM points_txn",
+    "an entry without a rule": "INSERT INTO points_txn (id, at, reason, reference, actor, area, link) "
+    "SELECT 'other-id', at, reason, 'other', actor, area, link FROM points_txn",
+    "an entry in no chain": "INSERT INTO points_txn (id, at, reason, reference, actor, rule, area) "
+    "SELECT 'other-id', at, reason, 'other', actor, rule, area FROM points_txn",
+    "rewrite a link": "UPDATE points_link SET hash = prev",
+    "delete a link": "DELETE FROM points_link",
+    "a link that follows nothing": "INSERT INTO points_link (area, month, seq, entries, prev, hash, at) "
+    "SELECT area, month, seq + 1, 1, prev, hash, at FROM points_link",
+    "a link out of turn": "INSERT INTO points_link (area, month, seq, entries, prev, hash, at) "
+    "SELECT area, month, seq + 2, 1, hash, prev, at FROM points_link",
+    "points into money": "INSERT INTO points_posting (txn, source, destination, amount) "
+    "SELECT txn, destination, 'available-420802002001-2026-fen', 5 FROM points_posting",
+    "an account of the other ledger's kind": "INSERT INTO points_account (id, area, kind, owner, balance, earned, "
+    "floor, at_posting, opened, unit) SELECT 'spent-x', area, 'spent', 'x', 0, 0, 0, 0, opened, 'points' "
+    "FROM points_account WHERE kind = 'person'",
+    "a personal account in fen": "INSERT INTO points_account (id, area, kind, owner, balance, earned, floor, "
+    "at_posting, opened, unit) SELECT 'person-y-fen', area, 'person', 'y-fen', 0, 0, 0, 0, opened, 'fen' "
+    "FROM points_account WHERE kind = 'person'",
+    "change an account's ledger": "UPDATE points_account SET unit = 'fen' WHERE kind = 'person'",
+    "into a hold without a hold": "INSERT INTO points_posting (txn, source, destination, amount) "
+    "SELECT txn, destination, 'hold-420802002001-2026', 5 FROM points_posting",
 }
 
 
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One store for all attacks: what is refused leaves nothing behind."""
+    with a_store(tmp_path_factory.mktemp("attacked")) as opened:
+        opened.write_now(lambda tx: _give(tx, "r-wang", 100, "start"))
+        opened.write_now(lambda tx: accounts.purse(tx, LIUHE, 2026))
+        opened.write_now(lambda tx: ledger.house_account(tx, "hold", LIUHE, "Asia/Shanghai"))
+        yield opened
+
+
 @pytest.mark.parametrize("what", RAW)
-def test_the_database_itself_refuses_to(store: Store, what: str) -> None:
-    with pytest.raises(DBAPIError), store.engine.begin() as connection:
+def test_the_database_itself_refuses_to(attacked: Store, what: str) -> None:
+    with pytest.raises(DBAPIError), attacked.engine.begin() as connection:
         connection.execute(text(RAW[what]))
-    assert _balance(store, "person-r-wang") == 100
+    assert _balance(attacked, "person-r-wang") == 100
+    assert attacked.read_now(recount.check).sound
+
+
+HELD_RAW = {
+    "more than was held": ("post", "person-r-lin", 61),
+    "less than was held": ("post", "person-r-lin", 59),
+    "a void to somebody else": ("void", "person-r-lin", 60),
+}
+
+
+@pytest.mark.parametrize("what", HELD_RAW)
+def test_the_database_lets_out_of_a_hold_only_what_was_held(store: Store, what: str) -> None:
+    def hold(tx: Tx) -> Receipt:
+        account(tx, "person", "r-lin")
+        return holds.hold(tx, "person-r-wang", 60, "h", Why("hold"), tx.now() + timedelta(days=1))
+
+    held, (reason, target, amount) = store.write_now(hold), HELD_RAW[what]
+    settles = text(
+        "INSERT INTO points_txn (id, at, reason, reference, actor, rule, area, link, settles) "
+        "SELECT 'out', at, :reason, 'out', actor, rule, area, link, id FROM points_txn WHERE id = :txn"
+    ).bindparams(reason=reason, txn=held.txn)
+    posting = text(
+        "INSERT INTO points_posting (txn, source, destination, amount) VALUES ('out', :source, :target, :amount)"
+    ).bindparams(source=held.destination, target=target, amount=amount)
+    connection = store.engine.connect()
+    connection.execute(settles)
+    with pytest.raises(DBAPIError):
+        connection.execute(posting)
+    connection.close()
+    assert store.read_now(recount.check).sound
+
+
+def test_a_rewritten_history_breaks_the_chain(store: Store) -> None:
+    """Somebody who may drop triggers: the sums agree again, the chain does not."""
+    with store.engine.begin() as connection:
+        guards.remove(connection)
+        connection.execute(text("UPDATE points_posting SET amount = 90"))
+        connection.execute(text("UPDATE points_account SET balance = CASE WHEN balance < 0 THEN -90 ELSE 90 END"))
+        connection.execute(text("UPDATE points_account SET earned = 90 WHERE kind = 'person'"))
     assert store.read_now(book.recount).sound
+    assert [each.seq for each in store.read_now(chain.verify)] == [1]
 
 
 @pytest.mark.parametrize("table", ["points_posting", "points_txn", "points_account"])
@@ -104,6 +177,21 @@ def test_a_posting_written_by_hand_moves_both_balances(store: Store) -> None:
         )
     assert _balance(store, "person-r-wang") == 70
     assert store.read_now(book.recount).sound
+
+
+def test_the_nightly_recount_finds_what_was_written_by_hand(store: Store) -> None:
+    """It moves both balances, so the sums agree; but it stands in no link of a chain."""
+    assert store.read_now(recount.check).sound
+    with store.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO points_posting (txn, source, destination, amount) "
+                "SELECT txn, destination, source, 30 FROM points_posting"
+            )
+        )
+    night = store.read_now(recount.check)
+    assert (night.different, night.broken, night.sound) == (0, 1, False)
+    assert recount.next_night(START).isoformat() == "2026-11-23T03:00:00+08:00"
 
 
 def test_a_raw_connection_without_foreign_keys_is_refused_as_well(store: Store) -> None:

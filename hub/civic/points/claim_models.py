@@ -92,7 +92,7 @@ class Reminder(SQLModel, table=True):
     day: date
     by: str = Field(max_length=64)
     at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
-    __table_args__ = (UniqueConstraint("account", "item", "day"),)
+    __table_args__ = (UniqueConstraint("account", "item", "day", name="uq_points_reminder_account"),)
 
 
 class Transfer(SQLModel, table=True):

@@ -104,9 +104,7 @@ async def redeem(
         found = await store.read(lambda read: _customer(read, card, who.area))
     except LinliError as error:
         return await _desk(request, error.sentence, error.status)
-    return await _desk(
-        request, said=_("Handed over. {points} points are left").format(points=found["balance"])
-    )
+    return await _desk(request, said=_("Handed over. {points} points are left").format(points=found["balance"]))
 
 
 @router.post(f"{PLACE}/pin", dependencies=[DESK])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.civic.points import photos, publicity, rewards, transfers
+from hub.civic.points import photos, publicity, recount, rewards, transfers
 from hub.db import Tx
 from hub.module import Job
 from hub.services import Services
@@ -27,4 +27,4 @@ def _purge(tx: Tx) -> int:
     return photos.purge(tx, tx.now())
 
 
-JOBS = (Job("claims", keep_time, "web"),)
+JOBS = (Job("claims", keep_time, "web"), Job("recount", recount.every_night, "web"))

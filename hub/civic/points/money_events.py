@@ -51,3 +51,16 @@ class LocalItemSet(Event):
 
     def subject(self) -> str:
         return f"item:{self.area}:{self.item}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerRecounted(Event):
+    """The nightly recount: zeroes, or somebody must look."""
+
+    accounts: int
+    postings: int
+    different: int
+    broken: int
+
+    def subject(self) -> str:
+        return "ledger"
