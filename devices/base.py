@@ -60,6 +60,7 @@ SENTENCES: Mapping[str, str] = {
     "other-record": "The two parts belong to different records ({first} and {second})",
     "reserved-value": "The field {field} holds {value}, which has no meaning there",
     "bad-checksum": "The checksum is {said}, the bytes add up to {sum}",
+    "other-codec": "A device of the profile {profile} does not speak {codec}",
     "unknown-codec": "No codec is named {codec}",
     "unknown-profile": "No device profile is named {profile}",
 }

@@ -21,6 +21,7 @@ from devices import json_text, pack, topics
 from devices.base import Codec, DecodeError, Measurement
 from devices.codecs import codec as codec_of
 from devices.codecs import scrub_of
+from devices.codes import of_person
 from devices.identity import EffectiveTime, anchor_of, effective_time
 from devices.identity import key as key_of
 from devices.merge import joined
@@ -227,7 +228,11 @@ def _decode(opened: Opened, frame: Frame, kept: Frame, device: Device, new_id: C
     """What is read is the frame as it came, so that a refusal names its true reason; what is kept names nobody."""
     codec, profile = codec_of(frame.codec), device.profile
     assert profile is not None  # noqa: S101 - or there would be trouble
-    for place, measurement in enumerate(codec.decode(frame.payload, profile)):
+    measurements = codec.decode(frame.payload, profile)
+    if frame.codec not in profile.codec.values() and any(of_person(each.kind) for each in measurements):
+        # Some scales send a layout of their own under a standard number: the profile chooses, not the number.
+        raise DecodeError("other-codec", profile=profile.id, codec=frame.codec)
+    for place, measurement in enumerate(measurements):
         mark = entry if place == 0 else f"{entry}|{place}"
         opened.arrivals.append(_arrival(opened, kept, codec, measurement, device, profile, new_id(), mark, place))
 

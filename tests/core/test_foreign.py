@@ -137,6 +137,14 @@ def test_an_unknown_or_a_doubled_address_speaks_for_nobody(bench: Bench) -> None
     assert "unknown-topic" in bench.quarantined()
 
 
+def test_a_standard_number_over_a_private_layout_is_not_believed(bench: Bench) -> None:
+    """Xiaomi's scale sends 13 bytes of its own under the number of body composition: its profile reads adverts only."""
+    own = f"linli/1/{LIUHE}/h1/up/air/"
+    assert bench.say(own + "sig.2a9c", bytes.fromhex("0000e600")) is Verdict.QUARANTINED
+    assert "other-codec" in bench.quarantined()
+    assert bench.say(own + "sig.2a19", b"\x40") is Verdict.STORED, "the battery of any device is read"
+
+
 def test_no_name_and_no_id_number_is_anywhere_on_the_disk(bench: Bench) -> None:
     def kept(read: Read) -> list[bytes]:
         raw = [readings.open_raw(read.seal, row.payload) for row in read.session.execute(select(RawFrame)).scalars()]

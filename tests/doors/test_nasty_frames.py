@@ -54,10 +54,11 @@ def furnish(tx: Tx) -> None:
 
 
 def plan_with_more() -> HutPlan:
-    more = tuple(
-        DevicePlan(DEVICES[kind], PLAN.gateway, kind, model, f"M-{kind}", kind, kind, codec=wire, clock=kind == "json")
-        for kind, (model, wire) in equipment.MORE.items()
-    )
+    more = []
+    for kind in MORE:
+        model, wire = equipment.MORE[kind]
+        ident, clock = DEVICES[kind], kind == "json"
+        more.append(DevicePlan(ident, PLAN.gateway, kind, model, f"M-{kind}", kind, kind, codec=wire, clock=clock))
     return replace(PLAN, devices=(*PLAN.devices, *more))
 
 
