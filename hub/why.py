@@ -240,6 +240,8 @@ def _signatures(read: Read, node: Node) -> list[Node]:
     revision = (node.detail or {}).get("revision")
     if revision is not None:
         names.append(f"notice:{node.about}:{revision}")
+    if (node.detail or {}).get("version") is not None:
+        names.append(f"rules:rules-{(node.detail or {})['version']}")  # the alert rules by which it was judged
     rows = read.session.execute(select(Signature).where(col(Signature.subject).in_(names)).order_by(col(Signature.at)))
     return [
         Node(f"{row.subject}/{row.part}", "signature", row.at, about=row.part, actor=f"staff:{row.staff}")

@@ -18,7 +18,10 @@ from devices.codecs import all_codecs
 from devices.profile import all_profiles
 from hub import approval, directory, frames, login, readings, why
 from hub.access import NOBODY, Subject
+from hub.civic.operations import acts, alarms, rule_sets
+from hub.civic.operations.models import Act
 from hub.civic.operations.scope import WHOLE
+from hub.civic.operations.setaside import see
 from hub.db import Tx
 from hub.errors import NotFound
 from hub.events import AlertRaised, NoticeReleased
@@ -67,6 +70,15 @@ def test_an_operator_sees_where_each_field_lies_and_no_byte_of_a_person(ops: Ops
         assert len(part.cells) == part.end - part.start
     assert not [word for word in VALUES if word in told(found)]
     assert not found.sha256, "a few bytes are soon guessed from their hash"
+
+
+def test_a_reading_without_its_values_tells_no_hash_of_its_bytes(ops: Ops) -> None:
+    row = ops.store.read_now(lambda read: readings.get(read, first_reading(ops)))
+    told = [
+        ops.store.read_now(lambda read, open_=open_: readings.as_json(read, row, with_values=open_))["raw_sha256"]
+        for open_ in (False, True)
+    ]
+    assert told == [None, row.raw_sha256], "a pressure's frame has so few forms that its hash gives it away"
 
 
 def test_the_resident_sees_their_own_bytes_and_nobody_elses(ops: Ops) -> None:
@@ -203,3 +215,31 @@ def test_the_pages_open_for_staff_and_residents(ops: Ops) -> None:
             return [nobody.status_code, answer.status_code, "187" in answer.text]
 
     assert asyncio.run(go()) == [401, 200, True]
+
+
+def test_an_alarm_walks_back_to_the_line_and_to_who_signed_its_rules(ops: Ops) -> None:
+    def look(tx: Tx) -> None:
+        alarms.look(tx, {"waiting": 0})
+
+    ops.act(look)
+    for part, ident in zip(rule_sets.PARTS, ("s-operator", "s-else"), strict=True):
+        signer = Subject(id=ident, kind="staff", person=ident)
+        ops.act(lambda tx, part=part, signer=signer: approval.sign(tx, "rules:rules-1", part, {"version": 1}, signer))
+    ops.say(HUT, LIUHE, "offline")
+    for _look in range(6):
+        ops.clock.advance(30)
+        ops.act(look)
+    raised = ops.store.read_now(lambda read: alarms.standing(read, "hut-line-down", f"gateway:{HUT}"))
+    assert raised is not None
+    found = chain(ops, raised.id, ops.subject())
+    assert kinds(found.way) == ["signature", "signature", "GatewayChanged", "AlarmChanged"]
+
+
+def test_dealt_with_can_be_taken_back(ops: Ops) -> None:
+    who, row = ops.subject(), ops.quarantined()[0]
+    assert ops.act(lambda tx: see(tx, WHOLE, row.id, and_before=True, who=who)) >= 1
+    act = ops.store.read_now(lambda read: read.session.execute(select(Act)).scalar_one())
+    before = sum(1 for each in ops.quarantined() if each.seen)
+    assert before
+    ops.act(lambda tx: acts.undo(tx, who, act.id))
+    assert not [each for each in ops.quarantined() if each.seen]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlmodel import col
 
 from hub import directory
@@ -23,6 +23,7 @@ from hub.directory import Area, Staff, StaffRole
 from hub.errors import Conflict, NotFound, Refused
 from hub.events import Event
 from hub.i18n import N_, _, pick
+from hub.quarantine import QuarantineRow
 
 UNDO = timedelta(seconds=15)
 SNOOZES_MIN = (30, 120, 720)  # a coffee, a drive there, until the next shift
@@ -192,6 +193,10 @@ def undo(tx: Tx, who: Subject, ident: str) -> Act:
     tx.session.add(act)
     if act.kind in ("ack", "assign", "snooze"):
         _restore(tx, act)
+    if act.kind == "seen":
+        ids = json.loads(act.before)["ids"]
+        tx.change(update(QuarantineRow).where(col(QuarantineRow.id).in_(ids)).values(seen=False))
+        tx.touch("operations.quarantine", scope.of(who).key)
     tx.emit(WorkUndone, key=act.key, act=act.id)
     _touch(tx, who)
     return act

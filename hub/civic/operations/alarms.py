@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from hub.audit import AuditRow
 from hub.civic.operations import acts, rulebook, scope, stream
 from hub.civic.operations.judge import Entry, Judge
 from hub.civic.operations.models import Act, Alarm, Look, RuleSet, Snapshot, Verdict
@@ -181,10 +182,18 @@ def _apply(tx: Tx, version: int, entry: Entry, said: Mapping[str, Any]) -> None:
     kind, _colon, ident = found.subject.partition(":")
     thing = {kind: ident} if kind in ("gateway", "device") else {}
     tx.emit(
-        AlarmChanged, alarm=found.id, rule=found.rule, version=version, what=said["what"], level=found.level,
-        area=found.area, look=entry.seq, **thing,
+        AlarmChanged, cause=_because(tx, found.id, ident), alarm=found.id, rule=found.rule, version=version,
+        what=said["what"], level=found.level, area=found.area, look=entry.seq, **thing,
     )  # fmt: skip
     scope.touch(tx, (TOPIC,), found.area)
+
+
+def _because(read: Read, alarm: str, thing: str) -> str | None:
+    """The event an alarm follows from: its own last one, or the last word of the thing about its state."""
+    kinds = ("AlarmChanged", "GatewayChanged", "DeviceChanged")
+    rule = select(col(AuditRow.id)).where(col(AuditRow.kind).in_(kinds)).order_by(col(AuditRow.seq).desc()).limit(1)
+    before = read.session.execute(rule.where(col(AuditRow.subject) == alarm)).scalar()
+    return before or (read.session.execute(rule.where(col(AuditRow.subject) == thing)).scalar() if thing else None)
 
 
 def standing(read: Read, rule: str, subject: str) -> Alarm | None:

@@ -16,6 +16,7 @@ from hub.civic.operations.scope import Scope
 from hub.civic.operations.words import Word
 from hub.civic.operations.work import Queue, Task
 from hub.db import Read
+from hub.i18n import _
 
 SHIFT = timedelta(hours=12)
 LINES_MAX = 60  # of what was done: more would not be read at a handover
@@ -60,14 +61,15 @@ def _lines(read: Read, since: datetime, tasks: dict[str, Task], places: Sequence
     """What was done, newest first; of things outside the reader's areas nothing."""
     names = {f"place/{place.id}": f"{place.where} {place.name}" for place in places}
     names |= {f"device/{box.id}": f"{place.name} {box.name}" for place in places for box in place.boxes}
+    names["quarantine"] = _("Quarantine")
     rows = read.session.execute(
         select(Act)
         .where(col(Act.at) >= since, col(Act.undone_at).is_(None))
         .order_by(col(Act.at).desc())
         .limit(4 * LINES_MAX)
     ).scalars()
-    mine = [(row, about) for row in rows if (about := _about(row.key, names, tasks)) is not None][:LINES_MAX]
-    called = acts.called(read, {name for row, _about in mine for name in (row.by, row.to) if name})
+    mine = [(row, about) for row in rows if (about := _called(row.key, names, tasks)) is not None][:LINES_MAX]
+    called = acts.called(read, {name for row, _name in mine for name in (row.by, row.to) if name})
     return [
         Line(
             row.at,
@@ -82,7 +84,7 @@ def _lines(read: Read, since: datetime, tasks: dict[str, Task], places: Sequence
     ]
 
 
-def _about(key: str, names: dict[str, str], tasks: dict[str, Task]) -> str | None:
+def _called(key: str, names: dict[str, str], tasks: dict[str, Task]) -> str | None:
     """How the thing is called; None for what this reader's queue never held."""
     task = tasks.get(key)
     if task is not None:

@@ -11,7 +11,7 @@ from hub.access import Subject, needs
 from hub.civic.operations import acts, board, cards, flow, history, recent, scope, setaside, work
 from hub.civic.operations.scope import ACT, VIEW
 from hub.civic.operations.words import DEVICE_WORDS, QUALITY_WORDS
-from hub.db import Read
+from hub.db import Read, Tx
 from hub.errors import NotFound
 from hub.i18n import _, language
 from hub.page import actor, fragments, page, page_live, see_other, services
@@ -117,10 +117,13 @@ async def seen(
     request: Request, ident: str, who: Actor, all_before: Annotated[str, Form(max_length=3)] = ""
 ) -> Response:
     within = scope.of(who, ACT)
-    await services(request).store.write(
-        lambda tx: setaside.see(tx, within, ident, and_before=all_before == "yes"), actor(request)
-    )
-    return see_other("/operate#quarantine")
+
+    def write(tx: Tx) -> str:
+        setaside.see(tx, within, ident, and_before=all_before == "yes", who=who)
+        return next((event.act for event in tx.events if isinstance(event, acts.WorkActed)), "")
+
+    did = await services(request).store.write(write, actor(request))
+    return see_other(f"/operate?did={did}#quarantine" if did else "/operate#quarantine")
 
 
 def _renew(request: Request, topics: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,8 @@ from sqlalchemy import func, select, update
 from sqlmodel import col
 
 from hub import quarantine
-from hub.civic.operations import scope
+from hub.access import Subject
+from hub.civic.operations import acts, scope
 from hub.civic.operations.scope import Scope
 from hub.db import Read, Tx
 from hub.errors import NotFound
@@ -20,6 +22,7 @@ from hub.i18n import _
 from hub.quarantine import QuarantineRow
 
 SHOWN_MAX = 12
+UNDO_MAX = 1_000  # frames marked by one press that can be taken back; past it nobody pressed by mistake
 TOPIC, WORK = "operations.quarantine", "operations.work"
 
 
@@ -52,9 +55,9 @@ def view(read: Read, key: str) -> Mapping[str, Any]:
     return {"rows": rows, "total": total, "unread": unread, "now": read.now()}
 
 
-def see(tx: Tx, within: Scope, ident: str, *, and_before: bool = False) -> int:
+def see(tx: Tx, within: Scope, ident: str, *, and_before: bool = False, who: Subject | None = None) -> int:
     """Mark one frame of the scope as dealt with, or it and all of the scope before it. Pressed twice, nothing more
-    happens; a frame of elsewhere is not there.
+    happens; a frame of elsewhere is not there. What somebody marks they can take back for a while (acts.py).
     """
     held = within.holds(QuarantineRow.area)
     at = tx.session.execute(select(col(QuarantineRow.at)).where(col(QuarantineRow.id) == ident, held)).scalar()
@@ -63,7 +66,10 @@ def see(tx: Tx, within: Scope, ident: str, *, and_before: bool = False) -> int:
     chosen = col(QuarantineRow.at) <= at if and_before else col(QuarantineRow.id) == ident
     due = (col(QuarantineRow.seen).is_(False), held, chosen)
     areas = tx.session.execute(select(col(QuarantineRow.area)).where(*due).distinct()).scalars().all()
+    chosen_ids = list(tx.session.execute(select(col(QuarantineRow.id)).where(*due).limit(UNDO_MAX + 1)).scalars())
     count = tx.change(update(QuarantineRow).where(*due).values(seen=True))
+    if who is not None and 0 < len(chosen_ids) <= UNDO_MAX:
+        acts.record(tx, who, "quarantine", "", "seen", json.dumps({"ids": chosen_ids}))
     if count:
         tx.emit(QuarantineSeen, quarantine=ident, count=count)
         for area in areas:

@@ -24,6 +24,7 @@ from hub.civic.points import (
     seed,
     sheets,
     slides,
+    trace,
     tv_home,
 )
 from hub.events import ActivityPublished, PointsPosted, SheetApproved, SheetSubmitted
@@ -92,6 +93,7 @@ MODULE = Module(
     ),
     uploads=("/me/points/claims", "/desk/points/claims", "/desk/points/import"),
     slides=slides.of_area,
+    trace=trace.trace,
     seed=seed.seed,
     seed_order=30,
 )
