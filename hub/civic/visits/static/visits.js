@@ -169,7 +169,7 @@
     doors.sort(function (a, b) { return Number(a.getAttribute("data-" + by)) - Number(b.getAttribute("data-" + by)); });
     for (i = 0; i < doors.length; i += 1) { list.appendChild(doors[i]); }
     each(root.querySelectorAll("[data-order]"), function (part) {
-      part.setAttribute("aria-pressed", part.getAttribute("data-order") === by ? "true" : "false");
+      part.setAttribute("aria-current", part.getAttribute("data-order") === by ? "true" : "false");
     });
   }
 
