@@ -240,3 +240,29 @@ def _now() -> str:
     from datetime import UTC, datetime
 
     return datetime.now(UTC).isoformat()
+
+
+@pytest.mark.parametrize("size", [TV, (640, 530)])
+def test_six_tiles_and_the_home_are_reached_and_left_by_the_remote_alone(
+    demo: DemoUnderTest, glass: Glass, size: tuple[int, int]
+) -> None:
+    page = glass.open(demo.url("TV"), size)
+    page.wait_for_function("() => window.linliLive && linliLive.messages >= 6")
+    names = page.locator(".tile-name").all_inner_texts()
+    assert names == ["通知公告", "社区动态", "办事指南", "积分光荣榜", "活动预告", "联系社区"]
+    for place, name in enumerate(names):
+        if place:
+            page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        assert page.inner_text("#list-title") == name
+        assert page.locator(".line").count() > 0
+        page.keyboard.press("Enter")
+        assert page.is_visible("#text")
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= size[0]
+        for _ in range(2):
+            page.keyboard.press("Backspace")
+        assert page.is_visible("#tiles")
+    page.evaluate("() => { var e = new Event('keydown'); e.keyCode = 278; document.dispatchEvent(e); }")
+    assert page.inner_text("#list-title") == "我家"
+    page.keyboard.press("Backspace")
+    assert page.is_visible("#tiles")
