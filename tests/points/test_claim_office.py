@@ -85,8 +85,12 @@ def test_a_rehearsal_on_the_ledger_says_the_difference_and_changes_nothing(hamle
 
 
 def test_five_in_a_hundred_are_drawn_by_the_key_and_drawn_again_they_are_the_same(hamlet: Hamlet) -> None:
-    for number in range(40):
-        credit(hamlet, "r-wang", 0.5, back=number % 28, item="A01" if number < 28 else "B01")
+    acts = [
+        Award("person", who, "A01", hours(0.5), TODAY - timedelta(days=back), f"test:{who}:{back}")
+        for who in ("r-wang", "r-zhao")
+        for back in range(20)
+    ]
+    hamlet.write(lambda tx: award.credit(tx, acts, Signed(verifier="s-staff", approver="s-director")))
     found = hamlet.store.read_now(lambda read: supervision.sample(read, LIUHE, *MONTH, "Asia/Shanghai"))
     again = hamlet.store.read_now(lambda read: supervision.sample(read, LIUHE, *MONTH, "Asia/Shanghai"))
     assert [each.txn for each in found] == [each.txn for each in again]

@@ -7,6 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hub.civic.points import claim_rules, claims, docket, ledger, photos, publicity
 from hub.civic.points.catalogue import versions
@@ -189,3 +191,16 @@ def test_an_agents_claim_names_both_and_tells_the_owner(hamlet: Hamlet) -> None:
         lambda read: read.session.connection().exec_driver_sql("SELECT count(*) FROM audit WHERE subject = 'r-zhao'")
     ).scalar()
     assert said == 1
+
+
+@given(
+    points=st.integers(-20, -1), balance=st.integers(-50, 500), left=st.one_of(st.none(), st.integers(0, 20)),
+    worked=st.integers(0, 60),
+)  # fmt: skip
+def test_a_deduction_takes_no_more_than_is_due_than_is_left_and_than_there_is(
+    points: int, balance: int, left: int | None, worked: int
+) -> None:
+    taken = claim_rules.deducted(points, balance=balance, left_in_month=left, worked_off=worked)
+    assert 0 <= taken <= max(0, -points - worked)
+    assert taken <= max(0, balance)
+    assert left is None or taken <= left
