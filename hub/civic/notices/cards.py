@@ -184,7 +184,7 @@ def reach_line(read: Read, ident: str) -> Mapping[str, Any]:
         "channels": [(name, [sums.at_least(name, level) for level in reach.LEVELS]) for name in sorted(sums.channels)],
         "deliveries": outbox.states(read, ident), "costs": charges.of_notice(read, ident),
         "signatures": _signed(read, desk.signatures(read, found)),
-        "missing": [_(rules.MISSING[each]) for each in _lacking(read, found)],
+        "missing": [_(each) for each in _lacking(read, found)],
     }  # fmt: skip
 
 
@@ -195,7 +195,7 @@ def area_names(areas: Sequence[Area]) -> str:
 def _lacking(read: Read, notice: Notice) -> tuple[str, ...]:
     if notice.state != "draft":
         return ()
-    return rules.missing(notice.priority, {each.part for each in desk.signatures(read, notice)})
+    return rules.lacking(notice.priority, {each.part for each in desk.signatures(read, notice)})
 
 
 def _signed(read: Read, signatures: Sequence[approval.Signature]) -> list[tuple[str, datetime]]:

@@ -125,7 +125,7 @@ def release(tx: Tx, by: Subject, ident: str) -> Notice:
         raise NotAllowed(_("Your role does not cover this here"))
     lacking = rules.missing(notice.priority, {each.part for each in standing})
     if lacking:
-        said = _("; ").join(dict.fromkeys(_(rules.MISSING[each]) for each in lacking))
+        said = _("; ").join(_(each) for each in rules.lacking(notice.priority, {each.part for each in standing}))
         raise StillMissing(_("Still missing: {parts}").format(parts=said))
     _seal(tx, notice, standing, by)
     if notice.corrects:

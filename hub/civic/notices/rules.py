@@ -39,6 +39,8 @@ MISSING = {
     "notices.emergency": N_("the signature of a duty publisher"),
     "notices.second": N_("the signature of a second duty publisher or a director"),
 }
+ONE = N_("the signature of somebody who may release notices")
+BOTH = N_("the signatures of two people who may release notices")
 REASONS = (
     N_("It was a mistake"),
     N_("The matter is settled"),
@@ -86,6 +88,14 @@ def free_part(priority: str, taken: Collection[str], held: Collection[str]) -> s
 def missing(priority: str, taken: Collection[str]) -> tuple[str, ...]:
     """The permissions whose signatures are still needed."""
     return tuple(part.partition("#")[0] for part in parts(priority) if part not in taken)
+
+
+def lacking(priority: str, taken: Collection[str]) -> tuple[str, ...]:
+    """What is still missing, as msgids: the first of two is not "one more"."""
+    left = missing(priority, taken)
+    if not taken and set(left) == {"notices.release"}:
+        return (ONE,) if len(left) == 1 else (BOTH,)
+    return tuple(dict.fromkeys(MISSING[each] for each in left))
 
 
 def signed_as(notice: Revised) -> str:
