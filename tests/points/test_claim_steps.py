@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hub.civic.points import claim_rules, claims, docket, ledger, photos, publicity
 from hub.civic.points.catalogue import versions
-from hub.errors import NotAllowed, NotFound, Refused, StillMissing
+from hub.errors import Conflict, NotAllowed, NotFound, Refused, StillMissing
 from hub.i18n import speaking
 from tests.points.claimants import TODAY, Hamlet, a_hamlet, hours, picture
 
@@ -191,6 +191,19 @@ def test_an_agents_claim_names_both_and_tells_the_owner(hamlet: Hamlet) -> None:
         lambda read: read.session.connection().exec_driver_sql("SELECT count(*) FROM audit WHERE subject = 'r-zhao'")
     ).scalar()
     assert said == 1
+
+
+def test_an_owner_objects_to_what_was_declared_in_the_own_name_and_it_goes_on_where_it_stood(hamlet: Hamlet) -> None:
+    made = hamlet.declare("s-grid", owner="r-zhao")
+    hamlet.write(lambda tx: claims.verify(tx, hamlet.staff("s-staff"), made.id))
+    said = hamlet.write(lambda tx: publicity.object_to_claim(tx, hamlet.resident("r-zhao"), made.id, "不是我做的"))
+    with pytest.raises(Conflict, match="does not wait for a signature"):
+        hamlet.write(lambda tx: claims.approve(tx, hamlet.staff("s-director"), made.id))
+    hamlet.write(lambda tx: publicity.answer(tx, hamlet.staff("s-monitor"), said.id, "核实无误", upheld=False))
+    assert hamlet.claim(made.id).state == "verified"
+    hamlet.write(lambda tx: claims.approve(tx, hamlet.staff("s-director"), made.id))
+    again = hamlet.write(lambda tx: claims.verify(tx, hamlet.staff("s-staff"), made.id))
+    assert (again.state, hamlet.balance("person-r-zhao")) == ("posted", 5)
 
 
 @given(

@@ -95,7 +95,7 @@ def declare(tx: Tx, by: Subject, draft: Draft, pictures: Sequence[Picture] = ())
 def verify(tx: Tx, by: Subject, ident: str) -> Claim:
     """核实: the first signature."""
     claim = docket.locked(tx, ident)
-    if claim.state in ("verified", "approved") or claim.state in claim_rules.WAITING:
+    if claim.state in ("verified", "approved", *claim_rules.WAITING, *claim_rules.ENDED):
         return _repeated(tx, by, claim)
     return _sign(tx, by, claim, 0)
 

@@ -252,8 +252,9 @@ def _answered(tx: Tx, by: Subject, ident: str, upheld: bool, text: str) -> None:
         claim.state, claim.why, claim.settled_at, claim.due, claim.act = "refused", text, tx.now(), None, None
         docket.tell_end(tx, claim)
     elif claim.state == "objected" and not _open(tx, claim):
-        if claim.due is None:
-            claim.state = "claimed"
+        if claim.due is None:  # its owner objected before the last signature: it goes on where it stood
+            done = len(approval.signatures(tx, docket.subject_of(claim)))
+            claim.state = claim_rules.after_signature(done, len(docket.needed(claim))) if done else "claimed"
         else:
             claim.state = "announced" if claim.points < 0 else "public"
     tx.session.add(claim)
