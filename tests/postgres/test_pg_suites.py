@@ -41,8 +41,10 @@ SHORT = [
         "test_only_whoever_the_emergency_may_have_reached_gets_one_message_about_its_end "
         "tests/notices/test_corrections.py::test_what_is_kept_of_the_new_revision_is_what_both_signed "
         f"{HELP}answered_by_telephone_nobody_need_go "
-        "tests/visits/test_visit_book.py::test_who_sees_it_elsewhere_is_not_called_at",
-        47,
+        "tests/visits/test_visit_book.py::test_who_sees_it_elsewhere_is_not_called_at "
+        "tests/operations/test_operations_queue.py::test_what_is_put_off_comes_back_by_itself "
+        "tests/operations/test_operations_pages.py::test_the_page_of_a_device_draws_its_history_and_no_value",
+        49,
     )
 ]
 LONG = [
@@ -55,6 +57,9 @@ LONG = [
     ("tests/notices/test_allclear.py tests/notices/test_corrections.py", 15),
     ("tests/visits/test_visit_book.py tests/visits/test_visit_help.py tests/visits/test_visit_chances.py", 25),
     ("tests/notices/test_answers.py tests/notices/test_coverage.py", 18),
+    ("tests/operations/test_operations_queue.py tests/operations/test_operations_why.py", 25),
+    ("tests/operations/test_operations_rules.py tests/operations/test_operations_pages.py", 40),
+    ("tests/health/test_health_triage.py tests/health/test_health_mine.py", 20),
     ("tests/points/test_points_ledger.py", 30),
     ("tests/points/test_points_award.py tests/points/test_activities_sheets.py", 10),
 ]
