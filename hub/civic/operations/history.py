@@ -129,11 +129,11 @@ def draw(read: Read, device: str, gateway: str, window: str) -> History:
 
 def _counts(read: Read, device: str, since: datetime, bucket: timedelta) -> Counter[tuple[int, str]]:
     span, start = int(bucket.total_seconds() * 1000), to_ms(since)
-    place = (col(Reading.t_received_ms) - start - (col(Reading.t_received_ms) - start) % span) / span
+    after = col(Reading.t_received_ms) - start
     rule = (
-        select(place, col(Reading.quality), func.count())
+        select(((after - after % span) / span).label("bucket"), col(Reading.quality), func.count())
         .where(col(Reading.device) == device, col(Reading.t_received_ms) >= start)
-        .group_by(place, col(Reading.quality))
+        .group_by("bucket", col(Reading.quality))  # by its name: PostgreSQL takes the same words twice for two things
     )
     found: Counter[tuple[int, str]] = Counter()
     for at, quality, count in read.session.execute(rule):

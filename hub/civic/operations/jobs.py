@@ -108,10 +108,10 @@ def _digest(
 def _unread(read: Read) -> Mapping[str, int]:
     """Frames nobody has looked at, by area path; those of an area unknown to us lie in the whole tree only."""
     rule = (
-        select(func.coalesce(col(Area.path), ""), func.count())
+        select(col(Area.path), func.count())
         .select_from(QuarantineRow)
         .join(Area, col(Area.code) == col(QuarantineRow.area), isouter=True)
         .where(col(QuarantineRow.seen).is_(False))
-        .group_by(func.coalesce(col(Area.path), ""))
+        .group_by(col(Area.path))
     )
-    return {path: count for path, count in read.session.execute(rule)}
+    return {path or "": count for path, count in read.session.execute(rule)}
