@@ -100,13 +100,17 @@ async def _run(setup: Any, radio: Radio, journal: Path, *, ends: bool) -> None:
 
     kept = Journal.open(journal, lambda: f"g{secrets.token_hex(6)}")
     program = BleGateway(setup, radio, kept)
-    work = asyncio.get_running_loop().create_task(program.run())
+
+    async def until_told() -> None:
+        await program.run()
+        if ends:
+            await program.gateway.settled()
+
+    work = asyncio.get_running_loop().create_task(until_told())
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, work.cancel)
     try:
         await work
-        if ends:
-            await program.gateway.settled()
     except asyncio.CancelledError:
         typer.echo("stopping", err=True)
     finally:
