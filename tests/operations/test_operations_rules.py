@@ -28,7 +28,7 @@ from tests.operations.opsrig import HUT, OTHER, Ops
 from tests.world import LIUHE, START, TAYING, staff
 
 STEP = 30
-LONG = 60 if os.environ.get("LINLI_TEST_LONG") == "1" else 6  # each builds a store and lives through some minutes
+LONG = 60 if os.environ.get("LINLI_TEST_LONG") == "1" else 3  # each builds a store and lives through some minutes
 HUB: dict[str, Any] = {"waiting": 0, "trouble": 0, "down": 0, "disk_free_mb": 40_960}
 
 
