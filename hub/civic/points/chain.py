@@ -63,7 +63,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
 
 def texts(row: Iterable[object]) -> list[str]:
     """The same for a row whose values stand in that order already."""
-    return [each if each.__class__ is str else _text(each) for each in row]  # type: ignore[misc]
+    return [each if each.__class__ is str else _text(each) for each in row]
 
 
 def _text(value: object) -> str:
