@@ -73,7 +73,7 @@ def test_no_configuration_of_one_machine_is_in_the_repository() -> None:
     lock_checks = ("tests/house/test_locks.py", ".ci/lock")  # these speak of the flags in order to forbid them
     found = []
     for path in files(""):
-        if path.suffix in (".png", ".woff2", ".otf") or name(path).startswith("requirements"):
+        if path.suffix in (".png", ".jpg", ".wav", ".woff2", ".otf") or name(path).startswith("requirements"):
             continue
         words = text(path)
         found += [f"{name(path)}: {host}" for host in hosts if host in words]
