@@ -63,7 +63,9 @@ class Auth:
 
     async def _by_cookie(self, request: Request) -> Subject | None:
         path = request.url.path
-        families = SURFACES if path.startswith(("/api/", "/fhir/")) else (self._surfaces.of(path, request.query_params),)
+        families = (
+            SURFACES if path.startswith(("/api/", "/fhir/")) else (self._surfaces.of(path, request.query_params),)
+        )
         for surface in families:
             token = request.cookies.get(cookie_name(surface, secure=self._secure))
             found = await self._sessions.subject(token, surface) if token else None

@@ -71,7 +71,7 @@ class Tiny:
                 Nav("staff", "/desk/tiny", N_("Tiny"), "tiny.write", "notice", 10),
                 Nav("staff", "/tiny-books", N_("Books"), "tiny.write", "tasks", 20),
             ),
-            csrf_exempt=("/hooks/tiny",),
+            csrf_exempt=("/signed/tiny",),
         )
 
     def _notes(self, read: Any, key: str) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Tiny:
         async def conflict() -> None:
             raise Conflict(_("What was sent is too large"))
 
-        @routes.post("/hooks/tiny", dependencies=[public("signed by the sender")])
+        @routes.post("/signed/tiny", dependencies=[public("signed by the sender")])
         async def hook() -> dict[str, bool]:
             return {"ok": True}
 

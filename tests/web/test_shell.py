@@ -142,7 +142,7 @@ async def test_a_form_needs_the_token_of_its_own_session(shell: Shell) -> None:
 
 async def test_a_machine_s_hook_needs_no_token(shell: Shell) -> None:
     async with client_of(shell, linli_resident=shell.token("resident", "resident", "r-wang")) as client:
-        assert (await client.post("/hooks/tiny", json={})).status_code == 200
+        assert (await client.post("/signed/tiny", json={})).status_code == 200
 
 
 async def test_each_surface_family_has_its_own_cookie(shell: Shell) -> None:
