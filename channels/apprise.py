@@ -106,7 +106,7 @@ class Apprise:
                 loop = asyncio.get_running_loop()
                 taken = await loop.run_in_executor(self._threads, _notify, url, rendered.title, rendered.body)
         except TimeoutError:
-            return Retry(None, "the channel did not answer in time")
+            return Retry(None, "the provider did not answer in time")
         return Accepted("") if taken else Retry(None, "the service did not take it")
 
     async def _open(self, url: str) -> bool:

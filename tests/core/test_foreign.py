@@ -151,6 +151,9 @@ def test_no_name_and_no_id_number_is_anywhere_on_the_disk(bench: Bench) -> None:
         poisons = read.session.execute(select(QuarantineRow)).scalars()
         return raw + [read.seal.read(row.payload, "quarantine.payload") for row in poisons]
 
+    for address in ("ff-22-09-08-31-31", "00-00-00-00-00-01", "00-00-00-00-00-02"):
+        for high in (118, 119, 121):
+            bench.say("CM4_BLE_GW_TX", kiosk("WBP_JUMPER", address, bp_high=high, bp_low=76, pr=70))
     found = bench.store.read_now(kept)
     assert len(found) > 5
     for secret in ("3570300400000", "Wang", "王", "25220713"):

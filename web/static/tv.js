@@ -223,11 +223,11 @@
   function drawCode(item) {
     var code = byId("text-code");
     /* A code that binds holds five minutes: a new one every four. */
-    var of = item.code ? item.code + "?" + Math.floor(new Date().getTime() / 240000) : item.notice && "/n/" + encodeURIComponent(item.notice) + "/qr.png";
-    if (of && code.getAttribute("data-of") !== of) { code.src = of; }
-    code.setAttribute("data-of", of);
+    var wanted = item.code ? item.code + "?" + Math.floor(new Date().getTime() / 240000) : item.notice && "/n/" + encodeURIComponent(item.notice) + "/qr.png";
+    if (wanted && code.getAttribute("data-of") !== wanted) { code.src = wanted; }
+    code.setAttribute("data-of", wanted);
     code.setAttribute("data-big", item.code ? "1" : "0");
-    show(code, of);
+    show(code, wanted);
   }
 
   /* Shows one page of a text; a page is a whole number of lines, so no line is cut in half. */

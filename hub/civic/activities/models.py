@@ -78,4 +78,4 @@ class Presence(SQLModel, table=True):
     device: str | None = Field(default=None, max_length=32)
     by: str = Field(default="", max_length=64)  # who entered it at the counter; empty: the person's own phone
     why: str = Field(default="", max_length=160)
-    __table_args__ = (UniqueConstraint("activity", "device"),)
+    __table_args__ = (UniqueConstraint("activity", "device", name="uq_activities_presence_activity"),)
