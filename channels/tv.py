@@ -36,8 +36,8 @@ CAPS = Caps(
     shape="broadcast",
     address_kind="place",
     ceiling="acknowledged",  # OK on the remote of a box that is bound to a household
-    title_chars_max=NORMAL.line_chars,
-    body_chars_max=NORMAL.line_chars * NORMAL.page_lines * PAGES_MAX,
+    title_chars_max=NORMAL.line_chars * LATIN_CHARS,  # the most of any script
+    body_chars_max=NORMAL.line_chars * LATIN_CHARS * NORMAL.page_lines * PAGES_MAX,
     recall=True,
     obeys_quiet_hours=False,  # a set that is off stays off
 )
