@@ -33,7 +33,7 @@ _PACKAGES = {
 }
 
 # A deadline measures the machine's other work; what must be quick has a test of its own.
-_EXAMPLES = 100 if os.environ.get("LINLI_TEST_LONG") == "1" else 40  # where a test does not say how many it needs
+_EXAMPLES = 100 if os.environ.get("LINLI_TEST_LONG") == "1" else 25  # where a test does not say how many it needs
 hypothesis.settings.register_profile("house", deadline=None, print_blob=True, max_examples=_EXAMPLES)
 hypothesis.settings.load_profile("house")
 

@@ -30,21 +30,18 @@ SHORT = [
         f"{LEDGER}fifty_threads_cannot_spend_the_same_points {LEDGER}fifty_threads_with_one_reference_post_it_once "
         f"{LEDGER}the_database_itself_refuses_to {LEDGER}a_reversal_takes_two_people_and_may_go_below_zero "
         f"{OUTBOX}sums_hold_after_every_kill_and_nothing_leaves_after_the_end "
-        f"{OUTBOX}pages_of_any_size_reach_everybody_once "
         "tests/notices/test_reach_ledger.py::test_proof_never_falls_and_every_viewer_is_counted_once "
         "tests/notices/test_coverage.py::test_whoever_is_at_risk_is_knocked_at_first_and_then_the_way_is_walked "
         "tests/notices/test_answers.py::test_what_was_asked_and_answered_stands_in_no_event_and_returns_to_the_asker "
         f"{QUOTA}what_is_over_the_quota_waits_for_tomorrow_and_is_counted_as_waiting "
-        f"{QUOTA}the_reserve_is_for_urgent_and_emergency_messages_alone "
         "tests/notices/test_delivery_fold.py::test_sums_stand_still_while_it_folds_and_after_every_kill "
         "tests/notices/test_allclear.py::"
         "test_only_whoever_the_emergency_may_have_reached_gets_one_message_about_its_end "
-        "tests/notices/test_corrections.py::test_what_is_kept_of_the_new_revision_is_what_both_signed "
         f"{HELP}answered_by_telephone_nobody_need_go "
         "tests/visits/test_visit_book.py::test_who_sees_it_elsewhere_is_not_called_at "
         "tests/operations/test_operations_queue.py::test_what_is_put_off_comes_back_by_itself "
         "tests/operations/test_operations_pages.py::test_the_page_of_a_device_draws_its_history_and_no_value",
-        49,
+        40,
     )
 ]
 LONG = [

@@ -19,7 +19,7 @@ from tests.sim.shrink import again, shrink
 from tests.sources import ROOT
 
 LONG = os.environ.get("LINLI_TEST_LONG") == "1"
-SEEDS = range(1, 21 if LONG else 3)
+SEEDS = range(1, 21 if LONG else 2)
 MINUTES = 15.0 if LONG else 2.5
 BUG_MINUTES, BUG_OFTEN, BUG_SEEDS = 2.0, 4.0, 5
 # The two that take the most nights to be caught have all the time of the long run.
