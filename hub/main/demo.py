@@ -59,6 +59,12 @@ TOKEN_ROLES = (
     "doctor",
     "admin",
 )
+ROOMS = (  # a screen that belongs to one role
+    ("值守 attendant's pad", "attendant", "/desk/pad"),
+    ("医生 triage", "doctor", "/desk/triage"),
+    ("监委会 supervision", "supervisor", "/desk/points/supervision"),
+    ("积分办 points office", "points_office", "/desk/points/office"),
+)
 EMERGENCY_ROLES = ("publisher", "director")  # their demo tokens are marked; on a real hub an operator decides
 
 
@@ -284,6 +290,7 @@ class Demo:
         walker = [member for member in home.staff if member.role == "grid_worker"][1]  # the first one is simulated
         operator = next(member for member in plan.city_staff if member.role == "operator")
         publisher = next(member for member in plan.city_staff if member.role == "publisher")
+        holder = {member.role: member for member in reversed([*home.staff, *plan.city_staff])}  # the first of each role
         pair = login.issue_code(tx, "kiosk", "kiosk", first.id, area=home.code, minutes=LOGIN_MINUTES)
 
         def signed(surface: str, kind: str, ident: str, to: str) -> str:
@@ -303,6 +310,10 @@ class Demo:
             desk(publisher, " (应急第一签 first signature of an emergency)"),
             Way("上门 visits", "网格员 grid worker", signed("staff", "staff", walker.id, "/visits")),
             Way("运维 operate", operator.title_zh, signed("staff", "staff", operator.id, "/operate")),
+            *(
+                Way(screen, holder[role].title_zh, signed("staff", "staff", holder[role].id, page))
+                for screen, role, page in ROOMS
+            ),
             Way("微信 WeChat", "模拟服务器 simulated server", f"{far['wechat']}/"),
             Way("短信 SMS", "模拟网关 simulated gateway", f"{far['sms']}/"),
             Way("推送 push", "模拟的锁屏 simulated lock screens", f"{far['push']}/"),
