@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import BigInteger, Column, Text, func, insert, select, text
@@ -46,7 +46,7 @@ def canonical(event: Event) -> dict[str, str | None]:
     detail = {f.name: getattr(event, f.name) for f in fields(event) if f.name not in _HEAD}
     return {
         "id": event.id,
-        "at": event.at.isoformat(),
+        "at": event.at.astimezone(UTC).isoformat(),  # as the row gives it back, whatever zone the clock spoke
         "kind": type(event).__name__,
         "subject": event.subject(),
         "actor": event.actor,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
 
 from hub import audit
 from hub.bus import Bus
+from hub.clock import ManualClock
 from hub.db import Actor, Store, Tx
 from hub.events import NoticeReleased
-from tests.world import make_store
+from tests.world import START, make_store
 
 
 def _release(tx: Tx) -> None:
@@ -57,4 +59,11 @@ def test_a_rolled_back_transaction_leaves_no_trace(store: Store) -> None:
     with pytest.raises(RuntimeError):
         store.write_now(half)
     assert store.read_now(audit.length) == 5
+    assert store.read_now(audit.verify) is None
+
+
+def test_a_clock_that_speaks_of_another_zone_breaks_no_chain(tmp_path: Path) -> None:
+    clock = ManualClock(START.astimezone(ZoneInfo("Asia/Shanghai")))
+    store = make_store(tmp_path, clock=clock, bus=Bus())
+    store.write_now(_release)
     assert store.read_now(audit.verify) is None
