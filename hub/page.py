@@ -45,6 +45,11 @@ async def page_live(
     return page(request, template, status, fragments=await fragments(request, topics), **context)
 
 
+def public_base(request: Request) -> str:
+    """What comes before a path in a link that leaves the house: as the operator says, or as the reader came."""
+    return services(request).config.get("public_url", "").rstrip("/") or str(request.base_url).rstrip("/")
+
+
 def see_other(path: str) -> RedirectResponse:
     """After a form: go and look (303), so that a reload repeats nothing."""
     return RedirectResponse(path, status_code=303)

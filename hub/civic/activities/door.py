@@ -16,7 +16,7 @@ from hub.civic.activities import attendance, cards, people, programme, signin
 from hub.db import Read
 from hub.errors import LinliError
 from hub.i18n import pick
-from hub.page import actor, page, page_live, see_other, services
+from hub.page import actor, page, page_live, public_base, see_other, services
 from hub.rng import code
 
 DEVICE = "linli_device"
@@ -158,7 +158,7 @@ async def _screen(request: Request, ident: str, wrong: str = "", status: int = 2
         }  # fmt: skip
 
     shown = await services(request).store.read(look)
-    base = services(request).config.get("public_url", "").rstrip("/") or str(request.base_url).rstrip("/")
+    base = public_base(request)
     link = f"{base}/activities/{ident}?code={shown['code'].digits}"
     return page(request, "activities/door.html", status, wrong=wrong, qr=_qr(link), **shown)
 

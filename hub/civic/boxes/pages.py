@@ -15,7 +15,7 @@ from hub.civic.boxes import news
 from hub.db import Read
 from hub.errors import LinliError, NotFound, TooMany
 from hub.i18n import _, pick
-from hub.page import actor, page, see_other, services
+from hub.page import actor, page, public_base, see_other, services
 
 CODES_MINUTE_MAX = 600  # of all boxes together: each is a write
 Code = Annotated[str, Form(max_length=32)]
@@ -30,7 +30,7 @@ async def code(request: Request, area: str) -> Response:
         raise NotFound(_("This television is bound already"))
     _spend(request, hub.clock.monotonic())
     text = await hub.store.write(lambda tx: box.offer(tx, who), actor(request))
-    base = hub.config.get("public_url", "").rstrip("/") or str(request.base_url).rstrip("/")
+    base = public_base(request)
     drawn = io.BytesIO()
     segno.make(f"{base}/me/tv?code={text}", error="m", micro=False).save(drawn, kind="png", scale=6, border=2)
     return Response(drawn.getvalue(), media_type="image/png", headers={"cache-control": "no-store"})

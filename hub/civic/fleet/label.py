@@ -8,11 +8,11 @@ import segno
 from fastapi import Request
 from markupsafe import Markup
 
-from hub.page import services
+from hub.page import public_base
 
 
 def address(request: Request, path: str) -> str:
-    base = services(request).config.get("public_url", "").rstrip("/") or str(request.base_url).rstrip("/")
+    base = public_base(request)
     return base + path
 
 

@@ -17,7 +17,7 @@ from hub.civic.notices import active, cards
 from hub.db import Read
 from hub.errors import NotFound
 from hub.i18n import _, language, speaking
-from hub.page import page, services
+from hub.page import page, public_base, services
 
 router = APIRouter()
 READABLE = ("released", "retracted", "expired", "archived")  # what a link on an old sheet still has an answer for
@@ -93,7 +93,7 @@ async def code(request: Request, ident: str) -> Response:
 
 
 def address(request: Request, path: str) -> str:
-    base = services(request).config.get("public_url", "").rstrip("/") or str(request.base_url).rstrip("/")
+    base = public_base(request)
     return base + path
 
 

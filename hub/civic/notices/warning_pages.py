@@ -20,7 +20,7 @@ from hub.db import Read
 from hub.directory import Area
 from hub.i18n import N_, _, language
 from hub.module import Card, Topic
-from hub.page import actor, page_live, see_other, services
+from hub.page import actor, page_live, public_base, see_other, services
 
 PUT_ASIDE = (
     N_("It does not concern this place"),
@@ -48,7 +48,7 @@ async def take(request: Request) -> JSONResponse:
 @router.get("/cap/feed.atom", dependencies=[public("released emergencies are for everybody; other systems relay them")])
 async def feed(request: Request) -> Response:
     hub = services(request)
-    base = hub.config.get("public_url", "").rstrip("/") or str(request.base_url).rstrip("/")
+    base = public_base(request)
     said = await hub.store.read(cap_feed.alerts)
     return Response(cap_feed.feed(said, base, hub.clock.now()), media_type="application/atom+xml")
 
