@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -10,14 +9,15 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from hub import directory, idempotency
+from hub import directory
 from hub.access import Subject, needs, public, subject
 from hub.civic.activities import attendance, cards, people, programme
 from hub.civic.activities.models import Activity, Sheet
 from hub.civic.activities.programme import Plan
+from hub.command import answered
 from hub.db import Read, Tx
 from hub.idempotency import Answer
-from hub.page import actor, services
+from hub.page import services
 
 PAGE_MAX = 100
 router = APIRouter(prefix="/api/v1")
@@ -98,14 +98,14 @@ async def publish(request: Request, body: ActivityBody, key: Key = None) -> JSON
         body.area, body.title, body.title_en, body.item, body.starts, body.ends, body.place, body.place_en,
         body.seats, body.number,
     )  # fmt: skip
-    return await _command(request, key, lambda tx: Answer(201, shape(programme.publish(tx, who, plan))))
+    return await answered(request, key, lambda tx: Answer(201, shape(programme.publish(tx, who, plan))))
 
 
 @router.post("/points/sheets", status_code=201, dependencies=[needs("activities.write")])
 async def submit(request: Request, body: SheetBody, key: Key = None) -> JSONResponse:
     """A whole sheet at once: opened, filled and submitted under the caller's signature."""
     who = subject(request)
-    return await _command(request, key, lambda tx: Answer(201, shape_sheet(tx, _whole(tx, who, body))))
+    return await answered(request, key, lambda tx: Answer(201, shape_sheet(tx, _whole(tx, who, body))))
 
 
 @router.get("/points/sheets/{ident}", dependencies=[needs("activities.read")])
@@ -124,7 +124,7 @@ async def one(request: Request, ident: str) -> dict[str, Any]:
 async def approve(request: Request, ident: str, key: Key = None) -> JSONResponse:
     """The second person's signature credits everyone. Asked again, the same answer and not a point more."""
     who = subject(request)
-    return await _command(request, key, lambda tx: Answer(200, shape_sheet(tx, attendance.approve(tx, who, ident))))
+    return await answered(request, key, lambda tx: Answer(200, shape_sheet(tx, attendance.approve(tx, who, ident))))
 
 
 def _whole(tx: Tx, who: Subject, body: SheetBody) -> Sheet:
@@ -139,13 +139,3 @@ def _whole(tx: Tx, who: Subject, body: SheetBody) -> Sheet:
 def _roots(read: Read) -> list[str]:
     roots = [each.code for each in read.session.query(directory.Area).all() if each.parent is None]
     return [each.code for each in directory.below(read, roots)]
-
-
-async def _command(request: Request, key: str | None, command: Callable[[Tx], Answer]) -> JSONResponse:
-    who = subject(request)
-    scope = f"{who.kind}:{who.id} {request.method} {request.url.path}"
-    body = await request.body()
-    answer = await services(request).store.write(
-        lambda tx: idempotency.once(tx, scope, key, body, command), actor(request)
-    )
-    return JSONResponse(answer.body, answer.status)

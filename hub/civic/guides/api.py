@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from hub import idempotency
 from hub.access import needs, public, subject
 from hub.civic.guides import book
 from hub.civic.guides.book import Draft
 from hub.civic.guides.models import Guide
+from hub.command import answered
 from hub.db import Read, Tx
 from hub.idempotency import Answer
-from hub.page import actor, services
+from hub.page import services
 
 router = APIRouter(prefix="/api/v1")
 Key = Annotated[str | None, Header(alias="Idempotency-Key")]
@@ -87,7 +86,7 @@ async def publish(request: Request, body: GuideBody, key: Key = None) -> JSONRes
     def make(tx: Tx) -> Answer:
         return Answer(201, shape(book.publish(tx, who, body.area, body.draft())))
 
-    return await _once(request, key, make)
+    return await answered(request, key, make)
 
 
 @router.put("/guides/{ident}", dependencies=[needs("guides.write")])
@@ -100,7 +99,7 @@ async def change(
     def make(tx: Tx) -> Answer:
         return Answer(200, shape(book.change(tx, who, ident, body.draft(), rev)))
 
-    return await _once(request, key, make)
+    return await answered(request, key, make)
 
 
 @router.post("/guides/{ident}/withdraw", dependencies=[needs("guides.write")])
@@ -110,14 +109,4 @@ async def withdraw(request: Request, ident: str, key: Key = None) -> JSONRespons
     def make(tx: Tx) -> Answer:
         return Answer(200, shape(book.withdraw(tx, who, ident)))
 
-    return await _once(request, key, make)
-
-
-async def _once(request: Request, key: str | None, command: Callable[[Tx], Answer]) -> JSONResponse:
-    who = subject(request)
-    scope = f"{who.kind}:{who.id} {request.method} {request.url.path}"
-    body = await request.body()
-    answer = await services(request).store.write(
-        lambda tx: idempotency.once(tx, scope, key, body, command), actor(request)
-    )
-    return JSONResponse(answer.body, answer.status)
+    return await answered(request, key, make)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,13 +11,14 @@ from fastapi import APIRouter, Header, Query, Request, UploadFile
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
 
-from hub import directory, idempotency, reach
+from hub import directory, reach
 from hub.access import needs, public, subject
 from hub.audience import Audience
 from hub.civic.notices import active, attachments, board, desk, fields, kinds, rules, wording
 from hub.civic.notices.attachments import Attachment
 from hub.civic.notices.models import Notice
 from hub.civic.notices.wording import Words
+from hub.command import answered
 from hub.db import Read, Tx
 from hub.errors import Refused
 from hub.i18n import _
@@ -148,7 +148,7 @@ async def create(request: Request, body: NoticeBody, key: Key = None) -> JSONRes
             made = attachments.add(tx, who, made.id, each)
         return Answer(201, shape(made))
 
-    return await _command(request, key, draft)
+    return await answered(request, key, draft)
 
 
 @router.post("/notices/{ident}/correct", status_code=201, dependencies=[needs("notices.draft")])
@@ -157,7 +157,7 @@ async def correct(request: Request, ident: str, body: NoticeBody, key: Key = Non
     who = subject(request)
     if body.files:
         raise Refused(_("Files are attached to a draft; copy the notice to change them"))
-    return await _command(request, key, lambda tx: Answer(201, shape(desk.correct(tx, who, ident, body.words(tx)))))
+    return await answered(request, key, lambda tx: Answer(201, shape(desk.correct(tx, who, ident, body.words(tx)))))
 
 
 @router.post("/notices/{ident}/files", status_code=201, dependencies=[needs("notices.draft")])
@@ -186,19 +186,19 @@ async def approve(request: Request, ident: str, key: Key = None) -> JSONResponse
         signed = [{"part": each.part, "staff": each.staff, "at": _time(each.at)} for each in standing]
         return Answer(200, {"id": ident, "signatures": signed, "missing": list(lacking)})
 
-    return await _command(request, key, sign)
+    return await answered(request, key, sign)
 
 
 @router.post("/notices/{ident}/release", dependencies=[needs("notices.read")])
 async def release(request: Request, ident: str, key: Key = None) -> JSONResponse:
     who = subject(request)
-    return await _command(request, key, lambda tx: Answer(200, shape(desk.release(tx, who, ident))))
+    return await answered(request, key, lambda tx: Answer(200, shape(desk.release(tx, who, ident))))
 
 
 @router.post("/notices/{ident}/retract", dependencies=[needs("notices.read")])
 async def retract(request: Request, ident: str, body: ReasonBody, key: Key = None) -> JSONResponse:
     who = subject(request)
-    return await _command(request, key, lambda tx: Answer(200, shape(desk.retract(tx, who, ident, body.reason))))
+    return await answered(request, key, lambda tx: Answer(200, shape(desk.retract(tx, who, ident, body.reason))))
 
 
 @router.get("/notices/{ident}/reach", dependencies=[needs("notices.read")])
@@ -227,16 +227,6 @@ def _readable(read: Read, paths: tuple[str, ...], ident: str) -> Notice:
 
 async def _kept(request: Request, name: str, body: bytes) -> Attachment:
     return await anyio.to_thread.run_sync(attachments.keep, services(request).data, name, body)
-
-
-async def _command(request: Request, key: str | None, command: Callable[[Tx], Answer]) -> JSONResponse:
-    who = subject(request)
-    scope = f"{who.kind}:{who.id} {request.method} {request.url.path}"
-    body = await request.body()
-    answer = await services(request).store.write(
-        lambda tx: idempotency.once(tx, scope, key, body, command), actor(request)
-    )
-    return JSONResponse(answer.body, answer.status)
 
 
 def _time(at: datetime | None) -> str | None:
