@@ -14,16 +14,17 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from hub import directory, idempotency
+from hub import directory
 from hub.access import needs, public, signed_in, subject
 from hub.civic.points import claim_rules, claims, docket, photos, publicity, transfers
 from hub.civic.points.claim_models import Claim, Objection, Transfer
 from hub.civic.points.claims import Draft
+from hub.command import answered
 from hub.db import Read, Tx
 from hub.errors import NotFound, Refused
 from hub.i18n import _
 from hub.idempotency import Answer
-from hub.page import actor, services
+from hub.page import services
 
 PAGE_MAX = 100
 BASE64_CHARS_MAX = photos.PHOTO_BYTES_MAX * 4 // 3 + 8
@@ -199,10 +200,4 @@ def _bytes(text: str) -> bytes:
 
 
 async def _command(request: Request, key: str | None, command: Callable[[Tx], Answer]) -> JSONResponse:
-    who = subject(request)
-    scope = f"{who.kind}:{who.id} {request.method} {request.url.path}"
-    body = await request.body()
-    found = await services(request).store.write(
-        lambda tx: idempotency.once(tx, scope, key, body, command, for_ever=True), actor(request)
-    )
-    return JSONResponse(found.body, found.status)
+    return await answered(request, key, command, for_ever=True)
