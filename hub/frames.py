@@ -80,7 +80,7 @@ def of_reading(read: Read, subject: Subject, ident: str) -> Frame:
         profile=row.profile,
         sha256=row.raw_sha256 if with_values else "",
         quality=row.quality,
-        reasons=tuple(row.reasons.split()),
+        reasons=readings.reasons_of(row.reasons, with_values=with_values),
         sentence="",
         length=len(payload),
         parts=parts(payload, row.codec.partition("@")[0], profile, open_=with_values),

@@ -29,6 +29,14 @@ _VALUES = "reading.values"
 _RAW = "raw_frame.payload"
 PAGE_MAX = 200
 ANONYMOUS_AFTER = timedelta(hours=24)  # devices.md 7.7: after a day nobody remembers who sat there
+OPEN_CONTEXT = frozenset({"lot", "sensor"})  # of the device; a meal, a user's number, a visit tell of a person
+# Reasons that tell of a body and not of the measuring: "Hi" is as good as a value.
+BODILY_REASONS = frozenset(
+    {
+        *("irregular_pulse", "pulse_above_range", "pulse_below_range", "low_perfusion"),
+        *("result_too_high", "result_too_low", "beyond_range"),
+    }
+)
 SENT_LATER_MS = 10 * 60 * 1000  # a device that repeats itself is done by then; what is older came out of a store
 
 
@@ -265,10 +273,10 @@ def as_json(read: Read, row: Reading, *, with_values: bool) -> dict[str, Any]:
         "person": row.person if with_values else None,
         "bound_by": row.bound_by,
         "quality": row.quality,
-        "reasons": [*row.reasons.split(), *later],
+        "reasons": [*reasons_of(row.reasons, with_values=with_values), *later],
         "values": [_value_json(value, row.kind) for value in now],
         "orig": [{"code": each.code, "value": _text(each.value), "unit": each.unit} for each in orig],
-        "context": {**({"session": row.session} if row.session else {}), **msgspec.json.decode(row.context)},
+        "context": _context(row, with_values=with_values),
         "t_device": row.t_device,
         "t_gateway": from_ms(row.t_gateway_ms).isoformat() if row.t_gateway_ms is not None else None,
         "t_received": from_ms(row.t_received_ms).isoformat(),
@@ -284,6 +292,19 @@ def as_json(read: Read, row: Reading, *, with_values: bool) -> dict[str, Any]:
         "codec": row.codec,
         "raw_sha256": row.raw_sha256 if with_values else None,  # so few bytes are soon guessed from their hash
     }
+
+
+def reasons_of(said: str, *, with_values: bool) -> tuple[str, ...]:
+    """The reasons of a reading's quality, as far as somebody may know them."""
+    return tuple(each for each in said.split() if with_values or each not in BODILY_REASONS)
+
+
+def _context(row: Reading, *, with_values: bool) -> dict[str, Any]:
+    """Around the values; to who may not see them only what is said of the device."""
+    said: dict[str, Any] = msgspec.json.decode(row.context)
+    if not with_values:
+        return {name: value for name, value in said.items() if name in OPEN_CONTEXT}
+    return {**({"session": row.session} if row.session else {}), **said}
 
 
 def _value_json(value: ReadValue, kind: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sqlmodel import col
 from hub.civic.operations.board import Box, Place
 from hub.civic.operations.scope import Scope
 from hub.db import Read
-from hub.readings import Reading, from_ms, sent_later, to_ms
+from hub.readings import Reading, from_ms, reasons_of, sent_later, to_ms
 from hub.registry import Device, Gateway
 
 WINDOWS = {"24h": timedelta(hours=24), "60m": timedelta(minutes=60)}
@@ -149,6 +149,15 @@ def newest(read: Read, scope: Scope, device: str | None = None) -> list[Passed]:
         # Of a whole city the newest ids are soon found; of one village they may lie a million readings back.
         rule = rule.where(col(Reading.device).in_(own)).order_by(col(Reading.id).desc())
     return [
-        Passed(ident, of, hut, kind, from_ms(received), quality, reasons, sent_later(received, effective))
+        Passed(
+            ident,
+            of,
+            hut,
+            kind,
+            from_ms(received),
+            quality,
+            " ".join(reasons_of(reasons, with_values=False)),
+            sent_later(received, effective),
+        )
         for ident, of, hut, kind, received, quality, reasons, effective in read.session.execute(rule.limit(LIST_MAX))
     ]
