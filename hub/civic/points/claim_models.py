@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import Column, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import Column, Index, LargeBinary, UniqueConstraint, false
 from sqlmodel import Field, SQLModel
 
 from hub.seal import SealedText
@@ -35,6 +35,8 @@ class Claim(SQLModel, table=True):
     state: str = Field(max_length=16)
     held: str = Field(default="", max_length=36)  # the claim whose photo this one's resembles
     forced: bool = Field(default=False)  # a supervisor must sign whatever the item says
+    began: int | None = Field(default=None)  # the minute of the day; what tells it apart from duty hours
+    peer: bool = Field(default=False, sa_column_kwargs={"server_default": false()})  # of staff: others approve it
     declared_by: str = Field(max_length=64)
     by_staff: bool = Field(default=False)
     declared_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))

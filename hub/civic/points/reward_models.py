@@ -91,6 +91,8 @@ class Offline(SQLModel, table=True):
     by: str = Field(max_length=64)
     at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     closed_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+    name: str = Field(default="", max_length=40, sa_column_kwargs={"server_default": ""})  # as it stands on its table
+    until: datetime | None = Field(default=None, sa_column=Column(UtcTime))  # what it took along is free again then
 
 
 class Pin(SQLModel, table=True):
@@ -129,3 +131,51 @@ class LocalItem(SQLModel, table=True):
     by: str = Field(max_length=64)
     at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     __table_args__ = (Index("ix_points_local_item_area", "area", "item", "since"),)
+
+
+class OfflineLine(SQLModel, table=True):
+    """How a line of a counter that was away was settled: once, however often it is sent. Refused, it is a conflict."""
+
+    __tablename__ = "points_offline_line"
+    offline: str = Field(foreign_key="points_offline.id", primary_key=True, max_length=36)
+    redemption: str = Field(primary_key=True, max_length=36)
+    state: str = Field(max_length=16)  # picked | refused
+    why: str = Field(default="", max_length=160)
+    handed_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))  # as the counter's own clock says
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    by: str = Field(max_length=64)
+    seen_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))  # somebody looked into the conflict
+
+
+class Duty(SQLModel, table=True):
+    """Weekly duty hours of somebody on the staff: in them no points are earned."""
+
+    __tablename__ = "points_duty"
+    staff: str = Field(foreign_key="staff.id", primary_key=True, max_length=64)
+    weekday: int = Field(primary_key=True)  # 0 is Monday
+    starts: int = Field(primary_key=True)  # minutes of the day, in the community's zone
+    ends: int
+    by: str = Field(max_length=64)
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    __table_args__ = (
+        CheckConstraint("weekday BETWEEN 0 AND 6", name="weekday"),
+        CheckConstraint("starts >= 0 AND starts < ends AND ends <= 1440", name="hours"),
+    )
+
+
+class Certificate(SQLModel, table=True):
+    """What a certificate says, under a number by which a stranger can check it. It is issued, never edited."""
+
+    __tablename__ = "points_certificate"
+    id: str = Field(primary_key=True, max_length=36)
+    code: str = Field(max_length=24, unique=True)
+    resident: str = Field(foreign_key="resident.id", max_length=64, index=True)
+    area: str = Field(foreign_key="area.code", max_length=12)
+    kind: str = Field(max_length=16)  # honour | service
+    stars: int = Field(default=0)
+    earned: int = Field(default=0)
+    minutes: int = Field(default=0)
+    first: date | None = Field(default=None)
+    last: date | None = Field(default=None)
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    by: str = Field(max_length=64)
