@@ -120,8 +120,8 @@ def _conflicts(tx: Tx, again: Sequence[Arrival]) -> list[Poison]:
 
 def _same(tx: Tx, arrival: Arrival, stored: Any) -> bool:
     """Whether what is stored under this key says the same: same record bytes, or the same values by another codec."""
-    if stored.raw_sha256 == arrival.raw_sha256:
-        return True
+    if stored.raw_sha256 == arrival.raw_sha256 or not stored.raw_sha256:
+        return True  # without a hash: erased since, and not to come in again by any door (erasure.py)
     return stored.codec != arrival.codec and _plain(open_values(tx.seal, stored.sealed_values)[0]) == _plain(
         arrival.values
     )

@@ -181,6 +181,18 @@ class ReadingRebound(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadingsErased(Event):
+    """Somebody's readings lost what they said; which numbers stood there is nowhere any more."""
+
+    person: str
+    readings: tuple[str, ...]
+    why: str  # self | desk | retention
+
+    def subject(self) -> str:
+        return self.person
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReadingBound(Event):
     """A reading was tied to a person (or to a guest, for ever to nobody)."""
 
@@ -399,6 +411,46 @@ class PersonalMessage(Event):
 
     def subject(self) -> str:
         return self.resident
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReachChanged(Event):
+    """A colleague entered, changed or removed an address of their own. The address itself stands in no event."""
+
+    staff: str
+    channel: str
+    what: str  # entered | chosen | removed
+
+    def subject(self) -> str:
+        return self.staff
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallMade(Event):
+    """A colleague is to be called; its cause says why."""
+
+    call: str
+    staff: str
+    channel: str
+    area: str
+    kind: str
+
+    def subject(self) -> str:
+        return self.call
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallMoved(Event):
+    """What became of a call: a proof, or why it goes no further."""
+
+    call: str
+    staff: str
+    channel: str
+    area: str
+    level: str  # accepted | delivered | shown | seen | acknowledged | cancelled | expired | dead | unreachable
+
+    def subject(self) -> str:
+        return self.call
 
 
 @dataclass(frozen=True, kw_only=True)

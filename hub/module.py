@@ -143,6 +143,9 @@ def load_tables(package: str = "hub.civic") -> None:
         "idempotency",
         "twin",
         "recall",
+        "contacts",
+        "calls",
+        "erasure",
     ):
         importlib.import_module(f"hub.{core}")
     folder = importlib.import_module(package)

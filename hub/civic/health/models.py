@@ -44,6 +44,8 @@ class KioskSession(SQLModel, table=True):
     reading: str | None = Field(default=None, max_length=36)  # what the result page shows
     note: str = Field(default="", max_length=32)  # unknown_card | minor | mistimed
     tries: int = Field(default=0)
+    # What was said of the last meal, for the glucose that comes next.
+    meal: str = Field(default="", max_length=16, sa_column_kwargs={"server_default": ""})
 
 
 class ReadingBand(SQLModel, table=True):
@@ -58,6 +60,34 @@ class ReadingBand(SQLModel, table=True):
     used: str = Field(
         default="", sa_column=Column(Text, nullable=False, server_default="")
     )  # readings, blank-separated
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+class PastBand(SQLModel, table=True):
+    """A word that stood until something was put right: the new row stands in `health_band`, this one stays."""
+
+    __tablename__ = "health_band_past"
+    id: str = Field(primary_key=True, max_length=36)
+    reading: str = Field(max_length=36, index=True)
+    measure: str = Field(max_length=16)
+    verdict: str = Field(sa_column=Column(SealedText("health_band_past.verdict"), nullable=False))
+    ruleset: str = Field(max_length=32)
+    version: int
+    used: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    until: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    why: str = Field(max_length=16)  # meal
+
+
+class Meal(SQLModel, table=True):
+    """When somebody had last eaten before a glucose. Rows are only added; the newest one speaks."""
+
+    __tablename__ = "health_meal"
+    id: str = Field(primary_key=True, max_length=36)
+    reading: str = Field(max_length=36, index=True)
+    meal: str = Field(max_length=16)  # fasting | before | after | bedtime | casual
+    source: str = Field(max_length=16)  # kiosk | skipped | phone
+    by: str = Field(max_length=128)
     at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
@@ -102,6 +132,10 @@ class HealthTask(SQLModel, table=True):
     state: str = Field(default="open", max_length=16)  # open | done | withdrawn
     opened: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     due: date
+    rung: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # 0 doctor | 1 deputy | 2 telephone list
+    rung_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))  # since when it waits there
+    held_by: str | None = Field(default=None, max_length=128)  # who has answered; nobody: the time runs
+    held_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
 
 
 class HealthStep(SQLModel, table=True):
@@ -115,3 +149,49 @@ class HealthStep(SQLModel, table=True):
     at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     undone_by: str | None = Field(default=None, max_length=128)
     undone_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+
+
+class Cover(SQLModel, table=True):
+    """Who answers for an area's urgent values: its doctor, the deputy, and whom to telephone when neither does."""
+
+    __tablename__ = "health_cover"
+    area: str = Field(primary_key=True, foreign_key="area.code", max_length=12)
+    doctor: str = Field(default="", max_length=64)
+    deputy: str = Field(default="", max_length=64)
+    phones: str = Field(default="", sa_column=Column(Text, nullable=False))  # a line each: who, number
+    changed_by: str = Field(max_length=128)
+    changed_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+class Emergency(SQLModel, table=True):
+    """Values opened without a yes because a life was in danger: by whom, why, who was informed, and until when."""
+
+    __tablename__ = "health_emergency"
+    id: str = Field(primary_key=True, max_length=36)
+    alert: str = Field(max_length=36, index=True)
+    person: str | None = Field(default=None, max_length=64, index=True)
+    area: str = Field(max_length=12)
+    by: str = Field(max_length=128)
+    reason: str = Field(sa_column=Column(SealedText("health_emergency.reason"), nullable=False))
+    second: str = Field(max_length=64, index=True)  # the colleague who was informed
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    until: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    noted_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+
+
+class ErasureRequest(SQLModel, table=True):
+    """Somebody without a phone asked at the desk to have readings erased; a second member of staff witnesses it."""
+
+    __tablename__ = "health_erasure"
+    __table_args__ = (Index("ix_health_erasure_area_state", "area", "state"),)
+    id: str = Field(primary_key=True, max_length=36)
+    person: str = Field(max_length=64)
+    area: str = Field(max_length=12)
+    day: date | None = Field(default=None)  # one day's readings; None: all of them
+    state: str = Field(default="open", max_length=16)  # open | done | dropped
+    asked_by: str = Field(max_length=128)
+    asked_person: str = Field(max_length=64)  # the natural person behind that account
+    asked_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    witness: str | None = Field(default=None, max_length=128)
+    done_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+    count: int = Field(default=0)
