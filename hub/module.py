@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hub.feed import Feed
     from hub.services import Services
     from hub.slides import Source
+    from hub.why import Trace
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Module:
         None  # who has shown a card at this hut's kiosk, a resident's id
     )
     slides: Source | None = None  # what it says on a community's TV channel (hub/slides.py)
-    trace: Callable[[Read, str], str | None] | None = None  # the event behind one of the slice's own ids (hub/why.py)
+    trace: Trace | None = None  # what stands behind one of the slice's own ids (hub/why.py)
     csrf_exempt: tuple[str, ...] = ()  # paths whose callers are machines with their own proof (signature, token)
     uploads: tuple[str, ...] = ()  # paths below which a form may carry a file (web/guards.py: FILE_BYTES_MAX)
 

@@ -168,7 +168,7 @@ class Judge:
         if held.raised is None:
             held.since = (held.since if held.since is not None else now) if holds else None
             if held.since is not None and now - held.since >= rule.for_s * 1000:
-                held.raised, held.level, held.to, held.told = now, rule.level, "", False
+                held.raised, held.level, held.to, held.told = now, rule.level, rule.to, False
                 _climb(rule, held, worse, now, due)
                 held.told = not self._hushed(rule, held, now)
                 lines.append(_line(entry, rule, subject, held, "raised"))
@@ -292,7 +292,7 @@ def _climb(rule: Rule, held: Instance, worse: Sequence[bool], now: int, due: lis
             climb.on = now - climb.gone < step.ease_s * 1000
             due.append(climb.gone + step.ease_s * 1000)
     reached = [
-        (rule.level, ""),
+        (rule.level, rule.to),
         *((step.level, step.to) for step, climb in zip(rule.steps, held.climbs, strict=True) if climb.on),
     ]
     held.level = max((level for level, _to in reached), key=LEVELS.index)

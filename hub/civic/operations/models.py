@@ -113,3 +113,15 @@ class Alarm(SQLModel, table=True):
     acked_by: str | None = Field(default=None, max_length=64)
     acked_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
     cleared: datetime | None = Field(default=None, sa_column=Column(UtcTime, index=True))
+
+
+class Summons(SQLModel, table=True):
+    """An alarm and a call to a colleague that tells of it: that it began, that it eased, or that it is over."""
+
+    __tablename__ = "operations_summons"
+    alarm: str = Field(primary_key=True, max_length=36)
+    call: str = Field(primary_key=True, max_length=36, index=True)
+    contact: str = Field(max_length=36)
+    role: str = Field(max_length=32)
+    level: str = Field(max_length=8)
+    what: str = Field(max_length=8)  # begun | eased | over

@@ -15,11 +15,14 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from hub.access import ROLES
 from hub.errors import Refused
 from hub.i18n import _
 
 LEVELS = ("info", "warn", "bad")
 SUBJECTS = ("gateway", "device", "hub")
+CALLED = tuple(role for role in ROLES if role != "resident")  # whom a rule may have called
+GATHER_S, CALLS_PER_HOUR = 60, 12  # as the storm folding looks; more than one call in five minutes is not read
 RULES_MAX, CONDITIONS_MAX, DEPTH_MAX = 100, 20, 4  # more would not be read before it is signed
 TEXT_CHARS_MAX = 40_000
 SECONDS_MAX = 30 * 86_400
@@ -73,6 +76,7 @@ class Rule:
     zh: str
     en: str
     level: str
+    to: str  # the role that is called when it is raised; empty: the board says it
     when: Condition
     for_s: int
     clear_for_s: int
@@ -89,6 +93,11 @@ class Rule:
 class Rulebook:
     tz: ZoneInfo
     rules: tuple[Rule, ...]
+    gather_s: int = GATHER_S  # so long a call that is not grave waits for others, to be one call with them
+    calls_per_hour: int = CALLS_PER_HOUR  # to one address; what is beyond waits and is told together. Grave ones go
+
+    def rule(self, ident: str) -> Rule | None:
+        return next((rule for rule in self.rules if rule.id == ident), None)
 
 
 def read(text: str) -> Rulebook:
@@ -104,20 +113,29 @@ def read(text: str) -> Rulebook:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise Refused(_("There is no time zone of this name: {name}").format(name=body.get("tz"))) from None
     rows = body.get("rule", [])
-    if not isinstance(rows, list) or len(rows) > RULES_MAX or set(body) - {"tz", "rule"}:
+    if not isinstance(rows, list) or len(rows) > RULES_MAX or set(body) - {"tz", "rule", "gather_s", "calls_per_hour"}:
         raise Refused(_("A text of rules has a tz and up to {count} [[rule]] tables").format(count=RULES_MAX))
     rules = tuple(_rule(row) for row in rows)
     twice = {rule.id for rule in rules if sum(1 for other in rules if other.id == rule.id) > 1}
     if twice:
         raise _wrong(sorted(twice)[0], _("it stands there twice"))
-    return Rulebook(zone, rules)
+    return Rulebook(
+        zone, rules, _whole(body, "gather_s", GATHER_S, 0, 600), _whole(body, "calls_per_hour", CALLS_PER_HOUR, 1, 600)
+    )
+
+
+def _whole(body: Mapping[str, Any], name: str, otherwise: int, least: int, most: int) -> int:
+    said = body.get(name, otherwise)
+    if isinstance(said, bool) or not isinstance(said, int) or not least <= said <= most:
+        raise Refused(_("{name} is a whole number from {least} to {most}").format(name=name, least=least, most=most))
+    return said
 
 
 def _rule(row: Any) -> Rule:
     ident = str(row.get("id", "")) if isinstance(row, dict) else ""
     if not _ID.fullmatch(ident):
         raise Refused(_("Each rule needs an id of small letters, digits and hyphens"))
-    known = {"id", "on", "zh", "en", "level", "when", "for_s", "clear_for_s", "quiet", "step"}
+    known = {"id", "on", "zh", "en", "level", "to", "when", "for_s", "clear_for_s", "quiet", "step"}
     _known(ident, row, known)
     counter = _Counter(ident)
     steps = row.get("step", [])
@@ -133,6 +151,7 @@ def _rule(row: Any) -> Rule:
         zh=row["zh"][:64],
         en=row["en"][:64],
         level=_level(ident, row),
+        to=_role(ident, row),
         when=_condition(ident, row.get("when"), counter, 0),
         for_s=_seconds(ident, row, "for_s"),
         clear_for_s=_seconds(ident, row, "clear_for_s"),
@@ -148,7 +167,7 @@ def _step(ident: str, row: Any, counter: _Counter) -> Step:
     when = _condition(ident, row["when"], counter, 0) if "when" in row else None
     return Step(
         level=_level(ident, row),
-        to=str(row.get("to", ""))[:32],
+        to=_role(ident, row),
         when=when,
         after_s=_seconds(ident, row, "after_s"),
         for_s=_seconds(ident, row, "for_s"),
@@ -236,6 +255,13 @@ def _level(ident: str, row: Mapping[str, Any]) -> str:
     if row.get("level") not in LEVELS:
         raise _wrong(ident, _("`level` must be one of: {names}").format(names=", ".join(LEVELS)))
     return str(row["level"])
+
+
+def _role(ident: str, row: Mapping[str, Any]) -> str:
+    said = row.get("to", "")
+    if said and said not in CALLED:
+        raise _wrong(ident, _("`to` must be one of: {names}").format(names=", ".join(CALLED)))
+    return str(said)
 
 
 def _quiet(ident: str, said: object) -> tuple[time, time] | None:
