@@ -30,8 +30,6 @@ from hub.registry import Device, Gateway, Hut
 BACK_MAX = 32  # steps from an event to its beginning: no way of ours is half as long
 FOLLOWED_MAX = 100
 SIGNED = ("notice", "sheet", "reversal", "rules", "claim", "transfer", "redemption")  # what approval.py signs
-Trace = Callable[[Read, str], str | None]
-"""A slice's answer to "whose event is this id of yours?": the id of an event, a reading or what an event is about."""
 
 WORDS: dict[str, str] = {
     "frame": N_("A device's frame arrived"),
@@ -89,6 +87,11 @@ class Node:
     detail: dict[str, Any] | None = None
 
 
+Trace = Callable[[Read, str], "str | Node | None"]
+"""A slice's answer to "whose event is this id of yours?": the id of an event, a reading or what an event is about; or
+the link itself, where the slice keeps its own record (the ledger)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A node as one reader may see it. What is hidden keeps its place and tells nothing."""
@@ -138,6 +141,8 @@ def find(read: Read, ident: str, traces: Sequence[Trace] = ()) -> Node | None:
             return node
     for trace in traces:
         known = trace(read, ident)
+        if isinstance(known, Node):
+            return known
         if known is not None and known != ident:
             return find(read, known)
     return None
@@ -163,7 +168,7 @@ def _own(read: Read, subject: Subject, node: Node, detail: dict[str, Any]) -> bo
     """What a resident sees: their own points and alerts, and that a notice of their community was released."""
     match node.kind:
         case "PointsPosted":
-            return detail.get("owner") in (subject.id, subject.household)
+            return not {subject.id, subject.household}.isdisjoint(detail.get("owners", ()))
         case "AlertRaised":
             return _reading_seen(read, subject, str(detail.get("reading", "")))
         case "NoticeReleased" | "NoticeEnded":

@@ -15,7 +15,7 @@ from sqlmodel import col
 
 from hub import approval, directory
 from hub.access import Subject
-from hub.civic.points import beneficiary, claim_rules, docket, ledger, rules
+from hub.civic.points import beneficiary, claim_rules, docket, ledger, rules, tidings
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claim_models import Claim, Objection, Reminder
 from hub.civic.points.models import Posting, Txn
@@ -23,8 +23,7 @@ from hub.civic.points.why import Why
 from hub.db import Read, Tx
 from hub.directory import Resident
 from hub.errors import Conflict, Refused
-from hub.events import PersonalMessage
-from hub.i18n import _, speaking
+from hub.i18n import _
 
 if TYPE_CHECKING:
     from hub.civic.points.claims import Draft
@@ -173,17 +172,7 @@ def acted(read: Read, objection: Objection) -> set[str]:
 
 
 def _tell(tx: Tx, kind: str, owner: str, item: Item) -> None:
-    with speaking("zh"):
-        title, text = (
-            _("A friendly reminder from the community"),
-            _("{item}. Please put it right.").format(item=item.name),
-        )
-    people = (
-        [owner]
-        if kind == "person"
-        else [each.id for each in directory.members(tx, owner)]
-        if kind == "household"
-        else []
-    )
-    for person in people:
-        tx.emit(PersonalMessage, resident=person, kind="points", title=title, text=text)
+    tidings.tell(
+        tx, tidings.hearers(tx, kind, owner, tx.now().date()), lambda: _("A friendly reminder from the community"),
+        lambda: _("{item}. Please put it right.").format(item=item.name),
+    )  # fmt: skip

@@ -8,16 +8,14 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import col
 
-from hub import directory
 from hub.approval import Signature
-from hub.civic.points import catalogue, claim_rules
+from hub.civic.points import catalogue, claim_rules, tidings
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claim_models import Claim, Objection, Photo
 from hub.civic.points.events import ClaimMoved
 from hub.db import Read, Tx
 from hub.errors import NotFound
-from hub.events import PersonalMessage
-from hub.i18n import _, speaking
+from hub.i18n import _
 
 
 def find(read: Read, ident: str) -> Claim:
@@ -88,21 +86,11 @@ def objections(read: Read, area: str) -> list[Objection]:
 
 
 def told(read: Read, claim: Claim) -> list[str]:
-    """Who hears of it: the person, or those of the household who may have an account. An organisation has its desk."""
-    if claim.owner_kind == "person":
-        return [claim.owner]
-    if claim.owner_kind != "household":
-        return []
-    members = directory.members(read, claim.owner)
-    return [each.id for each in members if directory.age(each.born, claim.act_date) >= directory.MINOR]
+    return tidings.hearers(read, claim.owner_kind, claim.owner, claim.act_date)
 
 
 def tell(tx: Tx, claim: Claim, title: Callable[[], str], text: Callable[[], str]) -> None:
-    """One line on the phone and a badge on the TV, in Chinese whoever presses: it is the residents' language."""
-    with speaking("zh"):
-        said = title(), text()
-    for person in told(tx, claim):
-        tx.emit(PersonalMessage, resident=person, kind="points", title=said[0], text=said[1])
+    tidings.tell(tx, told(tx, claim), title, text)
 
 
 def tell_end(tx: Tx, claim: Claim) -> None:

@@ -15,14 +15,14 @@ from sqlmodel import col
 
 from hub import directory
 from hub.access import Subject
-from hub.civic.points import accounts, beneficiary, budget, catalogue, holds, ledger, rules, shelf
+from hub.civic.points import accounts, beneficiary, budget, catalogue, holds, ledger, rules, shelf, tidings
 from hub.civic.points.beneficiary import Owner
 from hub.civic.points.money_events import RedemptionMoved
 from hub.civic.points.reward_models import Redemption, Reward, Slot
 from hub.civic.points.why import Why
 from hub.db import Read, Tx
 from hub.errors import Conflict, NotAllowed, NotFound, Refused
-from hub.i18n import _
+from hub.i18n import N_, _
 
 KEPT_FOR = timedelta(days=7)
 DUE_AT_ONCE = 200
@@ -213,6 +213,29 @@ def _settle(tx: Tx, found: Redemption, state: str, by: str) -> bool:
 def _told(tx: Tx, found: Redemption) -> None:
     tx.emit(RedemptionMoved, redemption=found.id, area=found.area, state=found.state)
     tx.touch("points.money", found.area)
+    if found.state != "held":
+        _tell(tx, found)
+
+
+def _tell(tx: Tx, found: Redemption) -> None:
+    """What somebody else did with these points is said at home; who did not want it says so within seven days."""
+    kind, _dash, owner = found.account.partition("-")
+    people = tidings.hearers(tx, kind, owner, tx.now().date())
+    if found.settled_by in people:
+        return
+    reward, picked = tx.session.get_one(Reward, found.reward), found.state == "picked"
+    sign, said = (
+        "-" if picked else "+",
+        (
+            N_("{reward} was handed over. Was it not you? Say so in the points mall within seven days.")
+            if picked
+            else N_("{reward} was not fetched; its points are yours again.")
+        ),
+    )
+    tidings.tell(
+        tx, people, lambda: _("Your points have changed: {points}").format(points=sign + str(found.price)),
+        lambda: _(said).format(reward=shelf.name(reward)),
+    )  # fmt: skip
 
 
 def _not_for_own_household(tx: Tx, found: Redemption, by: Subject) -> None:

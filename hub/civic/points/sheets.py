@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
-from hub import directory
-from hub.civic.points import award, cards, catalogue
+from hub.civic.points import award, cards, catalogue, tidings
 from hub.civic.points.award import Award, Credited, Signed
 from hub.db import Tx
 from hub.errors import Refused
-from hub.events import ActivityPublished, CreditRow, PersonalMessage, SheetApproved, SheetSubmitted
-from hub.i18n import _, speaking
+from hub.events import ActivityPublished, CreditRow, SheetApproved, SheetSubmitted
+from hub.i18n import _
 
 
 def on_published(_tx: Tx, event: ActivityPublished) -> None:
@@ -55,24 +54,15 @@ def _creditable(code: str, day: date) -> None:
 
 
 def _tell(tx: Tx, credited: Credited, points: int) -> None:
-    """One line on the phone, in Chinese whoever presses the button: it is the residents' language."""
-    item = catalogue.on(credited.award.day).item(credited.award.item)
-    with speaking("zh"):
-        if credited.award.owner_kind == "person":
-            title = _("Points received +{points}").format(points=points)
-            text = _("{item}. See My points for all entries.").format(item=item.name)
-            people = [credited.award.owner]
-        else:
-            title = _("Your household's points have changed: +{points}").format(points=points)
-            text = _("{item}. See Household points for all entries.").format(item=item.name)
-            people = _grown(tx, credited)
-    for person in people:
-        tx.emit(PersonalMessage, resident=person, kind="points", title=title, text=text)
-
-
-def _grown(tx: Tx, credited: Credited) -> list[str]:
-    """Those of a household who are told: whoever may have an account. An organisation is told at its own desk."""
-    if credited.award.owner_kind != "household":
-        return []
-    members = directory.members(tx, credited.award.owner)
-    return [each.id for each in members if directory.age(each.born, credited.award.day) >= directory.MINOR]
+    who, item = credited.award, catalogue.on(credited.award.day).item(credited.award.item)
+    people = tidings.hearers(tx, who.owner_kind, who.owner, who.day)
+    if who.owner_kind == "person":
+        tidings.tell(
+            tx, people, lambda: _("Points received +{points}").format(points=points),
+            lambda: _("{item}. See My points for all entries.").format(item=item.name),
+        )  # fmt: skip
+    else:
+        tidings.tell(
+            tx, people, lambda: _("Your household's points have changed: +{points}").format(points=points),
+            lambda: _("{item}. See Household points for all entries.").format(item=item.name),
+        )  # fmt: skip

@@ -16,7 +16,7 @@ from sqlmodel import col
 
 from hub import directory
 from hub.access import Subject
-from hub.civic.points import beneficiary, book, holds, ledger
+from hub.civic.points import beneficiary, book, holds, ledger, tidings
 from hub.civic.points.beneficiary import Owner
 from hub.civic.points.claim_models import Transfer
 from hub.civic.points.events import TransferMoved
@@ -24,8 +24,7 @@ from hub.civic.points.why import Why
 from hub.db import Read, Tx
 from hub.directory import Resident
 from hub.errors import Conflict, NotAllowed, NotFound, Refused
-from hub.events import PersonalMessage
-from hub.i18n import _, speaking
+from hub.i18n import _
 
 REST = timedelta(hours=24)  # long enough to sleep over it, and to be told by somebody who worries
 MONTH_POINTS_MAX = 200
@@ -204,6 +203,7 @@ def _tell(tx: Tx, found: Transfer) -> None:
     person = found.destination.removeprefix("person-")
     if tx.session.get(Resident, person) is None:
         return
-    with speaking("zh"):
-        title = _("A neighbour sent you {points} points").format(points=found.amount)
-        tx.emit(PersonalMessage, resident=person, kind="points", title=title, text=_("See My points for all entries."))
+    tidings.tell(
+        tx, [person], lambda: _("A neighbour sent you {points} points").format(points=found.amount),
+        lambda: _("See My points for all entries."),
+    )  # fmt: skip

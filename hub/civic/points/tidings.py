@@ -1,0 +1,30 @@
+"""Tidings (积分变动): one line on the phone and a badge on the TV, to whom an account belongs.
+
+In Chinese whoever presses the button: it is the residents' language; what leaves the hub is put into each one's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date
+
+from hub import directory
+from hub.db import Read, Tx
+from hub.events import PersonalMessage
+from hub.i18n import speaking
+
+
+def hearers(read: Read, kind: str, owner: str, day: date) -> list[str]:
+    """The person, or those of the household who may have an account. An organisation has its desk."""
+    if kind == "person":
+        return [owner]
+    if kind != "household":
+        return []
+    return [each.id for each in directory.members(read, owner) if directory.age(each.born, day) >= directory.MINOR]
+
+
+def tell(tx: Tx, people: Iterable[str], title: Callable[[], str], text: Callable[[], str]) -> None:
+    with speaking("zh"):
+        said = title(), text()
+    for person in people:
+        tx.emit(PersonalMessage, resident=person, kind="points", title=said[0], text=said[1])
