@@ -3,6 +3,7 @@
   "use strict";
   var KEYS = { LEFT: 37, UP: 38, RIGHT: 39, DOWN: 40, OK: 13, BACK: 8, ESCAPE: 27, RED: 275, RED_OLD: 1108, GREEN: 276, GREEN_OLD: 1109, YELLOW: 277, YELLOW_OLD: 1110, BLUE: 278, BLUE_OLD: 1111, VIRTUAL: 768, PAGE_UP: 33, PAGE_DOWN: 34 };
   var FLIP_MS = 12000;
+  var READ_MS = root().lang === "en" ? 125 : 250;
   var ROWS = 5;
   var stage = byId("stage");
   var stack = [];
@@ -15,6 +16,8 @@
   var heard = loaded;
   var day = byId("day").textContent;
   var CUT_MS = 20000;
+
+  function root() { return document.documentElement; }
 
   function byId(id) { return document.getElementById(id); }
 
@@ -172,6 +175,9 @@
   function draw() {
     var view = top();
     drawHome();
+    show(byId("foot-choose"), !view || view.kind === "list");
+    show(byId("foot-open"), !view || view.kind === "list");
+    show(byId("foot-turn"), false);
     show(byId("hero"), !view);
     show(byId("tiles"), !view);
     show(byId("list"), view && view.kind === "list");
@@ -210,9 +216,11 @@
   }
 
   function drawText(view) {
+    var meta = view.item.meta;
+    var body = view.item.body || view.item.title;
     write("text-title", view.item.title);
-    write("text-meta", view.item.meta);
-    write("text-body", view.item.body || view.item.title);
+    write("text-meta", body.split("\n")[0] === meta ? "" : meta);
+    write("text-body", body);
     writeAnswer("text-answer", view.item);
     label(byId("text"), view.item);
     drawCode(view.item);
@@ -234,11 +242,15 @@
   function turn(name, page) {
     var height = byId(name + "-window").clientHeight || 1;
     var body = byId(name + "-body");
-    var pages = Math.max(1, Math.ceil(body.scrollHeight / height));
+    var pages;
+    body.className = "big";
+    if (body.scrollHeight > height) { body.className = ""; }
+    pages = Math.max(1, Math.ceil(body.scrollHeight / height));
     page = Math.max(0, Math.min(page, pages - 1));
     body.style.top = -page * height + "px";
     write(name + "-page", pages > 1 ? word("page", page + 1, pages) : "");
     lastPage[name] = page === pages - 1;
+    show(byId(name === "text" ? "foot-turn" : "alarm-turn"), pages > 1);
     return page;
   }
 
@@ -406,7 +418,7 @@
     var height = window.innerHeight || 720;
     var sd = width <= 720 && width / height < 1.4;
     var share = Math.min(width / (sd ? 640 : 1280), height / (sd ? 530 : 720));
-    document.documentElement.className = sd ? "sd" : "";
+    root().className = sd ? "sd" : "";
     ROWS = sd ? 4 : 5;
     stage.style.webkitTransform = stage.style.transform = share === 1 ? "none" : "scale(" + share + ")";
     stage.style.left = Math.max(0, Math.round((width - (sd ? 640 : 1280) * share) / 2)) + "px";
@@ -445,11 +457,15 @@
   });
   window.addEventListener("resize", function () { scale(); draw(); });
   window.setInterval(tick, 10000);
-  window.setInterval(function () {
+  /* The next one, when whoever reads slowly has read this one. */
+  function turnHero() {
     if (!top() && !alarm.open) { flip += 1; drawHome(); }
-  }, FLIP_MS);
+    window.setTimeout(turnHero, Math.max(FLIP_MS, byId("hero-body").textContent.length * READ_MS));
+  }
+
   focus = tiles().length ? 1 : 0;
   scale();
   draw();
   findAlarm();
+  window.setTimeout(turnHero, FLIP_MS);
 }());
