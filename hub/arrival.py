@@ -28,11 +28,13 @@ from devices.merge import joined
 from devices.profile import Profile
 from devices.quality import judge
 from hub.events import ReadValue
+from hub.held import Origin
 from hub.quarantine import Poison, decode_poison, hub_poison
 from hub.uplink import Uplink
 
 LANES_MAX = 20_000  # as many topics as devices may be connected; a gateway that invents topics must not fill the memory
 SPEAKING = ("active", "provisioned")  # the first reading of a provisioned device makes it active (lifecycle.py)
+HELD = "quarantined"  # the state of a device that is held back
 UNCALIBRATED = "uncalibrated"
 _BOOT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -216,7 +218,8 @@ def _read(
     kept = _scrubbed(frame, device)
     if trouble is not None or device is None:
         why = trouble or hub_poison("unknown-device", device=name)
-        poison(opened, name, area, frame.codec, kept.payload, why, entry)
+        held = device is not None and device.state == HELD and why["reason"] == "not-active"
+        poison(opened, name, area, frame.codec, kept.payload, why, entry, _origin(opened, frame) if held else None)
         return
     try:
         _decode(opened, frame, kept, device, new_id, entry)
@@ -355,7 +358,20 @@ def _arrival(
     )
 
 
-def poison(opened: Opened, device: str, area: str, codec: str, payload: bytes, why: dict[str, Any], entry: str) -> None:
+def _origin(opened: Opened, frame: Frame) -> Origin:
+    return Origin(opened.uplink.received, frame.at, frame.anchor, frame.boot, frame.seq, frame.index)
+
+
+def poison(
+    opened: Opened,
+    device: str,
+    area: str,
+    codec: str,
+    payload: bytes,
+    why: dict[str, Any],
+    entry: str,
+    origin: Origin | None = None,
+) -> None:
     opened.poisons.append(
         Poison(
             gateway=opened.uplink.account,
@@ -365,6 +381,7 @@ def poison(opened: Opened, device: str, area: str, codec: str, payload: bytes, w
             payload=payload,
             entry=entry,
             frame=opened.frame,
+            origin=origin,
             **why,
         )
     )

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, LargeBinary, Text, delete, func, select
+from sqlalchemy import Column, LargeBinary, Text, delete, func, select, update
 from sqlmodel import Field, SQLModel, col
 
 from devices.base import SENTENCES, DecodeError
-from hub import bulk
+from hub import bulk, held
 from hub.db import Read, Tx
 from hub.events import FrameQuarantined
+from hub.held import Kept, Origin
 from hub.i18n import N_, _
 from hub.types import UtcTime
 
@@ -72,6 +75,7 @@ class Poison:
     payload: bytes
     entry: str  # identifies the sending, so that a redelivery is folded
     frame: str
+    origin: Origin | None = None  # of a device that is held back: its frame may become a reading yet
 
 
 def hub_poison(reason: str, **known: Any) -> dict[str, Any]:
@@ -102,9 +106,35 @@ def store(tx: Tx, poisons: list[Poison]) -> int:
             device=poison.device,
             reason=poison.reason,
         )
+    _keep(tx, zip(rows, fresh.values(), strict=True))
     _trim(tx)
     tx.touch("operations.quarantine", "all")
     return len(fresh)
+
+
+def _keep(tx: Tx, fresh: Iterable[tuple[QuarantineRow, Poison]]) -> None:
+    """The whole frames of devices that are held back, for when they are let back into use."""
+    kept = [
+        Kept(row.id, each.device, each.gateway, each.codec, each.payload, each.entry, each.frame, each.origin)
+        for row, each in fresh
+        if each.origin is not None
+    ]
+    if kept:
+        held.keep(tx, kept)
+
+
+def taken_in(tx: Tx, idents: Collection[str]) -> None:
+    """These frames became readings after all: nobody need look at them any more."""
+    tx.change(update(QuarantineRow).where(col(QuarantineRow.id).in_(idents)).values(seen=True))
+    tx.touch("operations.quarantine", "all")
+
+
+def judge_again(tx: Tx, ident: str, why: Mapping[str, Any]) -> None:
+    """A frame was tried once more and refused for another reason; the row may have gone from the ring."""
+    said = json.dumps(why["fields"], ensure_ascii=False, default=str)
+    mine = update(QuarantineRow).where(col(QuarantineRow.id) == ident)
+    tx.change(mine.values(reason=why["reason"], sentence=why["sentence"], fields=said, seen=False))
+    tx.touch("operations.quarantine", "all")
 
 
 def _row(tx: Tx, entry: str, poison: Poison) -> QuarantineRow:
@@ -140,6 +170,11 @@ def newest(read: Read, limit: int = 50) -> list[QuarantineRow]:
 def sentence(row: QuarantineRow) -> str:
     """The reason as one clear sentence in the reader's language."""
     return _(row.sentence).format(**json.loads(row.fields))
+
+
+def words(reason: str) -> str:
+    """A reason without its particulars, for a count of many."""
+    return re.sub(r"\{\w+\}", "…", _(known_reasons().get(reason, reason)))
 
 
 def known_reasons() -> dict[str, str]:

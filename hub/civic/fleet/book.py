@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from devices.codes import of_person
 from devices.profile import Profile, all_profiles
-from hub import directory, lifecycle, recall, twin
+from hub import directory, held, lifecycle, quarantine, recall, twin
 from hub.access import Subject, covers
 from hub.audit import AuditRow
 from hub.civic.fleet import certificates, holds, lots
@@ -22,6 +22,7 @@ from hub.civic.fleet.models import Certificate, ControlCheck, StripLot
 from hub.db import Read
 from hub.directory import Area
 from hub.errors import NotFound
+from hub.held import Standing as Aside
 from hub.i18n import N_, _, pick
 from hub.presence import Sighting
 from hub.recall import Recall
@@ -69,6 +70,8 @@ HAPPENED: Mapping[str, str] = {
     "DeviceHeld": N_("held back by a rule"),
     "DeviceReleased": N_("let back into use"),
     "DeviceChanged": N_("its gateway reported it gone or back"),
+    "FramesTakenIn": N_("frames set aside were taken in"),
+    "FramesLeft": N_("frames set aside were left out"),
     "CertificateEntered": N_("certificate entered"),
     "CertificateDue": N_("warned: its certificate ends"),
     "LotOpened": N_("a new box of strips"),
@@ -125,6 +128,8 @@ class Sheet:
     delta: Sequence[Difference]
     commands: Sequence[Command]
     holds: Sequence[Told]
+    aside: Aside  # frames from while it was held back
+    refused: Sequence[tuple[str, int]]  # of those, what was refused after all: why, in words, and how many
     recalls: Sequence[Recall]
     history: Sequence[AuditRow]
     steps: tuple[str, ...]
@@ -207,6 +212,7 @@ def sheet(read: Read, who: Subject, ident: str) -> Sheet:
     if papers and papers[0].result == "fail":
         paper = "failed"
     ordered = select(Command).where(col(Command.device) == ident).order_by(col(Command.made).desc()).limit(20)
+    aside = held.standing(read, ident)
     told = select(AuditRow).where(col(AuditRow.subject) == ident).order_by(col(AuditRow.seq).desc())
     return Sheet(
         device,
@@ -226,6 +232,8 @@ def sheet(read: Read, who: Subject, ident: str) -> Sheet:
         twin.delta(twin.desired(body), twin.reported(body)),
         list(read.session.execute(ordered).scalars()),
         holds.of_device(read, ident),
+        aside,
+        [(quarantine.words(reason), count) for reason, count in aside.refused.items()],
         recall.of_device(read, ident),
         list(read.session.execute(told.limit(HISTORY_MAX)).scalars()),
         tuple(sorted(lifecycle.STEPS[device.state])),

@@ -18,12 +18,12 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from hub import directory, lifecycle, registry
-from hub.civic.fleet.events import CertificateDue, CertificateEntered
 from hub.civic.fleet.models import Certificate
 from hub.db import Read, Tx
 from hub.errors import Refused
 from hub.i18n import _
 from hub.registry import Device
+from hub.upkeep import CertificateDue, CertificateEntered
 
 WARN_DAYS = (30, 7, 1, 0)  # before the last day; 0: it is over
 TEXT_CHARS_MAX = 64
@@ -79,7 +79,8 @@ def enter(tx: Tx, device: str, paper: Paper) -> Certificate:
     )
     tx.session.add(made)
     tx.session.flush()
-    tx.emit(CertificateEntered, certificate=made.id, device=device, number=made.number, result=made.result)
+    area = lifecycle.area_of(tx, found)
+    tx.emit(CertificateEntered, certificate=made.id, device=device, area=area, number=made.number, result=made.result)
     if paper.passed:
         _put_in_force(tx, found, made)
     elif found.state in ("active", "provisioned"):
@@ -144,7 +145,9 @@ def warn(tx: Tx) -> int:
             found.upkeep = "calibration_due"
         tx.session.add_all((paper, found))
         area = lifecycle.area_of(tx, found)
-        tx.emit(CertificateDue, certificate=paper.id, device=found.id, hut=found.hut, area=area, days=due)
+        tx.emit(
+            CertificateDue, certificate=paper.id, device=found.id, hut=found.hut, area=area, days=due, due=paper.due
+        )
         tx.touch("operations.huts", "all")
         said += 1
     return said

@@ -35,31 +35,6 @@ class DeviceClaimed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CertificateEntered(Event):
-    certificate: str
-    device: str
-    number: str
-    result: str
-
-    def subject(self) -> str:
-        return self.device
-
-
-@dataclass(frozen=True, kw_only=True)
-class CertificateDue(Event):
-    """A certificate ends in 30, 7 or 1 days, or has ended (0)."""
-
-    certificate: str
-    device: str
-    hut: str | None
-    area: str
-    days: int
-
-    def subject(self) -> str:
-        return self.device
-
-
-@dataclass(frozen=True, kw_only=True)
 class LotOpened(Event):
     lot: str
     device: str
@@ -82,25 +57,26 @@ class ControlChecked(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceHeld(Event):
-    """A rule found that a device should not be believed."""
+class FramesTakenIn(Event):
+    """Frames that were set aside while a device was held back went the ordinary way after all."""
 
-    hold: str
     device: str
-    gateway: str
     area: str
-    rule: str
+    stored: int
+    twice: int
+    refused: int
 
     def subject(self) -> str:
         return self.device
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceReleased(Event):
-    hold: str
+class FramesLeft(Event):
+    """Somebody decided that these frames shall never become readings."""
+
     device: str
-    rule: str
-    why: str
+    area: str
+    count: int
 
     def subject(self) -> str:
         return self.device

@@ -14,13 +14,13 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from hub import lifecycle
-from hub.civic.fleet.events import DeviceHeld, DeviceReleased
 from hub.civic.fleet.models import Hold
 from hub.civic.fleet.rules import Finding, rules
 from hub.db import Read, Tx
 from hub.errors import NotFound, Refused
 from hub.i18n import _
 from hub.registry import Device, Gateway
+from hub.upkeep import DeviceHeld, DeviceReleased
 from hub.upsert import insert_for
 
 WHY_CHARS_MAX = 200
@@ -58,11 +58,13 @@ def place(tx: Tx, finding: Finding) -> bool:
     ident = tx.session.execute(made).scalar()
     if ident is None:
         return False
+    rule, found = rules()[finding.rule], tx.session.get(Device, finding.device)
     tx.emit(
-        DeviceHeld, hold=ident, device=finding.device, gateway=finding.gateway, area=str(row["area"]), rule=finding.rule
-    )
-    found = tx.session.get(Device, finding.device)
-    if rules()[finding.rule].action == "quarantine" and found is not None and found.state in ("active", "provisioned"):
+        DeviceHeld, hold=ident, device=finding.device, gateway=finding.gateway, area=str(row["area"]),
+        rule=finding.rule, out_of_use=rule.action == "quarantine", zh=rule.zh.format(**finding.fields),
+        en=rule.en.format(**finding.fields),
+    )  # fmt: skip
+    if rule.action == "quarantine" and found is not None and found.state in ("active", "provisioned"):
         lifecycle.move(tx, found.id, "quarantined", f"{BY_RULE}{finding.rule}")
     return True
 
@@ -80,7 +82,7 @@ def release(tx: Tx, ident: str, why: str) -> Hold:
     hold.released_at, hold.released_by, hold.why = tx.now(), tx.actor.id, why
     tx.session.add(hold)
     tx.session.flush()
-    tx.emit(DeviceReleased, hold=hold.id, device=hold.device, rule=hold.rule, why=why)
+    tx.emit(DeviceReleased, hold=hold.id, device=hold.device, area=hold.area, rule=hold.rule, why=why)
     found = tx.session.get(Device, hold.device)
     if found is not None and found.state == "quarantined" and not _binding(tx, hold.device):
         lifecycle.move(tx, hold.device, "active", f"released: {why}")

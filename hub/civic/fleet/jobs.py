@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from devices import topics
-from hub import twin
-from hub.civic.fleet import certificates, findings, holds
+from hub import held, twin
+from hub.civic.fleet import certificates, findings, holds, takein
 from hub.civic.fleet.rules import Finding
 from hub.db import Read, Tx
 from hub.module import Job
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 CARRY_TICK_S = 2.0  # a nurse who pressed 校时 waits no longer
 SWEEP_TICK_S = 60.0
 DAILY = timedelta(days=1)
+FORGOTTEN_PAGE = 500  # rows a transaction: ingest must not wait behind it
 
 
 def wished(read: Read) -> list[tuple[Twin, str, str]]:
@@ -38,9 +39,10 @@ def wished(read: Read) -> list[tuple[Twin, str, str]]:
 
 
 async def carry(hub: Services) -> None:
-    """Say to the gateways what waits for them."""
+    """Say to the gateways what waits for them, and take in what a release has let go."""
     while True:
         await hub.clock.sleep(CARRY_TICK_S)
+        await takein.once(hub)
         if hub.door is not None:
             await carry_once(hub)
 
@@ -87,6 +89,8 @@ async def sweep(hub: Services) -> None:
             found += await hub.store.read(findings.drift)
             daily = hub.clock.now()
             await hub.store.write(certificates.warn)
+            while await hub.store.write(lambda tx: held.forget(tx, FORGOTTEN_PAGE)) == FORGOTTEN_PAGE:
+                pass
         fresh = await hub.store.read(lambda read, found=found: _new(read, found))  # type: ignore[misc]
         if fresh:
             placed = await hub.store.write(lambda tx, fresh=fresh: place_all(tx, fresh))  # type: ignore[misc]

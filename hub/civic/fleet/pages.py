@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from hub import lifecycle, recall, registry, twin
 from hub.access import Subject, covers, needs, subject
-from hub.civic.fleet import book, certificates, claims, holds, lots
+from hub.civic.fleet import book, certificates, claims, holds, lots, takein
 from hub.civic.fleet.book import ACT, CLAIM, VIEW
 from hub.civic.fleet.certificates import Paper
 from hub.civic.fleet.label import address, qr
@@ -278,8 +278,15 @@ async def wish(request: Request, ident: str, key: Text, value: Text = "") -> Res
     return await _act(request, ident, work)
 
 
+@router.post("/operate/fleet/{ident}/aside", dependencies=[needs(ACT)])
+async def aside(request: Request, ident: str, take: Text) -> Response:
+    """What becomes of the frames that were set aside while the device was held back."""
+    return await _act(request, ident, lambda tx: takein.wanted(tx, ident, take_in=take == "in"))
+
+
 @router.post("/operate/fleet/holds/{ident}/release", dependencies=[needs(ACT)])
-async def release(request: Request, ident: str, why: Text = "") -> Response:
+async def release(request: Request, ident: str, why: Text = "", take: Text = "") -> Response:
+    """Let it back; with `take` what it said meanwhile is taken in as soon as it is in use."""
     who, hub = subject(request), services(request)
 
     def work(tx: Tx) -> str:
@@ -288,6 +295,8 @@ async def release(request: Request, ident: str, why: Text = "") -> Response:
         if hold is None or not who.may(ACT, area.path if area is not None else ""):
             raise NotFound(_("There is nothing to release"))
         holds.release(tx, ident, why)
+        if take == "in":
+            takein.wanted(tx, hold.device, take_in=True)
         return hold.device if tx.session.get(registry.Device, hold.device) is not None else ""
 
     found = await hub.store.write(work, actor(request))
