@@ -10,28 +10,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
-from hub import directory
-from hub.access import Subject, signed_in, subject
+from hub import visitor
+from hub.access import signed_in, subject
 from hub.civic.notices import active, answer_pages, answers, cards, rules
 from hub.db import Read, Tx
 from hub.errors import NotFound, Refused
 from hub.i18n import _
 from hub.page import actor, page, see_other, services
-from hub.services import Services
 
 WAY = "kiosk"
 LISTED_MAX = 4  # choices on one screen (domain.md 4.3)
 BACK_S = 60  # as long as the hut's own page waits before it asks whether somebody is there
 router = APIRouter()
-
-
-def visitor(hub: Services, read: Read, who: Subject) -> Subject | None:
-    """The resident whose card lies on this kiosk now."""
-    found = [each.visitor(read, who.hut) for each in hub.modules if each.visitor is not None and who.hut]
-    person = next((each for each in found if each), None)
-    if person is None:
-        return None
-    return Subject(id=person, kind="resident", area=directory.resident(read, person).area)
 
 
 @router.get("/kiosk/-/notices", dependencies=[signed_in("kiosk")])
@@ -53,7 +43,7 @@ async def one(request: Request, ident: str) -> HTMLResponse:
         found = next((each for each in active.notices_of(read, who.area) if each.id == ident), None)
         if found is None:
             raise NotFound(_("There is no such notice"))
-        person = visitor(hub, read, who)
+        person = visitor.at(read, who.hut)
         mine = answer_pages.under_notice(read, person, ident) if person else None
         asked = answer_pages.mine(read, person.id)["asked"] if person else []
         return {
@@ -69,7 +59,7 @@ async def answer(request: Request, ident: str, do: Annotated[str, Form(max_lengt
     hub, who = services(request), subject(request)
 
     def take(tx: Tx) -> None:
-        person = visitor(hub, tx, who)
+        person = visitor.at(tx, who.hut)
         if person is None:
             raise Refused(_("Show your card first, then answer"))
         if do == "received":

@@ -15,6 +15,7 @@ from hub.civic.points import (
     desk_pages,
     docket_cards,
     jobs,
+    kiosk_pages,
     mall_pages,
     money_cards,
     office_pages,
@@ -27,7 +28,7 @@ from hub.civic.points import (
     trace,
     tv_home,
 )
-from hub.events import ActivityPublished, PointsPosted, SheetApproved, SheetSubmitted
+from hub.events import ActivityPublished, PersonalMessage, PointsPosted, SheetApproved, SheetSubmitted
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
 
@@ -64,6 +65,7 @@ def router() -> APIRouter:
         counter_pages.router,
         budget_pages.router,
         budget_pages.api,
+        kiosk_pages.router,
     )
 
 
@@ -76,10 +78,11 @@ MODULE = Module(
         (SheetSubmitted, sheets.on_submitted),
         (SheetApproved, sheets.on_approved),
         (PointsPosted, publicity.on_posted),
+        (PersonalMessage, kiosk_pages.on_told),
     ),
     jobs=jobs.JOBS,
     permissions=PERMISSIONS,
-    topics=(*cards.TOPICS, *tv_home.TOPICS, *docket_cards.TOPICS, *money_cards.TOPICS),
+    topics=(*cards.TOPICS, *tv_home.TOPICS, *docket_cards.TOPICS, *money_cards.TOPICS, *kiosk_pages.TOPICS),
     cards=(*cards.CARDS, *tv_home.CARDS, *docket_cards.CARDS, *money_cards.CARDS),
     nav=(
         Nav("resident", "/me/points", N_("Points"), icon="points", order=50),

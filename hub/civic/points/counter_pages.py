@@ -93,7 +93,7 @@ async def redeem(
         person = await store.read(lambda read: counter.by_card(read, card, who.area))
         colleagues = await store.read(lambda read: _colleagues(read, who.area, who.id))
         if pin:
-            await _prove(request, person.id, pin)
+            await prove(request, person.id, pin)
         elif witness not in dict(colleagues):
             raise NotAllowed(_("Without a PIN a colleague stands beside and is named"))
         asked = Asked(who, None if pin else witness)
@@ -208,7 +208,7 @@ async def _step(request: Request, work: Callable[[Tx], Any], said: str = "") -> 
     return await _desk(request, said=said) if said else see_other(PLACE)
 
 
-async def _prove(request: Request, resident: str, pin: str) -> None:
+async def prove(request: Request, resident: str, pin: str) -> None:
     """Argon2 takes its time in a thread of its own; a wrong try is counted before it is refused."""
     store = services(request).store
     phc = await store.read(lambda read: counter.pin_of(read, resident))

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from hub import directory
 from hub.access import signed_in, subject
-from hub.civic.points import beneficiary, book, cards, honours, ledger, transfers
+from hub.civic.points import beneficiary, book, cards, counter, honours, ledger, transfers
 from hub.db import Read, Tx
 from hub.errors import LinliError, Refused
 from hub.i18n import _, pick
@@ -89,6 +89,22 @@ def slip_of(read: Read, person: str) -> dict[str, Any]:
         "place": pick(place.zh, place.en), "balance": held[account].balance if account in held else 0,
         "earned": held[account].earned if account in held else 0, "now": read.now(), "tz": place.tz,
     }  # fmt: skip
+
+
+@router.get("/me/points/pin", dependencies=[signed_in("resident")])
+async def pin(request: Request) -> HTMLResponse:
+    return page(request, "points/pin.html", wrong="", said="")
+
+
+@router.post("/me/points/pin", dependencies=[signed_in("resident")])
+async def set_pin(request: Request, digits: Annotated[str, Form(max_length=8)]) -> HTMLResponse:
+    """密码: four digits for the counter and the kiosk, chosen at home."""
+    who = subject(request)
+    try:
+        await services(request).store.write(lambda tx: counter.set_pin(tx, who.person or "", digits), actor(request))
+    except LinliError as error:
+        return page(request, "points/pin.html", error.status, wrong=error.sentence, said="")
+    return page(request, "points/pin.html", wrong="", said=_("The PIN is set"))
 
 
 async def _listing(request: Request, wrong: str = "", status: int = 200) -> HTMLResponse:
