@@ -25,7 +25,7 @@ from pathlib import Path
 from bench.rig import machine
 from hub import bulk, directory, migrations
 from hub.bus import Bus
-from hub.civic.points import accounts, beneficiary, book, chain, guards, ledger
+from hub.civic.points import accounts, beneficiary, book, chain, guards, journal, ledger
 from hub.civic.points.why import Draft, Why
 from hub.clock import SystemClock
 from hub.db import Store, Tx
@@ -113,11 +113,12 @@ def raw_rows(store: Store, drafts: Sequence[Draft]) -> list[tuple[tuple[object, 
     """The very rows that `grouped` writes, made before the clock starts."""
 
     def made(tx: Tx) -> list[tuple[tuple[object, ...], tuple[object, ...]]]:
-        at, rows = tx.now(), []
+        at = tx.now()
+        rows: list[tuple[tuple[object, ...], tuple[object, ...]]] = []
         for draft in drafts:
             ident, why = tx.new_id(), draft.why
             txn = (
-                ident, bulk.moment(tx, at), AREA, why.reason, why.by_rule, draft.reference, why.item, why.catalogue,
+                ident, draft.reference, bulk.moment(tx, at), AREA, why.reason, why.by_rule, why.item, why.catalogue,
                 why.act_date, why.about, why.proposer, why.verifier, why.approver, why.third, why.evidence, why.cause,
                 "hub", None, None, None, None, 1,
             )  # fmt: skip
@@ -134,8 +135,8 @@ def put_in(store: Store, rows: Sequence[tuple[tuple[object, ...], tuple[object, 
 
 def _put(store: Store, some: Sequence[tuple[tuple[object, ...], tuple[object, ...]]]) -> None:
     def insert(tx: Tx) -> None:
-        bulk.insert(tx, "points_txn", ledger.TXN_COLUMNS, [txn for txn, _posting in some])
-        bulk.insert(tx, "points_posting", ledger.POSTING_COLUMNS, [posting for _txn, posting in some])
+        bulk.insert(tx, "points_txn", journal.TXN_COLUMNS, [txn for txn, _posting in some])
+        bulk.insert(tx, "points_posting", journal.POSTING_COLUMNS, [posting for _txn, posting in some])
 
     store.write_now(insert)
 

@@ -6,6 +6,7 @@ and beside a busy event loop each row then waits for it again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -85,6 +86,15 @@ def pages(of: Iterable[T]) -> Iterator[list[T]]:
     listed = list(of)
     for start in range(0, len(listed), NAMES_MAX):
         yield listed[start : start + NAMES_MAX]
+
+
+def among(read: Read, query: str, names: Iterable[str]) -> Sequence[Any]:
+    """The rows of a query whose `{names}` stands for all of them, as one parameter: `... WHERE id {names}`."""
+    connection, listed = read.session.connection(), list(names)
+    if connection.dialect.paramstyle == "qmark":
+        rule = query.format(names="IN (SELECT value FROM json_each(?))")
+        return connection.exec_driver_sql(rule, (json.dumps(listed),)).fetchall()
+    return connection.exec_driver_sql(query.format(names="= ANY(%s)"), (listed,)).fetchall()
 
 
 def known(read: Read, table: str, column: str, names: Iterable[str]) -> set[str]:

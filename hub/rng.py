@@ -77,6 +77,17 @@ class Ids:
         return f"{self._head}{chance[:3]}-{_VARIANT[chance[3]]}{chance[4:7]}-{chance[7:19]}"
 
 
+def uuid7s(moment: datetime, count: int, rng: Rng) -> list[str]:
+    """So many of one moment at once: a batch of postings needs a thousand."""
+    digits = f"{int(moment.timestamp() * 1000):012x}"
+    head = f"{digits[:8]}-{digits[8:]}-7"
+    chance, variant = rng.token(count * _DIGITS // 2).hex(), _VARIANT
+    return [
+        f"{head}{chance[at : at + 3]}-{variant[chance[at + 3]]}{chance[at + 4 : at + 7]}-{chance[at + 7 : at + 19]}"
+        for at in range(0, count * _DIGITS, _DIGITS)
+    ]
+
+
 def secret(rng: Rng) -> str:
     """A 256-bit credential, shown once to a person and kept only as its hash."""
     number = int.from_bytes(rng.token(32), "big")

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Table, bindparam, insert, select, text
-from sqlmodel import SQLModel, col
+from sqlalchemy import Table, insert, text
+from sqlmodel import SQLModel
 
+from hub import bulk
 from hub.civic.points import rules
-from hub.civic.points.beneficiary import Owner, chunks
+from hub.civic.points.beneficiary import Owner
 from hub.civic.points.models import FEN, POINTS, Account
 from hub.civic.points.why import Held
 from hub.db import Read, Tx
@@ -26,16 +27,9 @@ HOUSE = ("issue", "redeem", "deduct", "pool", "hold", "suspense")  # the communi
 PURSE = ("issue", "available", "encumbered", "spent", "lapsed")  # the same of its money, in fen
 _POSTGRES_LEDGER_LOCK = 0x4C494E4D  # any fixed number: one writer at a time, see `alone`
 
-# Built once: every movement asks these two, and building a statement costs more than running it.
 _BALANCES = (
-    select(
-        col(Account.id), col(Account.area), col(Account.kind), col(Account.owner), col(Account.balance),
-        col(Account.earned), col(Account.floor), col(Account.unit),
-    )
-    .where(col(Account.id).in_(bindparam("ids", expanding=True)))
-    .order_by(col(Account.id))
-)  # fmt: skip
-_LOCKED = _BALANCES.with_for_update()
+    "SELECT id, area, kind, owner, balance, earned, floor, unit FROM points_account WHERE id {names} ORDER BY id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +97,18 @@ def _open(tx: Tx, openings: Sequence[Opening]) -> None:
 
 def held(read: Read, ids: Collection[str]) -> dict[str, Held]:
     """Accounts as they stand."""
-    found: dict[str, Held] = {}
-    for some in chunks(set(ids)):
-        found |= {row[0]: Held(*row) for row in read.session.execute(_BALANCES, {"ids": some})}
-    return found
+    read.session.flush()  # what the ORM still holds back stands before this
+    return {row[0]: Held(*row) for row in bulk.among(read, _BALANCES, set(ids))}
 
 
 def locked(tx: Tx, ids: Collection[str]) -> dict[str, Held]:
     """The same, and nobody else writes them until we commit."""
     alone(tx)
-    found: dict[str, Held] = {}
-    for some in chunks(set(ids)):
-        found |= {row[0]: Held(*row) for row in tx.session.execute(_LOCKED, {"ids": some})}
-    if len(found) < len(set(ids)):
+    tx.session.flush()
+    lock = " FOR UPDATE" if tx.session.get_bind().dialect.name == "postgresql" else ""
+    wanted = set(ids)
+    found = {row[0]: Held(*row) for row in bulk.among(tx, _BALANCES + lock, wanted)}
+    if len(found) < len(wanted):
         raise NotFound(_("There is no such account"))
     return found
 

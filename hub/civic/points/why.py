@@ -5,9 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Held:
+from hub.errors import Conflict
+from hub.i18n import _
+
+
+class NotEnoughPoints(Conflict):
+    slug = "not-enough-points"
+
+    def __init__(self, has: int, needs: int) -> None:
+        super().__init__(_("{needs} points needed, {has} available").format(needs=needs, has=max(0, has)))
+
+
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """A struct, as a receipt is: a batch makes a thousand."""
+
     id: str
     area: str
     kind: str
@@ -56,8 +69,7 @@ class Draft:
     why: Why
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     txn: str
     reference: str
     at: datetime
