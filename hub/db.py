@@ -42,6 +42,7 @@ SQLModel.metadata.naming_convention = {
 SQLModel.model_config["defer_build"] = True
 
 READERS_MAX = 4  # pages are short reads; more threads only fight for the two cores of the smallest machine
+LOG_BUSY_MS = 50  # emptying the log waits this long for readers; the next one tries again
 SQLITE_BUSY_MS = 5_000  # the command line may write while the hub runs; it waits this long for the file
 
 T = TypeVar("T")
@@ -267,6 +268,27 @@ class Store:
         """A raw connection in a transaction, for migrations."""
         with self.engine.begin() as connection:
             yield connection
+
+    async def settle_log(self) -> bool:
+        """Bring SQLite's log into the file and empty it, so that what was overwritten stands in neither any more.
+
+        Whoever reads at that moment may be in the way: False; it waits for nobody.
+        """
+        if self.dialect != "sqlite":
+            return True  # PostgreSQL's own housekeeping sees to it
+        return await self._write_runner.run(self._settle_log)
+
+    def _settle_log(self) -> bool:
+        connection = self.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout={LOG_BUSY_MS}")
+            busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
+            cursor.close()
+        finally:
+            connection.close()
+        return not busy
 
     def close(self) -> None:
         self._write_runner.close()

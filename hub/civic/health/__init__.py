@@ -12,15 +12,19 @@ from hub.civic.health import (
     binding,
     consents,
     desk,
+    erasing,
     export,
     idle,
     kiosk,
+    meals,
     pad,
     pages,
     pending,
+    reading,
     rebinding,
     resident,
     seed,
+    spared,
     stage,
     tasks,
     trace,
@@ -28,14 +32,20 @@ from hub.civic.health import (
     trust,
 )
 from hub.civic.health.events import ConsentChanged, DoctorAnswered, KioskClosed
-from hub.events import AlertRaised, ReadingBound, ReadingRebound, ReadingsStored
+from hub.events import AlertRaised, ReadingBound, ReadingRebound, ReadingsErased, ReadingsStored
 from hub.i18n import N_
 from hub.module import Card, Job, Module, Nav, Topic, joined
 
 
 def router() -> APIRouter:
     return joined(
-        *(part.router() for part in (pages, resident, export, trace, rebinding, trust, desk, pad, triage, api))
+        *(
+            part.router()
+            for part in (
+                *(pages, resident, export, trace, rebinding, meals, erasing, reading, trust),
+                *(desk, pad, triage, api),
+            )
+        )
     )
 
 
@@ -50,6 +60,7 @@ MODULE = Module(
         (AlertRaised, tasks.on_raised),
         (DoctorAnswered, tasks.on_answered),
         (ReadingRebound, tasks.on_rebound),
+        (ReadingsErased, erasing.on_erased),
         (ConsentChanged, trust.on_consent),
         (KioskClosed, trust.on_closed),
     ),
@@ -79,6 +90,7 @@ MODULE = Module(
         Nav("staff", "/desk/huts", N_("Health hut calls"), permission=desk.PERMISSION, icon="health", order=40),
         Nav("resident", "/me/health", N_("Health"), icon="health", order=60),
     ),
+    spares=spared.readings,
     seed=seed.seed,
     seed_order=20,
 )

@@ -85,7 +85,7 @@ def call(tx: Tx, session: KioskSession) -> None:
     tx.session.add(alert)
     tx.session.flush()
     tx.emit(AttendantCalled, alert=alert.id, hut=session.hut, area=session.area)
-    _touch(tx, alert)
+    redraw(tx, alert)
 
 
 def tell_doctor(tx: Tx, session: KioskSession, yes: bool) -> None:
@@ -111,7 +111,7 @@ def _answer(tx: Tx, alert: HealthAlert, person: str | None, yes: bool, basis: st
     if person is not None:
         tx.emit(DoctorAnswered, alert=alert.id, person=person, yes=yes, basis=basis)
         tx.touch(TRUST_TOPIC, person)
-    _touch(tx, alert)
+    redraw(tx, alert)
 
 
 def unanswered(read: Read, person: str) -> list[HealthAlert]:
@@ -145,7 +145,7 @@ def take(tx: Tx, ident: str) -> None:
         tx.session.add(alert)
         tx.session.flush()
         tx.emit(AlertTaken, alert=alert.id)
-        _touch(tx, alert)
+        redraw(tx, alert)
 
 
 def look_at(tx: Tx, ident: str) -> HealthAlert:
@@ -164,7 +164,7 @@ def finish(tx: Tx, ident: str) -> None:
     tx.session.add(alert)
     tx.session.flush()
     tx.emit(AlertDone, alert=alert.id)
-    _touch(tx, alert)
+    redraw(tx, alert)
 
 
 def get(read: Read, ident: str) -> HealthAlert:
@@ -243,13 +243,13 @@ def _announce(tx: Tx, alert: HealthAlert, reading: str) -> None:
         area=alert.area,
         reading=reading,
     )
-    _touch(tx, alert)
+    redraw(tx, alert)
     person = owner(tx, alert)
     if person is not None:
         tx.touch(TRUST_TOPIC, person)
 
 
-def _touch(tx: Tx, alert: HealthAlert) -> None:
+def redraw(tx: Tx, alert: HealthAlert) -> None:
     """Draw the lists of every area above anew, and the kiosk that may show the alert's sentence."""
     for path in paths_above(tx, alert.area):
         tx.touch(DESK_TOPIC, path)

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlmodel import col
 
 from hub import derived, directory, readings, recall
 from hub.civic.health import alerts, kiosk
-from hub.civic.health.models import ReadingBand
+from hub.civic.health.models import Meal, PastBand, ReadingBand
 from hub.civic.health.rules import ADVICE, MEAN, MEASURES, WORDS, Band, Level, classify, fitting, judge, rulesets
 from hub.db import Read, Tx
+from hub.erasure import ERASED
 from hub.events import ReadingBound, ReadValue
 from hub.readings import Reading
 
@@ -35,17 +36,7 @@ def judge_bound(tx: Tx, event: ReadingBound) -> None:
     ):
         return
     for band in (*_judge(tx, row), *_of_mean(tx, row)):
-        tx.session.add(
-            ReadingBand(
-                reading=row.id,
-                measure=band.measure,
-                verdict=f"{band.level}/{band.name or band.why_none}",
-                ruleset=band.ruleset,
-                version=band.version,
-                used=" ".join(band.readings),
-                at=tx.now(),
-            )
-        )
+        _keep(tx, row, band)
         # History and imports call nobody, and a mean is no measurement.
         if band.level == "urgent" and band.measure != MEAN and row.session is not None:
             alerts.raise_urgent(
@@ -53,6 +44,50 @@ def judge_bound(tx: Tx, event: ReadingBound) -> None:
             )
     if row.hut is not None:
         tx.touch(kiosk.TOPIC, row.hut)
+
+
+def judge_again(tx: Tx, row: Reading, why: str) -> None:
+    """New rows, made now. The earlier ones stay beside them, unless what they leaned on was erased: then they go."""
+    mine = col(ReadingBand.reading) == row.id
+    found = (*_judge(tx, row), *_of_mean(tx, row))
+    new = {band.measure: (band.ruleset, band.version, _verdict(band)) for band in found}
+    for old in list(tx.session.execute(select(ReadingBand).where(mine)).scalars()):
+        if why != ERASED and new.get(old.measure) != (old.ruleset, old.version, old.verdict):
+            fields = old.model_dump()
+            tx.session.add(PastBand(id=tx.new_id(), until=tx.now(), why=why, **fields))
+    tx.change(delete(ReadingBand).where(mine))
+    for band in found:
+        _keep(tx, row, band)
+    if row.person is not None:
+        tx.touch(HOME_TOPIC, row.person)
+        tx.touch(LIST_TOPIC, row.person)
+    if row.hut is not None:
+        tx.touch(kiosk.TOPIC, row.hut)
+
+
+def earlier(read: Read, reading: str) -> list[tuple[PastBand, Band]]:
+    """The words that stood before, the latest first."""
+    rule = select(PastBand).where(col(PastBand.reading) == reading)
+    rows = read.session.execute(rule.order_by(col(PastBand.until).desc(), col(PastBand.id))).scalars()
+    return [(row, _opened(row)) for row in rows]
+
+
+def _keep(tx: Tx, row: Reading, band: Band) -> None:
+    tx.session.add(
+        ReadingBand(
+            reading=row.id,
+            measure=band.measure,
+            verdict=_verdict(band),
+            ruleset=band.ruleset,
+            version=band.version,
+            used=" ".join(band.readings),
+            at=tx.now(),
+        )
+    )
+
+
+def _verdict(band: Band) -> str:
+    return f"{band.level}/{band.name or band.why_none}"
 
 
 def judge_values(kind: str, values: Sequence[ReadValue], quality: str, reading: str) -> tuple[Band, ...]:
@@ -86,7 +121,7 @@ def _judge(read: Read, row: Reading, flagged: Sequence[str] = ()) -> tuple[Band,
         quality=row.quality,
         age=_age(read, row),
         site=_word(known.get("site")),
-        meal=_word(known.get("meal")),
+        meal=meal_of(read, row),
         reasons=(*row.reasons.split(), *flagged),
         readings=used,
     )
@@ -113,11 +148,28 @@ def _age(read: Read, row: Reading) -> int | None:
     return directory.age(owner.born, readings.from_ms(row.t_effective_ms).date()) if owner else None
 
 
+def meal_said(read: Read, reading: str) -> Meal | None:
+    """What a person said last of the meal before it."""
+    rule = select(Meal).where(col(Meal.reading) == reading)
+    return read.session.execute(rule.order_by(col(Meal.at).desc(), col(Meal.id).desc()).limit(1)).scalars().first()
+
+
+def meal_of(read: Read, row: Reading) -> str | None:
+    """A person's own word before the meter's: meters keep what they were last set to."""
+    if row.kind != "glucose":
+        return None
+    said = meal_said(read, row.id)
+    if said is not None:
+        return said.meal
+    context = json.loads(row.context)
+    return _word(context.get("meal")) if isinstance(context, dict) else None
+
+
 def _word(said: object) -> str | None:
     return None if said is None else str(said)
 
 
-def _opened(kept: ReadingBand) -> Band:
+def _opened(kept: ReadingBand | PastBand) -> Band:
     level, _slash, name = kept.verdict.partition("/")
     ruleset = rulesets().get(kept.ruleset)
     grade = next((each for each in ruleset.grades if each.name == name), None) if ruleset else None

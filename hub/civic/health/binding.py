@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from devices.codes import of_person
 from hub import readings
-from hub.civic.health import alerts, bands, character, kiosk, rules
+from hub.civic.health import alerts, bands, character, kiosk, meals, rules
 from hub.civic.health.models import KioskSession
 from hub.db import Tx
 from hub.events import ReadingsStored, StoredReading
@@ -53,6 +53,8 @@ def _take(tx: Tx, session: KioskSession, reading: StoredReading) -> None:
     if session.person is not None and character.doubts(tx, session.person, reading.kind, reading.values):
         kiosk.ask_whose(tx, session, reading.id, reading.kind)
         return
+    if reading.kind == meals.KIND:
+        meals.take_along(tx, session, reading.id)
     readings.bind(tx, reading.id, session.person, "guest" if session.guest else "card", session.id)
     if session.reading == reading.id:
         return

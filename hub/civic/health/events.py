@@ -80,6 +80,88 @@ class DoctorAnswered(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MealSaid(Event):
+    """When somebody had last eaten before a glucose: at the kiosk, passed over there, or put right on the phone."""
+
+    reading: str
+    before: str
+    meal: str
+    source: str  # kiosk | skipped | phone
+
+    def subject(self) -> str:
+        return self.reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErasureMoved(Event):
+    """Somebody without a phone asked at the desk to have readings erased: asked, witnessed or dropped."""
+
+    request: str
+    person: str
+    what: str
+
+    def subject(self) -> str:
+        return self.request
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskHeld(Event):
+    """A doctor or a deputy has answered for a task: from here on nobody else is asked."""
+
+    task: str
+
+    def subject(self) -> str:
+        return self.task
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskPassedOn(Event):
+    """Nobody answered in time: the task went to the deputy, then to the telephone list."""
+
+    task: str
+    area: str
+    rung: int
+
+    def subject(self) -> str:
+        return self.task
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverChanged(Event):
+    """Who answers for an area's urgent values."""
+
+    area: str
+    doctor: str
+    deputy: str
+
+    def subject(self) -> str:
+        return self.area
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmergencyActed(Event):
+    """Values were opened without a yes because a life was in danger. The reason stands in the store, sealed."""
+
+    emergency: str
+    alert: str
+    person: str
+    second: str
+
+    def subject(self) -> str:
+        return self.emergency
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmergencyNoted(Event):
+    """The colleague who was informed has said so."""
+
+    emergency: str
+
+    def subject(self) -> str:
+        return self.emergency
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskChanged(Event):
     """opened, called, visited, referred, undone or withdrawn."""
 

@@ -26,6 +26,7 @@ KINDS = ("bp", "spo2", "temp", "weight", "glucose")
 REST_S = 300  # five minutes: the guidelines' rest before a cuff, and S-2's before the second one
 CARD_TRIES_MAX = 5  # wrong numbers in one visit; a card's number is short and must not be found by trying
 CARD_PAUSE_S = 60
+AFTERWARDS = "afterwards"  # the meal is asked of a result that stands there already
 
 
 def open_at(read: Read, hut: str) -> KioskSession | None:
@@ -106,8 +107,28 @@ def measure_unnamed(tx: Tx, hut: str) -> None:
 def choose(tx: Tx, hut: str, kind: str) -> None:
     session = _live(tx, hut)
     if session is not None and kind in KINDS:
-        session.stage, session.focus, session.hold_until, session.note = "measuring", kind, None, ""
+        session.stage = "meal" if kind == "glucose" else "measuring"  # the word for a glucose depends on the last meal
+        session.focus, session.hold_until, session.note, session.meal = kind, None, "", ""
         _kept(tx, session)
+
+
+def eaten(tx: Tx, session: KioskSession, meal: str) -> None:
+    """The answer to what the glucose page asks; on with the measuring."""
+    session.meal, session.stage, session.note = meal, "measuring", ""
+    _kept(tx, session)
+
+
+def ask_meal(tx: Tx, hut: str) -> None:
+    """Of the glucose just measured: the answer comes back to its result."""
+    session = _live(tx, hut)
+    if session is not None and session.stage == "result" and session.focus == "glucose" and session.reading:
+        session.stage, session.note = "meal", AFTERWARDS
+        _kept(tx, session)
+
+
+def back_to_result(tx: Tx, session: KioskSession, meal: str) -> None:
+    session.meal, session.stage, session.note = meal, "result", ""
+    _kept(tx, session)
 
 
 def rest(tx: Tx, hut: str) -> None:

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from hub import directory, readings, registry
 from hub.access import Subject, signed_in
-from hub.civic.health import alerts, kiosk, slip
+from hub.civic.health import alerts, kiosk, meals, slip
 from hub.civic.health.idle import Patience
 from hub.civic.health.models import KioskSession
 from hub.db import Read, Tx
@@ -27,6 +27,7 @@ def router() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     _page(routes)
     _visit(routes)
+    _eaten(routes)
     _result(routes)
     _help(routes)
     _demo(routes)
@@ -108,6 +109,18 @@ def _visit(routes: APIRouter) -> None:
     @routes.post("/kiosk/{hut}/end")
     async def end(request: Request, hut: str, who: Kiosk) -> Response:
         return await _act(request, who, hut, lambda tx: kiosk.end(tx, hut))
+
+
+def _eaten(routes: APIRouter) -> None:
+    """When one last ate, before a glucose or beside its result."""
+
+    @routes.post("/kiosk/{hut}/meal")
+    async def meal(request: Request, hut: str, who: Kiosk, meal: Annotated[str, Form(max_length=16)] = "") -> Response:
+        return await _act(request, who, hut, lambda tx: meals.answer(tx, hut, meal))
+
+    @routes.post("/kiosk/{hut}/ask-meal")
+    async def ask_meal(request: Request, hut: str, who: Kiosk) -> Response:
+        return await _act(request, who, hut, lambda tx: kiosk.ask_meal(tx, hut))
 
 
 def _result(routes: APIRouter) -> None:

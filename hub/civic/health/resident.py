@@ -57,7 +57,7 @@ def router() -> APIRouter:
     @routes.get("/me/health")
     async def my_health(request: Request, who: Owner) -> Response:
         topics = [f"{bands.LIST_TOPIC}:{who.id}", f"{consents.TOPIC}:{who.id}"]
-        return await page_live(request, "health/me.html", topics)
+        return await page_live(request, "health/me.html", topics, erased="erased" in request.query_params)
 
     @routes.get("/me/health/trends")
     async def trends(

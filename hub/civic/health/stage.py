@@ -12,7 +12,7 @@ from typing import Any
 
 from hub import derived, directory, presence, readings, registry
 from hub.access import Subject
-from hub.civic.health import alerts, figures, idle, kiosk, slip, trend
+from hub.civic.health import alerts, bands, figures, idle, kiosk, meals, slip, trend
 from hub.civic.health.models import HealthAlert, KioskSession
 from hub.civic.health.pending import PENDING
 from hub.civic.health.rules import in_force, wants_another
@@ -25,6 +25,7 @@ _STEP_OF = {
     "card": 1,
     "consent": 1,
     "ready": 2,
+    "meal": 3,
     "measuring": 3,
     "rest": 3,
     "confirm": 4,
@@ -146,7 +147,7 @@ def view(read: Read, hut_id: str) -> Mapping[str, Any]:
         "stage": session.stage if session else "idle",
         "step": _STEP_OF.get(session.stage, 0) if session else 0,
         "steps": [_(step) for step in STEPS],
-        "note": _(NOTES[session.note]) if session and session.note else "",
+        "note": _(NOTES[session.note]) if session and session.note in NOTES else "",
         "warned": session is not None and session.warned is not None,
         "hold_until": _hold_until(session),
         "named": session is not None and session.person is not None,
@@ -166,6 +167,8 @@ def view(read: Read, hut_id: str) -> Mapping[str, Any]:
         "trend": None,
         "rows": (),
         "printer": False,
+        "meals": (),
+        "meal": "",
     }
     if session is not None and session.began is not None:
         context |= _of_visit(read, session)
@@ -185,6 +188,9 @@ def _of_visit(read: Read, session: KioskSession) -> dict[str, Any]:
     found["coming"] = any(each.taken_by and each.state == "open" for each in alerts.of_session(read, session.id))
     if session.stage == "ready":
         found["choices"] = choices(read, session.hut)
+    if session.stage == "meal":
+        asked = ((value, words) for value, words in meals.MEALS.items() if value != meals.CASUAL)
+        found["meals"] = [(value, _(name), _(line)) for value, (name, line) in asked]
     if session.stage == "confirm" and session.reading is not None:
         found["result"] = figures.shown(read, readings.get(read, session.reading))
     if session.stage in ("result", "slip") and session.reading is not None:
@@ -193,6 +199,8 @@ def _of_visit(read: Read, session: KioskSession) -> dict[str, Any]:
         found["printer"] = session.stage == "slip" and slip.printer(read, session.hut) is not None
         found["result"], found["urgent"] = shown, _urgent(raised, shown.chief)
         found["again"] = _again(read, session.reading)
+        eaten = meals.MEALS.get(bands.meal_of(read, readings.get(read, session.reading)) or "")
+        found["meal"] = _(eaten[0]) if eaten else ""
     if session.stage == "history" and session.person is not None:
         found["rows"] = [
             figures.shown(read, row) for row in readings.of_person(read, session.person, limit=HISTORY_ROWS)

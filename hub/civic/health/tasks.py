@@ -57,7 +57,7 @@ def on_rebound(tx: Tx, event: ReadingRebound) -> None:
     rule = select(HealthTask).where(col(HealthTask.alert).in_(told), col(HealthTask.state) != "withdrawn")
     for task in tx.session.execute(rule).scalars():
         if task.person != event.person:
-            _withdraw(tx, task)
+            take_away(tx, task)
 
 
 def act(tx: Tx, ident: str, what: str) -> HealthTask:
@@ -89,10 +89,10 @@ def withdraw(tx: Tx, person: str) -> None:
     """No doctor is told any more: open tasks go, and what was told of is told of no longer."""
     rule = select(HealthTask).where(col(HealthTask.person) == person, col(HealthTask.state) != "withdrawn")
     for task in tx.session.execute(rule).scalars():
-        _withdraw(tx, task)
+        take_away(tx, task)
 
 
-def _withdraw(tx: Tx, task: HealthTask) -> None:
+def take_away(tx: Tx, task: HealthTask) -> None:
     task.state = "withdrawn"
     tx.session.add(task)
     alert = tx.session.get(HealthAlert, task.alert)
