@@ -17,7 +17,7 @@ from devices.base import DecodeError
 from devices.codecs import codec as codec_of
 from devices.fields import Field, unread
 from devices.profile import Profile, all_profiles
-from hub import quarantine, readings
+from hub import quarantine, readings, retention
 from hub.access import Subject
 from hub.db import Read
 from hub.errors import NotFound
@@ -61,9 +61,10 @@ class Frame:
     parts: tuple[Part, ...]
     open: bool  # whether the bytes that tell of a person are shown
     kept: bool  # the bytes are still there
+    gone: datetime | None = None  # since when they are not, by age; None: they are there, or were dropped before
 
 
-def of_reading(read: Read, subject: Subject, ident: str) -> Frame:
+def of_reading(read: Read, subject: Subject, ident: str, keep_days: int = retention.RAW_DAYS) -> Frame:
     """The frame behind a reading, as far as this subject may see the reading; for anybody else there is none."""
     rule, with_values = readings.visible_to(subject)
     row = read.session.execute(select(Reading).where(col(Reading.id) == ident, rule)).scalar_one_or_none()
@@ -86,6 +87,7 @@ def of_reading(read: Read, subject: Subject, ident: str) -> Frame:
         parts=parts(payload, row.codec.partition("@")[0], profile, open_=with_values),
         open=with_values,
         kept=raw is not None,
+        gone=None if raw is not None else retention.gone_since(from_ms(row.t_received_ms), keep_days, read.now()),
     )
 
 

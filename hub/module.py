@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from hub.db import Read, Tx
     from hub.feed import Feed
+    from hub.retention import Spares
     from hub.services import Services
     from hub.slides import Source
     from hub.why import Trace
@@ -94,6 +95,7 @@ class Module:
     )
     slides: Source | None = None  # what it says on a community's TV channel (hub/slides.py)
     trace: Trace | None = None  # what stands behind one of the slice's own ids (hub/why.py)
+    spares: Spares | None = None  # of these readings, whose frames must stay (hub/retention.py)
     csrf_exempt: tuple[str, ...] = ()  # paths whose callers are machines with their own proof (signature, token)
     uploads: tuple[str, ...] = ()  # paths below which a form may carry a file (web/guards.py: FILE_BYTES_MAX)
 

@@ -81,7 +81,7 @@ class Reading(SQLModel, table=True):
 
 
 class RawFrame(SQLModel, table=True):
-    """The bytes as they came, sealed, in a cold table of their own with a retention of their own (7 days)."""
+    """The bytes as they came, sealed, in a cold table of their own with a retention of their own (hub/retention.py)."""
 
     __tablename__ = "raw_frame"
     reading: str = Field(primary_key=True, max_length=36)

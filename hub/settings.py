@@ -90,6 +90,8 @@ class Settings:
     ingest_batch_frames_max: int = knob(1_000, "a longer commit only adds waiting: 500 reach 24k rows/s", low=1)
     payload_bytes_max: int = knob(131_072, "a long ECG strip; larger is a mistake or an attack", low=1024)
 
+    raw_days: int = knob(30, "a frame's bytes, for whoever asks how a value came to be; then the reading alone", low=1)
+
     # Kiosk
     home_assistant: bool = knob(False, "tells the broker of huts and rooms, for a panel on the wall; when asked for")
     kiosk_idle_s: int = knob(60, "a neighbour who walks away leaves nothing on the screen", low=5)
@@ -123,6 +125,7 @@ class Settings:
     webpush_subject: str = knob("", "mailto: or https: where push services may ask; empty: the channel is off")
     webpush_key: Secret = knob(UNSET, "64 hex digits, for hubs that share one; empty: data_dir/keys/webpush.key")
     webpush_services: str = knob("", "hosts of push services that phones may name; empty: the four known ones")
+    tv_crawl: bool = knob(False, "headlines run along the TV channel's lower edge; pages that turn are easier to read")
     webhook_allow: str = knob("", "private networks webhooks may reach, as 10.1.0.0/16 10.2.3.4/32; empty: none")
 
     # The demo

@@ -118,6 +118,7 @@ def config(settings: Settings) -> dict[str, str]:
         "public_url": settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
         "state_dir": str(settings.state_dir),
         "home_assistant": "1" if settings.home_assistant else "",
+        "raw_days": str(settings.raw_days),
         "kiosk_idle_s": str(settings.kiosk_idle_s),
         "kiosk_warning_s": str(settings.kiosk_warning_s),
         "outbox.lease_s": str(settings.outbox_lease_s),
@@ -143,6 +144,7 @@ def config(settings: Settings) -> dict[str, str]:
         "webpush.subject": settings.webpush_subject,
         "webpush.services": settings.webpush_services,
         "webhook.allow": settings.webhook_allow,
+        "tv.crawl": "1" if settings.tv_crawl else "",
         **hook_secrets(settings),
     }
 

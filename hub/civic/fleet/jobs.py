@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from devices import topics
-from hub import held, twin
+from hub import held, retention, twin
 from hub.civic.fleet import certificates, findings, holds, takein
 from hub.civic.fleet.rules import Finding
 from hub.db import Read, Tx
@@ -106,4 +106,8 @@ def place_all(tx: Tx, found: Sequence[Finding]) -> int:
     return sum(holds.place(tx, each) for each in found)
 
 
-JOBS = (Job("carry", carry, "ingest"), Job("sweep", sweep, "ingest"))
+JOBS = (
+    Job("carry", carry, "ingest"),
+    Job("sweep", sweep, "ingest"),
+    Job("forget-frames", retention.every_night, "ingest"),
+)

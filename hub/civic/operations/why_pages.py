@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from sqlalchemy import select
 from sqlmodel import col
 
-from hub import frames, sightings, why
+from hub import frames, retention, sightings, why
 from hub.access import Subject, needs, public, subject
 from hub.civic.operations import acts, scope
 from hub.civic.operations.scope import VIEW
@@ -82,12 +82,12 @@ async def frame(request: Request, ident: str) -> Response:
     who = _reader(request)
     if who is None:
         return _elsewhere(request)
-    store = services(request).store
-    found = await store.read(lambda read: frames.of_reading(read, who, ident))
+    store, keep_days = services(request).store, retention.days(services(request).config)
+    found = await store.read(lambda read: frames.of_reading(read, who, ident, keep_days))
     if found.open and who.kind != "resident":
         rows = await store.read(lambda read: _row(read, ident))
         await store.write(lambda tx: sightings.leave(tx, who, rows, "frame"), actor(request))
-    return page(request, "operations/frame.html", shell=_shell(who), frame=found, tail=_tail(who))
+    return page(request, "operations/frame.html", shell=_shell(who), frame=found, tail=_tail(who), days=keep_days)
 
 
 async def aside(request: Request, ident: str) -> Response:
