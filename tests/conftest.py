@@ -22,6 +22,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+_ROOT = Path(__file__).resolve().parent.parent
 TEST_ALL = os.environ.get("LINLI_TEST_ALL") == "1"
 _SBIN = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 _CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "microsoft-edge")
@@ -63,7 +64,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One worker takes all that walks through the demo, so that only one is built; the rest goes one by one.
+    """One worker takes all that walks through the demo, so that only one is built, and all of a file that builds its
+    world once for all its tests; the rest goes one by one.
 
     pytest-xdist's own groups have no effect with pytest 9: it writes them where pytest no longer reads.
     """
@@ -71,7 +73,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Together(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return "tests/e2e" if nodeid.startswith("tests/e2e/") else nodeid
+            path = nodeid.partition("::")[0]
+            if path.startswith("tests/e2e/"):
+                return "tests/e2e"
+            return path if _builds_a_world(path) else nodeid
 
         def _reschedule(self, node: Any) -> None:
             # A worker begins a test only when it holds the next one too; the successor of a dead one would hold one.
@@ -93,6 +98,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return fatal
 
     return Together(config, log)
+
+
+@cache
+def _builds_a_world(path: str) -> bool:
+    """Does this file make something once for all its tests? What starts the tests reads no more of it than its text."""
+    return 'scope="module"' in (_ROOT / path).read_text(encoding="utf-8")
 
 
 # The demo's walk is the longest group: it begins while the other worker still has plain ones.
