@@ -17,6 +17,7 @@ from hub.events import Event
 
 TOPIC = "outbox"  # no page shows it; another process's screens hear it and let it pass
 FAN_OUT = "fan-out"
+SWEEP = "sweep"
 
 
 class Bell:

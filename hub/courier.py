@@ -15,7 +15,7 @@ from functools import partial
 
 from channels import ChannelFile, discover
 from channels.base import RETRACTION, Addressed, Channel, Menued, Message, Outcome, Rendered, Retry
-from hub import bell, breaker, delivery, fold, menu, outbox, preferences, quota
+from hub import bell, breaker, delivery, fold, menu, outbox, preferences, quota, sweep
 from hub.breaker import Breaker, Bucket
 from hub.db import Tx
 from hub.delivery import EVERY_RANK, EXPRESS, ORDINARY, Claimed
@@ -72,9 +72,10 @@ def for_preview(services: Services, name: str) -> Channel:
 
 
 def jobs() -> tuple[Job, ...]:
-    """One job that fans out, one for each channel of the folder, and one that folds what is over."""
+    """One job that fans out, one for each channel of the folder, one that sweeps what ended, one that folds it."""
     carriers = [Job(f"courier-{name}", partial(carry, name=name)) for name in discover()]
-    return (Job("fan-out", fan_out), *carriers, Job("fold", fold.keep_folding))
+    sweeper = Job("sweep", sweep.keep_sweeping)
+    return (Job("fan-out", fan_out), *carriers, sweeper, Job("fold", fold.keep_folding))
 
 
 async def fan_out(services: Services) -> None:

@@ -15,56 +15,79 @@ from sqlalchemy import ColumnElement, Select, bindparam, delete, func, literal, 
 from sqlmodel import col
 
 from channels.base import Accepted, Address, AddressGone, Dead, Delivery, Message, Outcome, Receipt, Retry
-from hub import audience, backoff, charges, digest, preferences, quota, reach
+from hub import audience, backoff, charges, digest, outbox, preferences, quota, reach
 from hub.audience import ChannelBinding
 from hub.db import Read, Tx
 from hub.outbox import FORWARD, OPEN, QUIET, Fanout, OrphanReceipt, Outbox, held, insert_new, message_of, recall_row
 from hub.preferences import Quiet
 from hub.quota import Limits, Purse
+from hub.types import UtcTime
 
 LEASE_S = 60.0  # twice the longest batch; then another worker may take the row
 ATTEMPTS_MAX = 8  # 5 s x 3^n: about nine hours, and never past the notice's expiry
 EXPRESS, ORDINARY = (4, 3), (2, 1)  # ranks: emergency and urgent go in a lane of their own
 EVERY_RANK = (*EXPRESS, *ORDINARY)
-EXPIRED_PAGE, EXPIRED_PAGES_MAX = 200, 50  # what ran out is put aside in pages; the rest with the next claim
+ROUNDS_MAX = 20  # so many messages that are over are passed over by one claim; the rest with the next
+LATE = "it ran out before it could be sent"
 ORPHAN_RECEIPT_HOURS = 1  # a receipt may overtake the answer that names its message; never by more than this
 
 T = TypeVar("T", Outbox, Fanout, ChannelBinding)
 
 
-def _queue(*rules: ColumnElement[bool], by: Any) -> Select[Outbox]:
-    """Built once: an idle worker asks every few seconds, and making the question costs more than the answer."""
-    mine = (col(Outbox.channel) == bindparam("channel"), col(Outbox.rank) == bindparam("rank"))
-    return (
-        select(Outbox)
-        .where(*mine, *rules)
-        .order_by(by)
-        .limit(bindparam("most"))
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
+@dataclass(frozen=True)
+class _Queue:
+    """An order of rows, asked for from its head, and from behind a fan-out (`at`, `fanout`) of which nothing may leave.
+
+    Built once: an idle worker asks every few seconds, and making the question costs more than the answer.
+    """
+
+    by: Any  # the moment from which on a row is due
+    rules: tuple[ColumnElement[bool], ...]
+    head: Select[Outbox]
+    # Two questions, each a place in the index: with an OR or a pair, SQLite walks through all rows of the fan-out.
+    beside: Select[Outbox]
+    later: Select[Outbox]
+
+    @classmethod
+    def of(cls, by: Any, *rules: ColumnElement[bool]) -> _Queue:
+        fanout, at, due = col(Outbox.fanout), bindparam("at", type_=UtcTime), by <= bindparam("now")
+        mine = (col(Outbox.channel) == bindparam("channel"), col(Outbox.rank) == bindparam("rank"), *rules)
+
+        def asked(*place: ColumnElement[bool]) -> Select[Outbox]:
+            return (
+                select(Outbox)
+                .where(*mine, *place)
+                .order_by(by, fanout)
+                .limit(bindparam("most"))
+                .with_for_update(skip_locked=True)
+                .execution_options(populate_existing=True)
+            )
+
+        beside = asked(by == at, fanout > bindparam("fanout"))
+        return cls(by, (*rules, due), asked(due), beside, asked(by > at, due))
+
+    def page(self, tx: Tx, given: dict[str, Any], most: int, behind: Outbox | None) -> list[Outbox]:
+        if behind is None:
+            return list(tx.session.execute(self.head, {**given, "most": most}).scalars())
+        given = {**given, "at": getattr(behind, self.by.key), "fanout": behind.fanout}
+        found = list(tx.session.execute(self.beside, {**given, "most": most}).scalars())
+        if len(found) < most:
+            found += tx.session.execute(self.later, {**given, "most": most - len(found)}).scalars()
+        return found
+
+    def waits(self, ranks: str) -> ColumnElement[bool]:
+        mine = (col(Outbox.channel) == bindparam("channel"), col(Outbox.rank).in_(bindparam(ranks, expanding=True)))
+        return select(col(Outbox.id)).where(*mine, *self.rules).exists()
 
 
-_LAPSED_RULE = (col(Outbox.state) == "claimed", col(Outbox.lease_until) <= bindparam("now"))
-_FRESH_RULE = (col(Outbox.state) == "planned", col(Outbox.not_before) <= bindparam("now"))
-# By its own small index: the state is hidden from the large one, in which SQLite would look at all that is planned.
-_TRIED_RULE = (
-    func.coalesce(col(Outbox.state), "") == "planned", col(Outbox.not_before) <= bindparam("now"),
-    col(Outbox.counted_day).is_not(None),
-)  # fmt: skip
-_LAPSED = _queue(*_LAPSED_RULE, by=col(Outbox.lease_until))  # their worker died
-_TRIED = _queue(*_TRIED_RULE, by=col(Outbox.not_before))  # counted already: no quota holds them back
-_FRESH = _queue(*_FRESH_RULE, by=col(Outbox.not_before))
-
-
-def _waits(ranks: str, *rules: ColumnElement[bool]) -> ColumnElement[bool]:
-    mine = (col(Outbox.channel) == bindparam("channel"), col(Outbox.rank).in_(bindparam(ranks, expanding=True)))
-    return select(col(Outbox.id)).where(*mine, *rules).exists()
-
-
-_LOOK = select(literal(1)).where(
-    or_(_waits("ranks", *_LAPSED_RULE), _waits("ranks", *_TRIED_RULE), _waits("fresh", *_FRESH_RULE))
+_LAPSED = _Queue.of(col(Outbox.lease_until), col(Outbox.state) == "claimed")  # their worker died
+_FRESH = _Queue.of(col(Outbox.not_before), col(Outbox.state) == "planned")
+# Counted already: no quota holds them back. By a small index of their own: the state is hidden from the large one, in
+# which SQLite would look at all that is planned.
+_TRIED = _Queue.of(
+    col(Outbox.not_before), func.coalesce(col(Outbox.state), "") == "planned", col(Outbox.counted_day).is_not(None)
 )
+_LOOK = select(literal(1)).where(or_(_LAPSED.waits("ranks"), _TRIED.waits("ranks"), _FRESH.waits("fresh")))
 
 
 def _free(_message: Message) -> int:
@@ -110,10 +133,10 @@ def claim(
     whoever has chosen none): that is asked once more, so that nothing leaves in it.
     """
     purse = quota.locked_purse(tx, channel, limits)
-    rows = _picked(tx, channel, limit, ranks, purse)
+    rows, fanouts = _picked(tx, channel, limit, ranks, purse)
     lease, until = tx.new_id(), tx.now() + timedelta(seconds=lease_s)
     bindings = _by_id(tx, ChannelBinding, {row.binding for row in rows})
-    messages = {each.id: message_of(each) for each in _by_id(tx, Fanout, {row.fanout for row in rows}).values()}
+    messages = {ident: message_of(fanouts[ident]) for ident in {row.fanout for row in rows}}
     rows = _awake(tx, rows, messages, curfew) if heeds_nights else rows
     prices = {ident: price(message) for ident, message in messages.items()} if limits.fen is not None else {}
     read_already, claimed = _read_already(tx, rows), list[Claimed]()
@@ -217,6 +240,7 @@ def _count_due(read: Read, channel: str, ranks: Sequence[int]) -> int:
     rows = select(func.count()).where(
         col(Outbox.channel) == channel, col(Outbox.rank).in_(ranks), col(Outbox.counted_day).is_(None),
         col(Outbox.state) == "planned", col(Outbox.not_before) <= read.now(),
+        col(Outbox.fanout).not_in(select(col(Fanout.id)).where(col(Fanout.sweeping))),
     )  # fmt: skip
     return int(read.session.execute(rows).scalar_one())
 
@@ -236,31 +260,72 @@ def _awake(tx: Tx, rows: list[Outbox], messages: Mapping[str, Message], curfew: 
     return [row for row in rows if row.id not in asleep]
 
 
-def _picked(tx: Tx, channel: str, most: int, ranks: Sequence[int], purse: Purse) -> list[Outbox]:
-    """Rows in the order in which they leave; a page from an index for each rank, however many millions wait."""
-    found: list[Outbox] = []
+def _picked(
+    tx: Tx, channel: str, most: int, ranks: Sequence[int], purse: Purse
+) -> tuple[list[Outbox], dict[str, Fanout]]:
+    """Rows in the order in which they leave, with their fan-outs; a page from an index for each rank, however many
+    millions wait."""
+    found, known = list[Outbox](), dict[str, Fanout]()
     for rank in sorted(ranks, reverse=True):
-        for statement in (_LAPSED, _TRIED, _FRESH) if purse.may(rank) else (_LAPSED, _TRIED):
+        for queue in (_LAPSED, _TRIED, _FRESH) if purse.may(rank) else (_LAPSED, _TRIED):
             held = {row.id for row in found}
-            page = _living(tx, statement, {"channel": channel, "rank": rank, "now": tx.now()}, most - len(found))
+            page = _living(tx, queue, {"channel": channel, "rank": rank, "now": tx.now()}, most - len(found), known)
             found += [row for row in page if row.id not in held]
             if len(found) >= most:
-                return found[:most]
-    return found
+                return found[:most], known
+    return found, known
 
 
-def _living(tx: Tx, statement: Select[Outbox], given: dict[str, Any], most: int) -> list[Outbox]:
-    """A page of a queue without what has run out meanwhile, which leaves it here."""
-    for _round in range(EXPIRED_PAGES_MAX):
-        rows = list(tx.session.execute(statement, {**given, "most": most}).scalars())
-        late = [row for row in rows if row.expires is not None and row.expires <= tx.now()]
-        if not late:
-            return rows
-        for row in late:
-            _move(tx, row, "expired", "it ran out before it could be sent")
-        tx.session.flush()
-        most = max(most, EXPIRED_PAGE)
-    return []
+def _living(tx: Tx, queue: _Queue, given: dict[str, Any], most: int, known: dict[str, Fanout]) -> list[Outbox]:
+    """A page of a queue without what may not leave any more; whose words they carry is put into `known`.
+
+    A million deliveries of one message that is over have one moment and one fan-out: the next page begins behind them.
+    """
+    living, behind = list[Outbox](), None
+    for _round in range(ROUNDS_MAX):
+        rows = queue.page(tx, given, most, behind)
+        over = _over(tx, rows, known)
+        if not over:
+            living += rows
+            break
+        last = max(place for place, row in enumerate(rows) if row.id in over)
+        living += [row for row in rows[:last] if row.id not in over]
+        behind = rows[last]
+        if len(living) >= most:
+            break
+    return living[:most]
+
+
+def _over(tx: Tx, rows: Sequence[Outbox], known: dict[str, Fanout]) -> set[str]:
+    """Which of these may not leave. sweep.py closes them page by page; what it left over is closed here."""
+    # Whoever ends a fan-out holds it until the commit, and nothing of it is taken meanwhile; nor does that one wait for
+    # what is taken here of others.
+    looked = (
+        select(Fanout)
+        .where(col(Fanout.id).in_({row.fanout for row in rows}))
+        .with_for_update(read=True, key_share=True, skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    known |= {each.id: each for each in tx.session.execute(looked).scalars()} if rows else {}
+    over = set[str]()
+    for row in rows:
+        fanout, late = known.get(row.fanout), row.expires is not None and row.expires <= tx.now()
+        if fanout is not None and row.purpose == "send" and late and fanout.ended_at is None:
+            outbox.run_out(tx, fanout, LATE)
+        if fanout is None or (row.purpose == "send" and fanout.ended_at is not None) or late:
+            over.add(row.id)
+        if row.purpose == "recall" and late:
+            _move(tx, row, "expired", LATE)
+        elif row.id in over and fanout is not None and not fanout.sweeping:
+            _close(tx, row, fanout)
+    return over
+
+
+def _close(tx: Tx, row: Outbox, fanout: Fanout) -> None:
+    """It came back after its fan-out was swept: a worker had it, or somebody had it sent again."""
+    if fanout.recalls and row.counted_day is not None:
+        insert_new(tx, [recall_row(tx, row)])
+    _move(tx, row, fanout.ends_as, fanout.ended)
 
 
 def _uncounted(row: Outbox, each: Claimed, outcome: Outcome) -> list[tuple[date, int, int]]:

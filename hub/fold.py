@@ -26,6 +26,7 @@ ORDINARY_RANK_MAX = 2
 PAGE_ROWS = 1_000  # one short transaction on the smallest machine
 EVERY_S, BREATH_S = 3_600.0, 0.05  # between two pages the writer belongs to others
 FANOUTS_MAX = 5_000  # of one look; the rest an hour later
+_SWEPT = col(Fanout.sweeping).is_(False)  # or somebody whom a withdrawal has yet to tell could be a counter by then
 
 
 async def keep_folding(services: Services) -> None:
@@ -52,7 +53,7 @@ def ripe(read: Read) -> list[str]:
         select(col(Fanout.id))
         .outerjoin(ReachNotice, col(ReachNotice.notice) == col(Fanout.notice))
         .where(
-            col(Fanout.folded).is_(False), col(Fanout.done), col(Fanout.rank) <= ORDINARY_RANK_MAX, _over(now)
+            col(Fanout.folded).is_(False), col(Fanout.done), _SWEPT, col(Fanout.rank) <= ORDINARY_RANK_MAX, _over(now)
         )
         .order_by(col(Fanout.id))
         .limit(FANOUTS_MAX)
@@ -65,7 +66,7 @@ def fold(tx: Tx, ident: str, limit: int = PAGE_ROWS) -> int:
     row = tx.session.execute(
         select(Fanout)
         .outerjoin(ReachNotice, col(ReachNotice.notice) == col(Fanout.notice))
-        .where(col(Fanout.id) == ident, _over(tx.now()))
+        .where(col(Fanout.id) == ident, _SWEPT, _over(tx.now()))
         .with_for_update(of=Fanout, skip_locked=True)
         .execution_options(populate_existing=True)
     ).scalar_one_or_none()

@@ -11,7 +11,23 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Column, Date, Index, Text, and_, case, func, or_, select, text, union_all, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Date,
+    Index,
+    Text,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import sqlite
 from sqlmodel import Field, SQLModel, col
 
@@ -66,6 +82,13 @@ class Fanout(SQLModel, table=True):
     lang: str = Field(max_length=8)
     zone: str = Field(max_length=64)
     cause: str | None = Field(default=None, max_length=36)
+    ended_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))  # nothing of it leaves from then on
+    ended: str = Field(default="", max_length=200)  # why
+    ends_as: str = Field(default="cancelled", max_length=16)  # what its open deliveries count as, swept or not
+    recalls: bool = Field(default=False)  # whom it may have reached hears that it no longer holds
+    spares_held: bool = Field(default=False)  # what a worker has in hand may still leave
+    sweeping: bool = Field(default=False, index=True)  # deliveries of it stand open; sweep.py closes them in pages
+    swept_to: str = Field(default="", max_length=64)  # the resident up to whom that is done
 
 
 class Outbox(SQLModel, table=True):
@@ -95,7 +118,7 @@ class Outbox(SQLModel, table=True):
     counted_day: date | None = Field(default=None, sa_type=Date)  # tried, and nobody knows whether it left
     counted_fen: int = Field(default=0)
     __table_args__ = (
-        Index("ix_outbox_due", "channel", "state", "rank", "not_before"),
+        Index("ix_outbox_due", "channel", "state", "rank", "not_before", "fanout"),
         Index("ix_outbox_notice_resident", "notice", "resident"),
         Index("ix_outbox_channel_provider_id", "channel", "provider_id"),
         Index("ix_outbox_tried", "channel", "rank", "not_before", sqlite_where=_TRIED, postgresql_where=_TRIED),
@@ -140,7 +163,7 @@ class OrphanReceipt(SQLModel, table=True):
 
 # A try without an answer may have arrived, whatever became of the row since: its worker was killed, or the answer was
 # lost on the way.
-_MAY_HAVE_ARRIVED = or_(col(Outbox.state).in_(FORWARD), col(Outbox.counted_day).is_not(None))
+MAY_HAVE_ARRIVED = or_(col(Outbox.state).in_(FORWARD), col(Outbox.counted_day).is_not(None))
 _UNDONE = select(col(Fanout.id)).where(col(Fanout.done).is_(False)).limit(1)
 
 
@@ -221,7 +244,7 @@ def spread(tx: Tx, limit: int = audience.PAGE_RESIDENTS, curfew: Quiet | None = 
         .where(col(Fanout.done).is_(False))
         .order_by(col(Fanout.rank).desc(), col(Fanout.id))
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)  # delivery.claim looks at it meanwhile
         .execution_options(populate_existing=True)
     ).scalar_one_or_none()
     if row is None:
@@ -244,30 +267,41 @@ def spread(tx: Tx, limit: int = audience.PAGE_RESIDENTS, curfew: Quiet | None = 
     return True
 
 
-def cancel(tx: Tx, notice: str, revision: int, why: str, *, recall: bool) -> int:
-    """Stop what has not left up to this revision; with `recall`, tell those whom it may have reached."""
-    mine = and_(col(Outbox.notice) == notice, col(Outbox.revision) <= revision, col(Outbox.purpose) == "send")
-    tx.session.execute(
-        update(Fanout).where(col(Fanout.notice) == notice, col(Fanout.revision) <= revision).values(done=True)
-    )
-    if recall:
-        gone = tx.session.execute(select(Outbox).where(mine, _MAY_HAVE_ARRIVED)).scalars().all()
-        if gone:
-            insert_new(tx, [recall_row(tx, row) for row in gone])
-    ended = {"state": "cancelled", "why": why[:200], "moved_at": tx.now()}
-    done: Any = tx.session.execute(update(Outbox).where(mine, col(Outbox.state).in_(OPEN)).values(ended))
-    return int(done.rowcount)
+def cancel(tx: Tx, notice: str, revision: int, why: str, *, recall: bool) -> None:
+    """Nothing up to this revision leaves from now on; with `recall`, whom it may have reached is told.
+
+    However many deliveries stand open, that is a mark on a handful of rows: delivery.py gives no worker anything of a
+    marked fan-out, and sweep.py closes its deliveries in pages.
+    """
+    end(tx, (col(Fanout.notice) == notice, col(Fanout.revision) <= revision), why, recalls=recall)
 
 
-def drop(tx: Tx, notice: str, revision: int, channel: str, why: str) -> int:
+def drop(tx: Tx, notice: str, revision: int, channel: str, why: str) -> None:
     """Nothing more of this on one channel: what has not left stays here."""
     mine = (col(Fanout.notice) == notice, col(Fanout.revision) == revision, col(Fanout.channel) == channel)
-    tx.session.execute(update(Fanout).where(*mine).values(done=True))
-    waits = and_(
-        col(Outbox.notice) == notice, col(Outbox.revision) == revision, col(Outbox.channel) == channel,
-        col(Outbox.purpose) == "send", col(Outbox.state) == "planned",
-    )  # fmt: skip
-    return tx.change(update(Outbox).where(waits).values(state="cancelled", why=why[:200], moved_at=tx.now()))
+    # What is claimed is leaving at this moment; to call it cancelled would send a correction after it.
+    end(tx, (*mine, col(Fanout.ended_at).is_(None)), why, spares_held=True)
+
+
+def end(
+    tx: Tx, which: Sequence[ColumnElement[bool]], why: str, *, recalls: bool = False, spares_held: bool = False
+) -> None:
+    # On PostgreSQL this waits for whoever is claiming of them, and whoever comes to claim later passes them over.
+    ids = list(tx.session.execute(select(col(Fanout.id)).where(*which).with_for_update()).scalars())
+    marks = {
+        "done": True, "ended_at": tx.now(), "ended": why[:200], "ends_as": "cancelled", "recalls": recalls,
+        "spares_held": spares_held, "sweeping": True, "swept_to": "",
+    }  # fmt: skip
+    if ids:
+        tx.session.execute(update(Fanout).where(col(Fanout.id).in_(ids)).values(marks))
+        bell.pull(tx, bell.SWEEP)
+
+
+def run_out(tx: Tx, row: Fanout, why: str) -> None:
+    """Its time is over, and there was something left. What is still to be planned of it is counted as it was meant."""
+    row.ended_at, row.ended, row.ends_as, row.spares_held, row.sweeping = tx.now(), why, "expired", True, True
+    tx.session.add(row)
+    bell.pull(tx, bell.SWEEP)
 
 
 def on_notice_seen(tx: Tx, event: NoticeSeen) -> None:
@@ -306,10 +340,11 @@ def on_notice_ended(tx: Tx, event: NoticeEnded) -> None:
 def states(read: Read, notice: str) -> dict[str, dict[str, int]]:
     """Deliveries of a notice by channel and state, with those nobody reaches and those who had seen it."""
     found: dict[str, dict[str, int]] = {}
+    said = _said(read, notice)
     standing = (
-        select(col(Outbox.channel), SAID, func.count())
+        select(col(Outbox.channel), said, func.count())
         .where(col(Outbox.notice) == notice, col(Outbox.purpose) == "send")
-        .group_by(col(Outbox.channel), SAID)
+        .group_by(col(Outbox.channel), said)
     )
     folded = select(col(OutboxFold.channel), col(OutboxFold.state), col(OutboxFold.n)).where(
         col(OutboxFold.notice) == notice, col(OutboxFold.purpose) == "send"
@@ -333,11 +368,26 @@ def states(read: Read, notice: str) -> dict[str, dict[str, int]]:
     return found
 
 
+def _said(read: Read, notice: str) -> ColumnElement[str]:
+    """As SAID; what is open of a fan-out that has ended counts as what it will be once it is swept."""
+    ended = select(Fanout).where(col(Fanout.notice) == notice, col(Fanout.ended_at).is_not(None))
+    over = [
+        (and_(col(Outbox.fanout) == each.id, col(Outbox.state).in_(swept_states(each))), literal(each.ends_as))
+        for each in read.session.execute(ended).scalars()
+    ]
+    return case(*over, else_=SAID) if over else SAID
+
+
+def swept_states(row: Fanout) -> tuple[str, ...]:
+    """Which deliveries of an ended fan-out end with it."""
+    return ("planned",) if row.spares_held else OPEN
+
+
 def _told(tx: Tx, row: Fanout, residents: Sequence[str]) -> set[str]:
     """To whom of these the notice that this one ends may have gone on the same channel."""
     gone = (
         col(Outbox.notice) == row.follows, col(Outbox.resident).in_(residents), col(Outbox.channel) == row.channel,
-        col(Outbox.purpose) == "send", _MAY_HAVE_ARRIVED,
+        col(Outbox.purpose) == "send", MAY_HAVE_ARRIVED,
     )  # fmt: skip
     return set(tx.session.execute(select(col(Outbox.resident)).where(*gone)).scalars())
 
@@ -404,9 +454,9 @@ def _row(tx: Tx, fanout: Fanout, resident: str, binding: str | None) -> dict[str
     return {
         "id": tx.new_id(), "key": f"{fanout.notice}|{fanout.revision}|{resident}|{fanout.channel}",
         "fanout": fanout.id, "notice": fanout.notice, "revision": fanout.revision, "resident": resident,
-        "channel": fanout.channel, "binding": binding, "purpose": "send", "rank": fanout.rank, "state": "planned",
-        "not_before": fanout.not_before, "expires": fanout.expires, "attempts": 0, "why": "", "cause": fanout.cause,
-        "moved_at": tx.now(),
+        "channel": fanout.channel, "binding": binding, "purpose": "send", "rank": fanout.rank,
+        "state": fanout.ends_as if fanout.ended_at else "planned", "not_before": fanout.not_before,
+        "expires": fanout.expires, "attempts": 0, "why": fanout.ended, "cause": fanout.cause, "moved_at": tx.now(),
     }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from channels.base import Accepted, AddressGone, Caps, Delivery, Message, Outcome, Receipt, Rendered, Retry, Skip
-from hub import courier, delivery, fold, outbox, reach
+from hub import courier, delivery, fold, outbox, reach, sweep
 from hub.audience import Audience
 from hub.bus import Bus
 from hub.db import Tx
@@ -152,6 +152,7 @@ async def run(data: Path, far: str) -> None:
     print("ready", flush=True)
     async with asyncio.TaskGroup() as work:
         work.create_task(courier.fan_out(services))
+        work.create_task(sweep.keep_sweeping(services))
         work.create_task(take_receipts(services))
         work.create_task(take_orders(services))
         work.create_task(keep_folding(services))

@@ -49,6 +49,13 @@ class Office:
         while self.store.write_now(outbox.spread):
             pass
 
+    def sweep(self, limit: int = 1_000) -> None:
+        """What ended is closed; in life a job of its own does it a moment later."""
+        from hub import sweep
+
+        while self.store.write_now(lambda tx: sweep.sweep(tx, limit)):
+            pass
+
 
 def words(**changes: Any) -> Words:
     plain: dict[str, Any] = {

@@ -238,6 +238,7 @@ def test_somebody_need_not_wait_for_the_next_rung_and_may_stop_them_all(hub: Hub
     with pytest.raises(Refused):
         hub.office.store.write_now(lambda tx: ladder.stop(tx, staff, made.id, " "))
     hub.office.store.write_now(lambda tx: ladder.stop(tx, staff, made.id, "It disturbs too much"))
+    hub.office.sweep()
     assert {row.channel: row.state for row in hub.rows()} == {"wechat": "planned", "sms": "cancelled"}
     hub.wait(3600)
     assert hub.horns == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from channels.base import Accepted, Address, AddressGone, Dead, Outcome, Receipt, Retry
-from hub import audience, delivery, outbox, reach
+from hub import audience, delivery, outbox, reach, sweep
 from hub.audience import Audience
 from hub.civic.notices import desk
 from hub.db import Tx
@@ -35,6 +36,10 @@ def office(tmp_path: Path) -> Iterator[Office]:
 
 def rows(office: Office) -> list[Outbox]:
     return office.store.read_now(lambda read: list(read.session.execute(select(Outbox).order_by(Outbox.key)).scalars()))
+
+
+def states_of(office: Office, notice: str) -> dict[str, int]:
+    return office.store.read_now(lambda read: outbox.states(read, notice))["wechat"]
 
 
 def claim(office: Office, limit: int = 10, lease_s: float = 60.0) -> list[Claimed]:
@@ -124,6 +129,7 @@ def test_a_withdrawn_notice_cancels_what_waits_and_recalls_what_left(office: Off
     sent = claim(office, 1)
     settle(office, sent, Accepted("msg-1"))
     office.store.write_now(lambda tx: desk.retract(tx, office.staff, made.id, "It was a mistake"))
+    office.sweep()
     left = claim(office)
     assert [(each.purpose, each.delivery.idempotency_key) for each in left] == [
         ("recall", f"{sent[0].delivery.idempotency_key}|recall")
@@ -136,6 +142,7 @@ def test_what_left_while_it_was_withdrawn_is_recalled_too(office: Office) -> Non
     office.spread()
     flying = claim(office, 1)
     office.store.write_now(lambda tx: desk.retract(tx, office.staff, made.id, "It was a mistake"))
+    office.sweep()
     settle(office, flying, Accepted("msg-1"))
     assert [each.purpose for each in claim(office)] == ["recall"]
 
@@ -145,13 +152,62 @@ def test_what_a_killed_worker_may_have_sent_is_recalled_too(office: Office) -> N
     office.spread()
     claim(office, 1)  # and its worker never says what became of it
     office.store.write_now(lambda tx: desk.retract(tx, office.staff, made.id, "It was a mistake"))
+    office.sweep()
     assert [each.purpose for each in claim(office)] == ["recall"]
+
+
+def test_nothing_of_an_ended_notice_is_taken_and_its_counts_are_right_before_a_row_is_swept(office: Office) -> None:
+    made = office.released()
+    office.spread()
+    office.store.write_now(lambda tx: desk.retract(tx, office.staff, made.id, "It was a mistake"))
+    assert {row.state for row in rows(office)} == {"planned"}, "the end is a mark on the fan-out, not a million rows"
+    assert states_of(office, made.id) == {"cancelled": 2, "unreachable": 1}
+    assert (claim(office), office.store.read_now(lambda read: delivery.waiting(read, "wechat"))) == ([], 0)
+
+
+def test_what_is_in_force_leaves_before_what_ended_in_front_of_it_is_swept(office: Office) -> None:
+    """At the same moment and a moment later: the claim of one looks behind the two that ended."""
+    first = office.released()
+    beside = office.released()
+    office.spread()
+    office.clock.advance(1)
+    later = office.released()
+    office.spread()
+    for made in sorted((first, beside), key=lambda made: made.id)[:1]:
+        office.store.write_now(lambda tx, made=made: desk.retract(tx, office.staff, made.id, "It was a mistake"))
+    taken = [each.delivery.message.notice_id for _round in range(4) for each in claim(office, 1)]
+    assert taken == [max(first.id, beside.id)] * 2 + [later.id] * 2
+    assert claim(office) == []
+
+
+def test_what_has_run_out_counts_so_at_once_and_becomes_so_in_pages(office: Office) -> None:
+    made = office.released(expires=START + timedelta(minutes=2))
+    office.spread()
+    office.clock.advance(121)
+    assert claim(office, 1) == []
+    assert states_of(office, made.id) == {"expired": 2, "unreachable": 1}
+    office.sweep(1)
+    assert [(row.state, row.why) for row in rows(office)] == [("expired", delivery.LATE)] * 2
+
+
+def test_a_try_that_comes_back_after_its_fan_out_was_swept_is_closed_by_the_next_claim(office: Office) -> None:
+    made = office.released()
+    office.spread()
+    held = claim(office, 1)
+    office.store.write_now(lambda tx: outbox.drop(tx, made.id, 1, "wechat", "the follow-up was stopped"))
+    office.sweep()
+    assert states_of(office, made.id) == {"claimed": 1, "cancelled": 1, "unreachable": 1}
+    settle(office, held, Retry(1, "busy"))
+    office.clock.advance(60)
+    assert claim(office) == []
+    assert {row.state for row in rows(office)} == {"cancelled"}
 
 
 def test_a_withdrawal_stops_the_fan_out_half_way(office: Office) -> None:
     made = office.released()
     office.store.write_now(lambda tx: outbox.spread(tx, limit=1))
     office.store.write_now(lambda tx: desk.retract(tx, office.staff, made.id, "It was a mistake"))
+    office.sweep()
     office.spread()
     assert claim(office) == []
 
@@ -250,20 +306,21 @@ def test_pages_of_any_size_reach_everybody_once(size: int, followers: int, doubl
         office.store.close()
 
 
+SWEPT = st.sampled_from(["later", "a page", "killed"])
 OUTCOMES = st.sampled_from(["accepted", "retry", "dead", "gone", "killed"])
 
 
 @settings(max_examples=15)
-@given(st.lists(st.tuples(OUTCOMES, st.integers(1, 400), st.booleans()), max_size=20), st.integers(0, 20))
+@given(st.lists(st.tuples(OUTCOMES, st.integers(1, 400), st.booleans(), SWEPT), max_size=20), st.integers(0, 20))
 def test_sums_hold_after_every_kill_and_nothing_leaves_after_the_end(
-    story: list[tuple[str, int, bool]], retract_at: int
+    story: list[tuple[str, int, bool, str]], retract_at: int
 ) -> None:
     with TemporaryDirectory() as folder:
         office = open_office(Path(folder))
         made = office.released(expires=START + timedelta(hours=1))
         office.spread()
         ended = False
-        for step, (outcome, pause_s, receipt) in enumerate(story):
+        for step, (outcome, pause_s, receipt, swept) in enumerate(story):
             if step == retract_at:
                 office.store.write_now(lambda tx: desk.retract(tx, office.staff, made.id, "It was a mistake"))
                 ended = True
@@ -279,10 +336,33 @@ def test_sums_hold_after_every_kill_and_nothing_leaves_after_the_end(
             if receipt:
                 said = Receipt(f"m{step}", "delivered", START, "ok")
                 office.store.write_now(lambda tx, said=said: delivery.receipt(tx, "wechat", said))
+            before = states_of(office, made.id)
+            _sweep_one(office, swept)
+            assert states_of(office, made.id) == before, "a page that is swept changes no count"
+            assert sum(before.values()) == 3
+            assert not (ended and {"planned", "claimed"} & before.keys()), "an ended notice has nothing open"
             office.clock.advance(pause_s)
-            states = office.store.read_now(lambda read: outbox.states(read, made.id))["wechat"]
-            assert sum(states.values()) == 3
+        office.sweep(1)
+        if ended:
+            assert {row.state for row in rows(office) if row.purpose == "send"}.isdisjoint(outbox.OPEN)
+            told = {row.resident for row in rows(office) if row.purpose == "recall"}
+            assert {row.resident for row in rows(office) if row.state in outbox.FORWARD} <= told
         office.store.close()
+
+
+class Killed(Exception):
+    """kill -9 in the middle of the transaction."""
+
+
+def _sweep_one(office: Office, how: str) -> None:
+    def page(tx: Tx) -> None:
+        sweep.sweep(tx, 1)
+        if how == "killed":
+            raise Killed
+
+    if how != "later":
+        with suppress(Killed):
+            office.store.write_now(page)
 
 
 def test_an_audience_is_counted_before_anyone_is_told(office: Office) -> None:
@@ -310,5 +390,6 @@ def test_who_may_have_got_it_hears_of_a_withdrawal_whatever_later_tries_met(offi
     [again] = [each for each in claim(office) if each.attempts == 2]
     settle(office, [again], Retry(None, "slow down", "http 429"))
     office.store.write_now(lambda tx: desk.retract(tx, office.staff, made.id, "It was a mistake"))
+    office.sweep()
     recalls = [row.key for row in rows(office) if row.purpose == "recall"]
     assert f"{again.delivery.idempotency_key}|recall" in recalls
