@@ -23,10 +23,15 @@ LEASE_S = 60.0
 PRUNE_EVERY_S = 3600.0
 
 
-def opened(services: Services) -> dict[str, Addressed]:
+def names(services: Services) -> list[str]:
     """The channels on which this hub can call a colleague."""
+    found = [name for name in discover() if isinstance(courier.open_channel(services, name), Addressed)]
+    return [*found, apprise.ADDRESS_KIND] if apprise.installed() else found
+
+
+def opened(services: Services) -> dict[str, Addressed]:
     found: dict[str, Addressed] = {}
-    for name in discover():
+    for name in names(services):
         channel = courier.open_channel(services, name)
         if isinstance(channel, Addressed):
             found[name] = channel

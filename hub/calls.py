@@ -16,13 +16,14 @@ from sqlalchemy import Column, Index, Text, and_, delete, or_, select, update
 from sqlmodel import Field, SQLModel, col
 
 from channels.base import Accepted, Address, AddressGone, Dead, Delivery, Message, Outcome, Priority, Receipt, Retry
-from hub import backoff, bell, charges, contacts, quota
+from hub import audience, backoff, bell, charges, contacts, quota
 from hub.contacts import StaffContact
 from hub.db import Read, Tx
 from hub.errors import NotFound
 from hub.events import CallMade, CallMoved
 from hub.i18n import _
 from hub.login import same
+from hub.outbox import OrphanReceipt, Outbox
 from hub.quota import Limits
 from hub.reach import RANK
 from hub.types import UtcTime
@@ -170,6 +171,7 @@ def settle(tx: Tx, batch: Sequence[Claimed], outcomes: Sequence[Outcome]) -> Non
                 row.provider_id = ident or None
                 _move(tx, row, "accepted", "")
                 charges.charge(tx, [(row.id, row.channel, outcome)])
+                _early(tx, row)
             case Retry(after_s=after_s, why=why) if row.attempts < ATTEMPTS_MAX:
                 row.not_before = tx.now() + timedelta(seconds=backoff.wait_s(row.attempts, tx.rng, after_s))
                 row.state, row.why, row.moved_at = "planned", why[:200], tx.now()
@@ -184,8 +186,8 @@ def settle(tx: Tx, batch: Sequence[Claimed], outcomes: Sequence[Outcome]) -> Non
     tx.session.flush()
 
 
-def receipt(tx: Tx, channel: str, said: Receipt, after: datetime | None = None) -> bool:
-    """Proof that came back: whether it was about a call. `after`: a resident's message that it may be about too."""
+def receipt(tx: Tx, channel: str, said: Receipt) -> bool:
+    """Proof that came back: whether it was about a call."""
     row = None
     if said.provider_id:
         mine = select(StaffCall).where(
@@ -195,10 +197,30 @@ def receipt(tx: Tx, channel: str, said: Receipt, after: datetime | None = None) 
     elif said.address is not None and (to := contacts.find(tx, channel, said.address.value)) is not None:
         theirs = select(StaffCall).where(col(StaffCall.contact) == to.id, col(StaffCall.state).in_(FORWARD))
         row = tx.session.execute(theirs.order_by(col(StaffCall.moved_at).desc()).limit(1)).scalar_one_or_none()
-    if row is None or (after is not None and row.moved_at < after):
+        row = None if row is None or _a_resident_later(tx, row, said.address.value) else row
+    if row is None:
         return False
     raise_to(tx, row, said.level, said.why or said.evidence)
     return True
+
+
+def _a_resident_later(read: Read, row: StaffCall, address: str) -> bool:
+    """Colleagues live here too: an answer belongs to what came to this telephone last."""
+    bound = audience.find(read, row.channel, address)
+    later = select(col(Outbox.id)).where(
+        col(Outbox.binding) == bound.id, col(Outbox.state).in_(FORWARD), col(Outbox.moved_at) > row.moved_at
+    ) if bound is not None else None  # fmt: skip
+    return later is not None and read.session.execute(later.limit(1)).first() is not None
+
+
+def _early(tx: Tx, row: StaffCall) -> None:
+    """A receipt may overtake the answer that names its message."""
+    if row.provider_id is None:
+        return
+    mine = (col(OrphanReceipt.channel) == row.channel, col(OrphanReceipt.provider_id) == row.provider_id)
+    for orphan in tx.session.execute(select(OrphanReceipt).where(*mine)).scalars().all():
+        raise_to(tx, row, orphan.level, orphan.why or orphan.evidence)
+        tx.session.delete(orphan)
 
 
 def raise_to(tx: Tx, row: StaffCall, level: str, why: str = "") -> None:

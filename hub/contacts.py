@@ -25,7 +25,7 @@ from hub.types import UtcTime
 
 SHARED = ("apprise",)  # a chat of several colleagues
 LEAST = ("routine", "important", "urgent")  # from which weight on somebody is called here
-TOKEN_MINUTES = 10
+TOKEN_MINUTES, CODE_CHARS = 10, 8
 
 
 class StaffContact(SQLModel, table=True):
@@ -57,7 +57,7 @@ class StaffContact(SQLModel, table=True):
 
 
 class StaffToken(SQLModel, table=True):
-    """A one-time token behind a QR code: whoever scans it in WeChat is this colleague."""
+    """A one-time code: whoever writes it to the official account is this colleague."""
 
     __tablename__ = "staff_contact_token"
     token_hash: str = Field(primary_key=True, max_length=64)
@@ -139,16 +139,16 @@ def gone(tx: Tx, channel: str, address: str) -> None:
 
 
 def token(tx: Tx, staff: str) -> str:
-    """For a QR code, random: whoever photographs it learns nothing of whom it is for."""
-    text = code(tx.rng, 24)
+    """Short enough to be typed on a phone: 40 bits that hold for ten minutes, and each guess is a message."""
+    text = code(tx.rng, CODE_CHARS)
     tx.session.execute(delete(StaffToken).where(col(StaffToken.expires) < tx.now()))
     tx.session.add(StaffToken(token_hash=_hash(text), staff=staff, expires=tx.now() + timedelta(minutes=TOKEN_MINUTES)))
     return text
 
 
-def scanned(tx: Tx, channel: str, address: str, said: str) -> bool:
-    """Somebody scanned a code: whether it was one of ours, used up with that."""
-    row = tx.session.get(StaffToken, _hash(said), with_for_update=True)
+def entered(tx: Tx, channel: str, address: str, said: str) -> bool:
+    """Somebody wrote a word: whether it was a code of ours, which is used up with that."""
+    row = tx.session.get(StaffToken, _hash(said.lower()), with_for_update=True) if len(said) == CODE_CHARS else None
     if row is None:
         return False
     tx.session.delete(row)

@@ -19,7 +19,7 @@ from sqlmodel import col
 
 from channels.answer import understood as understood_words
 from channels.base import Callback, Inbound, Listening, Receipt, Remember, Reply, Replying
-from hub import audience, courier, delivery, preferences
+from hub import audience, calls, contacts, courier, delivery, preferences
 from hub.access import public
 from hub.civic.notices import spoken
 from hub.civic.notices.models import BindingToken, CallbackSeen
@@ -109,7 +109,8 @@ def take(tx: Tx, channel: Listening, asked: Callback) -> Reply:
         return replace(reply, events=(), refused="repeat")  # another worker took the same request a moment ago
     for event in (each for each in reply.events if each.dedupe_key not in lost):
         if isinstance(event, Receipt):
-            delivery.receipt(tx, channel.name, event)
+            if not calls.receipt(tx, channel.name, event):  # what a colleague was called for, or a resident's message
+                delivery.receipt(tx, channel.name, event)
         elif isinstance(event, Inbound):
             back = inbound(tx, event)
             reply = _said(tx, channel, asked, reply, event, back) if back is not None else reply
@@ -141,6 +142,9 @@ def inbound(tx: Tx, event: Inbound) -> Back | None:
         if bound is not None:
             audience.unbind(tx, bound.id)
             preferences.left(tx, bound.resident, channel)
+        contacts.gone(tx, channel, address)
+    elif event.value and contacts.entered(tx, channel, address, event.value.strip()):
+        return Back("heard", _("Calls to you come here from now on"), "")
     elif event.kind in ("subscribed", "scanned") and event.value:
         token = tx.session.execute(
             select(BindingToken).where(col(BindingToken.token_hash) == _hash(event.value)).with_for_update()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub import why
+from hub import caller, why
 from hub.civic.operations import (
     acts,
     alarm_pages,
@@ -15,8 +15,11 @@ from hub.civic.operations import (
     jobs,
     pages,
     queue_pages,
+    reach_pages,
     rule_sets,
+    rulebook,
     stream,
+    summons,
     telling,
     why_pages,
 )
@@ -26,7 +29,10 @@ from hub.module import Job, Module, Nav, joined
 
 
 def router() -> APIRouter:
-    return joined(pages.router(), queue_pages.router(), alarm_pages.router(), why_pages.router(), api.router)
+    return joined(
+        pages.router(), queue_pages.router(), alarm_pages.router(), why_pages.router(),
+        reach_pages.router(), api.router,
+    )  # fmt: skip
 
 
 MODULE = Module(
@@ -35,6 +41,7 @@ MODULE = Module(
     router=router,
     listeners=(
         *changes.LISTENERS,
+        *summons.LISTENERS,
         (ReadingsStored, stream.hear),
         (acts.WorkActed, alarms.on_acted),
         (acts.WorkUndone, alarms.on_undone),
@@ -45,14 +52,19 @@ MODULE = Module(
         Job("alarms", alarms.watch, role="ingest"),
         Job("tell", telling.tell, role="ingest"),
         Job("hear", telling.hear, role="web"),
+        Job("call", caller.keep),
     ),
     permissions={
         "operate.view": ("operator", "staff", "director", "attendant", "supervisor", "admin"),
         "operate.act": ("operator",),
+        reach_pages.OWN: rulebook.CALLED,
         rule_sets.PROPOSE: ("operator",),
         rule_sets.SIGN: ("operator", "director", "supervisor", "admin"),
         why.ALL: ("supervisor",),
     },
     topics=cards.TOPICS,
-    nav=(Nav("staff", "/operate", N_("Operations"), "operate.view", icon="device", order=60),),
+    nav=(
+        Nav("staff", "/operate", N_("Operations"), "operate.view", icon="device", order=60),
+        Nav("staff", "/operate/reach-me", N_("How I am called"), reach_pages.OWN, icon="phone", order=95),
+    ),
 )

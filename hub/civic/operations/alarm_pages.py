@@ -9,12 +9,14 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
 from hub.access import Subject, needs
-from hub.civic.operations import acts, alarms, rule_sets, rulebook, scope, stream
+from hub.civic.operations import acts, alarms, duty, rule_sets, rulebook, scope, stream, summons
 from hub.civic.operations.alarms import Rehearsal
 from hub.civic.operations.rule_sets import PROPOSE, SIGN
 from hub.civic.operations.scope import VIEW
+from hub.civic.operations.words import ROLE_WORDS, WAY_WORDS
 from hub.db import Read
 from hub.errors import LinliError
+from hub.i18n import N_, pick
 from hub.page import actor, page, see_other, services
 
 Viewer = Annotated[Subject, needs(VIEW)]
@@ -24,11 +26,16 @@ DAYS = (1, 7, 30)
 Text = Annotated[str, Form(max_length=rulebook.TEXT_CHARS_MAX)]
 Why = Annotated[str, Form(max_length=rule_sets.WHY_CHARS_MAX)]
 LINES_SHOWN_MAX = 100
+STEPS = {
+    "raised": N_("It began"), "level": N_("Its weight changed"), "told": N_("Told after the quiet hours"),
+    "cleared": N_("It is over"), "ended": N_("It is over"),
+}  # fmt: skip
 
 
 def router() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     routes.add_api_route("/operate/alarms", listed, methods=["GET"])
+    routes.add_api_route("/operate/alarms/{ident}", incident, methods=["GET"])
     routes.add_api_route("/operate/alarms/rules", propose, methods=["POST"])
     routes.add_api_route("/operate/alarms/rules/{version}", one, methods=["GET"])
     routes.add_api_route("/operate/alarms/rules/{version}/sign", sign, methods=["POST"])
@@ -38,6 +45,28 @@ def router() -> APIRouter:
 
 async def listed(request: Request, who: Viewer) -> Response:
     return page(request, "operations/alarms.html", **await _list(request, who), draft=None, wrong="")
+
+
+async def incident(request: Request, ident: str, who: Viewer) -> Response:
+    """One alarm from its beginning on, also when it is over: what the rule said, who was called, who answered."""
+    within = scope.of(who)
+
+    def look(read: Read) -> dict[str, Any]:
+        alarm = alarms.one(read, within, ident)
+        book = rulebook.read(rule_sets.get(read, alarm.ruleset).text)
+        posts = duty.posts(read, book, alarm.area)
+        called = {staff for post in posts for staff, _channels in post.people}
+        kind, _colon, thing = alarm.subject.partition(":")
+        return {
+            "alarm": alarm, "title": pick(*alarms.titles(read).get(alarm.rule, (alarm.rule, alarm.rule))),
+            "where": summons.named(read, alarm), "lines": alarms.history(read, alarm), "posts": posts,
+            "told": summons.told(read, [alarm.id]), "people": acts.called(read, called),
+            "thing": f"/operate/devices/{thing}" if kind == "device" else "",
+            "names": acts.called(read, {alarm.acked_by} if alarm.acked_by else ()),
+        }  # fmt: skip
+
+    found = await services(request).store.read(look)
+    return page(request, "operations/one_alarm.html", **found, steps=STEPS, roles=ROLE_WORDS, ways=WAY_WORDS)
 
 
 async def propose(request: Request, who: Proposer, text: Text, why: Why = "") -> Response:
@@ -101,6 +130,8 @@ async def _list(request: Request, who: Subject) -> dict[str, Any]:
             "standing": standing,
             "over": over[:50],
             "titles": alarms.titles(read),
+            "wheres": {each.id: summons.named(read, each) for each in [*standing, *over[:50]]},
+            "roles": ROLE_WORDS,
             "versions": rule_sets.listed(read),
             "text": force.text if force is not None else alarms.SHIPPED.read_text(encoding="utf-8"),
             "names": acts.called(read, {each.acked_by for each in [*standing, *over] if each.acked_by}),

@@ -26,7 +26,9 @@ from hub.civic.operations.models import Act, Alarm, Look, RuleSet, Snapshot, Ver
 from hub.civic.operations.rulebook import Rulebook
 from hub.civic.operations.scope import Scope
 from hub.db import Read, Tx
+from hub.errors import NotFound
 from hub.events import Event
+from hub.i18n import _
 from hub.registry import Device, Gateway
 from hub.services import Services
 
@@ -46,10 +48,24 @@ class AlarmChanged(Event):
     version: int
     what: str  # raised | level | told | cleared | ended
     level: str
+    to: str
     area: str
     look: int  # the entry of the stream by which it was judged
     gateway: str | None = None
     device: str | None = None
+
+    def subject(self) -> str:
+        return self.alarm
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmAnswered(Event):
+    """Somebody has it, or took that back."""
+
+    alarm: str
+    area: str
+    by: str
+    acked: bool
 
     def subject(self) -> str:
         return self.alarm
@@ -179,11 +195,15 @@ def _apply(tx: Tx, version: int, entry: Entry, said: Mapping[str, Any]) -> None:
         found.cleared = entry.at
     tx.session.add(found)
     tx.session.flush()
+    _tell(tx, found, said["what"], entry.seq)
+
+
+def _tell(tx: Tx, found: Alarm, what: str, look: int) -> None:
     kind, _colon, ident = found.subject.partition(":")
     thing = {kind: ident} if kind in ("gateway", "device") else {}
     tx.emit(
-        AlarmChanged, cause=_because(tx, found.id, ident), alarm=found.id, rule=found.rule, version=version,
-        what=said["what"], level=found.level, area=found.area, look=entry.seq, **thing,
+        AlarmChanged, cause=_because(tx, found.id, ident), alarm=found.id, rule=found.rule, version=found.ruleset,
+        what=what, level=found.level, to=found.to, area=found.area, look=look, **thing,
     )  # fmt: skip
     scope.touch(tx, (TOPIC,), found.area)
 
@@ -220,24 +240,62 @@ def listed(read: Read, within: Scope, *, over: bool) -> list[Alarm]:
     return list(read.session.execute(rule.limit(LIST_MAX)).scalars())
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One line of what a rule said of a thing."""
+
+    at: datetime
+    what: str
+    level: str
+    to: str
+
+
+def one(read: Read, within: Scope, ident: str) -> Alarm:
+    rule = select(Alarm).where(col(Alarm.id) == ident, within.holds(Alarm.area) | (col(Alarm.area) == ""))
+    found: Alarm | None = read.session.execute(rule).scalar_one_or_none()
+    if found is None:
+        raise NotFound(_("There is no such alarm"))
+    return found
+
+
+def history(read: Read, alarm: Alarm) -> list[Said]:
+    """What the rules said of it, from the first word on."""
+    rule = select(col(AuditRow.at), col(AuditRow.detail)).where(
+        col(AuditRow.subject) == alarm.id, col(AuditRow.kind) == "AlarmChanged"
+    )
+    rows = [(at, json.loads(detail)) for at, detail in read.session.execute(rule.order_by(col(AuditRow.seq)))]
+    return [Said(at, said["what"], said["level"], said.get("to", "")) for at, said in rows]
+
+
 def acknowledge(tx: Tx, by: str, found: Alarm) -> None:
     """Somebody has it: the rules stop climbing. The answer is an entry of the stream, so a rehearsal hears it too."""
     if found.cleared is None and found.acked_at is None:
         found.acked_by, found.acked_at = by, tx.now()
-        _answer(tx, found, acked=True)
+        _answer(tx, found, by, acked=True)
 
 
 def release(tx: Tx, found: Alarm) -> None:
     """The acknowledgement was taken back."""
     if found.cleared is None and found.acked_at is not None:
-        found.acked_by, found.acked_at = None, None
-        _answer(tx, found, acked=False)
+        by, found.acked_by, found.acked_at = found.acked_by or "", None, None
+        _answer(tx, found, by, acked=False)
 
 
-def _answer(tx: Tx, found: Alarm, *, acked: bool) -> None:
+def _answer(tx: Tx, found: Alarm, by: str, *, acked: bool) -> None:
     tx.session.add(found)
     stream.hold(tx)
     stream.append(tx, "ack", {"rule": found.rule, "subject": found.subject, "acked": acked})
+    tx.emit(AlarmAnswered, alarm=found.id, area=found.area, by=by, acked=acked)
+
+
+def end_all(tx: Tx) -> None:
+    """The rules that raised them are in force no more."""
+    newest = stream.last(tx)
+    for found in tx.session.execute(select(Alarm).where(col(Alarm.cleared).is_(None))).scalars().all():
+        found.cleared = tx.now()
+        tx.session.add(found)
+        tx.session.flush()
+        _tell(tx, found, "ended", newest.seq if newest is not None else 0)
 
 
 def titles(read: Read) -> Mapping[str, tuple[str, str]]:

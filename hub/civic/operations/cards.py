@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hub.access import Subject
-from hub.civic.operations import board, recent, scope, setaside, work
+from hub.civic.operations import board, recent, scope, setaside, summons, work
 from hub.civic.operations.scope import Scope
 from hub.civic.operations.words import QUALITY_WORDS
 from hub.db import Read
@@ -48,7 +48,8 @@ def may_watch_the_machine(subject: Subject, key: str) -> bool:
 
 def tasks(read: Read, key: str) -> Mapping[str, Any]:
     within = scope.parse(key)
-    return {"queue": work.look(read, within), "at": read.now()}
+    queue = work.look(read, within)
+    return {"queue": queue, "summoned": summons.sums(read, queue.tasks), "at": read.now()}
 
 
 def huts(read: Read, key: str) -> Mapping[str, Any]:

@@ -125,3 +125,4 @@ class Summons(SQLModel, table=True):
     role: str = Field(max_length=32)
     level: str = Field(max_length=8)
     what: str = Field(max_length=8)  # begun | eased | over
+    look: int = Field(sa_type=BigInteger)  # of the stream: by which it was said

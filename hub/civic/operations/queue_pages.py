@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from hub.access import Subject, needs
-from hub.civic.operations import acts, handover, scope, work
+from hub.civic.operations import acts, alarms, handover, scope, summons, work
 from hub.civic.operations.models import Act
 from hub.civic.operations.scope import ACT, VIEW
-from hub.civic.operations.work import Task
+from hub.civic.operations.words import ROLE_WORDS, WAY_WORDS
 from hub.db import Read, Tx
 from hub.errors import Refused
 from hub.i18n import _
@@ -36,13 +36,16 @@ async def thing(request: Request, key: str, who: Viewer) -> Response:
     """One thing of the queue: who has it, what was done and said, and everything that can be done now."""
     within = scope.of(who)
 
-    def look(read: Read) -> tuple[Task, list[acts.Done], dict[str, str]]:
+    def look(read: Read) -> dict[str, Any]:
         task = work.one(read, within, key)
-        return task, acts.history(read, key), acts.colleagues(read, task.area)
+        return {
+            "task": task, "done": acts.history(read, key), "others": acts.colleagues(read, task.area),
+            "told": summons.told(read, [alarm.id for alarm in task.alarms]), "titles": alarms.titles(read),
+        }  # fmt: skip
 
-    task, done, others = await services(request).store.read(look)
+    found = await services(request).store.read(look)
     return page(
-        request, "operations/thing.html", task=task, done=done, others=others, me=who.id,
+        request, "operations/thing.html", **found, me=who.id, roles=ROLE_WORDS, ways=WAY_WORDS,
         snoozes=acts.SNOOZES_MIN, may_act=who.may(ACT), at=services(request).clock.now(),
     )  # fmt: skip
 

@@ -10,14 +10,14 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlmodel import col
 
 from hub import approval
 from hub.access import Subject
 from hub.approval import Signature
 from hub.civic.operations import alarms, rulebook
-from hub.civic.operations.models import Alarm, RuleSet
+from hub.civic.operations.models import RuleSet
 from hub.db import Read, Tx
 from hub.directory import Area
 from hub.errors import Conflict, NotAllowed, NotFound
@@ -124,7 +124,7 @@ def sign(tx: Tx, who: Subject, version: int) -> RuleSet:
     force.state, force.ended_at = "replaced", tx.now()
     found.state, found.active_at = "active", tx.now()
     tx.session.add_all([force, found])
-    tx.session.execute(update(Alarm).where(col(Alarm.cleared).is_(None)).values(cleared=tx.now()))
+    alarms.end_all(tx)
     tx.emit(RulesChanged, version=version, state="active", part=part)
     tx.touch(alarms.TOPIC, "all")
     return found

@@ -36,6 +36,25 @@ LIFE_WORDS: Mapping[str, Word] = {
     "provisioned": Word(N_("Ready, not in use"), "off", 0),
     "quarantined": Word(N_("Taken out of use"), "off", 0),
 }
+ROLE_WORDS: Mapping[str, str] = {
+    "operator": N_("Operator on duty"),
+    "director": N_("Director of the community"),
+    "staff": N_("Community staff"),
+    "attendant": N_("Attendant of the hut"),
+    "grid_worker": N_("Grid worker"),
+    "doctor": N_("Family doctor"),
+    "supervisor": N_("Supervisors"),
+    "points_office": N_("Points office"),
+    "publisher": N_("Publisher on duty"),
+    "department": N_("Department"),
+    "admin": N_("Administrator"),
+}
+WAY_WORDS: Mapping[str, str] = {
+    "sms": N_("Text message"),
+    "wechat": N_("WeChat"),
+    "webpush": N_("App notification"),
+    "apprise": N_("Group chat"),
+}
 QUALITY_WORDS: Mapping[str, str] = {"ok": N_("Valid"), "suspect": N_("Doubtful"), "bad": N_("Failed")}
 ADVICE: Mapping[str, str] = {
     "hut-offline": N_("The line of the whole hut is down: check its power and network"),

@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("role", sa.String(32), nullable=False),
         sa.Column("level", sa.String(8), nullable=False),
         sa.Column("what", sa.String(8), nullable=False),
+        sa.Column("look", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("alarm", "call", name="pk_operations_summons"),
     )
     op.create_index("ix_operations_summons_call", "operations_summons", ["call"])
