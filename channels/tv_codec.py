@@ -15,6 +15,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from channels import tv_slice
 from channels.tv_stream import PICTURES
 
 if TYPE_CHECKING:
@@ -65,44 +66,71 @@ def available() -> bool:
 
 def picture(image: Image) -> Coded:
     """The whole picture, or its uppermost bands alone: a slice is known by where it begins, counted from above."""
-    (packet,) = _coded(image, 1)
+    (packet,) = _coded([image])
     return _parsed(packet, image.height // SLICE_LINES)
 
 
+def moving(images: Sequence[Image]) -> Coded:
+    """A band that moves, as the lowest slices of a segment's twelve pictures, one after the other.
+
+    What a slice may copy from reaches over its edge, into a page it was not coded with: so nothing is copied.
+    """
+    rows = images[0].height // SLICE_LINES
+    parsed = [_parsed(each, rows) for each in _coded(images, alone=True)]
+    counter = tv_slice.counter_bits(parsed[0].heads[len(_START) :])
+    found = []
+    for place, shown in enumerate(parsed):
+        for row, each in enumerate(shown.slices, start=SLICES - rows):
+            first_block = row * SLICE_LINES // 16 * _BLOCKS_A_ROW
+            found.append(_START[1:] + tv_slice.moved(each[len(_START) - 1 :], first_block, place, counter))
+    return Coded(parsed[0].heads, tuple(found))
+
+
 def access_units(page: Coded, head: Coded, head_rows: int, foot: Coded, foot_rows: int) -> list[bytes]:
-    """A segment's twelve pictures: the first `head_rows` slices of one, the last `foot_rows` of another."""
-    middle = page.slices[head_rows : SLICES - foot_rows]
-    slices = (*head.slices[:head_rows], *middle, *foot.slices[SLICES - foot_rows :])
-    return [_DELIMITER + page.heads + b"".join(slices), *(_DELIMITER + each for each in _holds())]
+    """A segment's twelve pictures: the first `head_rows` slices of one, the last `foot_rows` of one that may move."""
+    above = (*head.slices[:head_rows], *page.slices[head_rows : SLICES - foot_rows])
+    if len(foot.slices) == SLICES:
+        first = _DELIMITER + page.heads + b"".join((*above, *foot.slices[SLICES - foot_rows :]))
+        return [first, *(_DELIMITER + b"".join(each) for each in _holds())]
+    below = [foot.slices[at : at + foot_rows] for at in range(0, PICTURES * foot_rows, foot_rows)]
+    first = _DELIMITER + page.heads + b"".join((*above, *below[0]))
+    later = zip(_holds(), below[1:], strict=True)
+    return [first, *(_DELIMITER + b"".join((*held[: SLICES - foot_rows], *moved)) for held, moved in later)]
 
 
 @cache
-def _holds() -> tuple[bytes, ...]:
+def _holds() -> tuple[tuple[bytes, ...], ...]:
     """The eleven pictures that change nothing, whatever stands before them."""
     from PIL import Image
 
-    _first, *later = [_parsed(each, SLICES) for each in _coded(Image.new("RGB", (WIDTH, HEIGHT)), PICTURES)]
-    return tuple(b"".join(each.slices) for each in later)
+    still = Image.new("RGB", (WIDTH, HEIGHT))
+    return tuple(_parsed(each, SLICES).slices for each in _coded([still] * PICTURES)[1:])
 
 
-def _coded(image: Image, count: int) -> list[bytes]:
+def _coded(images: Sequence[Image], *, alone: bool = False) -> list[bytes]:
     import av
     from av.video.frame import PictureType
 
     frames: Any = av.VideoFrame
     coder: Any = av.CodecContext.create("libx264", "w")
-    coder.width, coder.height, coder.pix_fmt = image.width, image.height, "yuv420p"
+    coder.width, coder.height, coder.pix_fmt = images[0].width, images[0].height, "yuv420p"
     coder.time_base, coder.framerate, coder.thread_count = Fraction(4, 25), Fraction(25, 4), 1
     coder.options = {
         "preset": "veryfast",
         "profile": "main",
         "level": "3.1",
-        "x264-params": f"slices={image.height // SLICE_LINES}:{_PARAMETERS}",
+        "x264-params": f"slices={images[0].height // SLICE_LINES}:{_PARAMETERS}",
     }
-    frame = frames.from_image(image).reformat(format="yuv420p", src_colorspace="ITU709", dst_colorspace="ITU709")
     packets: list[bytes] = []
-    for place in range(count):
-        frame.pts, frame.pict_type = place, PictureType.NONE
+    last: Image | None = None
+    frame: Any = None
+    for place, image in enumerate(images):
+        if image is not last:
+            frame = frames.from_image(image).reformat(
+                format="yuv420p", src_colorspace="ITU709", dst_colorspace="ITU709"
+            )
+            last = image
+        frame.pts, frame.pict_type = place, PictureType.I if alone else PictureType.NONE
         packets += [bytes(each) for each in coder.encode(frame)]
     return packets + [bytes(each) for each in coder.encode(None)]
 

@@ -1,7 +1,9 @@
 """What a community's TV channel looks like: a name, one page in letters to be read across a room, the day and the hour.
 
 Drawn with Pillow (extra `tv`) in three bands, each a whole number of coded slices, because each changes for another
-reason: the name never, the page every quarter of a minute, the clock once a minute. Nothing moves: a page turns.
+reason: the name never, the page every quarter of a minute, the clock once a minute. Nothing moves, a page turns: unless
+the operator wants the headlines to run through the band below, no quicker than they can be read; then the clock stands
+above.
 """
 
 from __future__ import annotations
@@ -14,23 +16,28 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from channels.tv import CHARS_READ_PER_S
 from channels.tv_codec import HEIGHT, SLICE_LINES, WIDTH
+from channels.tv_stream import PICTURES, SEGMENT_S
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
 
-LOOK = "1"  # counts up with every change below, so that no cached picture of the old look is shown
+LOOK = "2"  # counts up with every change below, so that no cached picture of the old look is shown
 HEAD_ROWS, FOOT_ROWS = 3, 2  # slices of 48 lines
 PAGE_TOP, PAGE_END = HEAD_ROWS * SLICE_LINES, HEIGHT - FOOT_ROWS * SLICE_LINES
 MARGIN = WIDTH // 20  # old tubes and careless sets cut 5 %
 # The colours of web/static/tokens.css, surface tv; tests/tv compares them.
-GROUND, TEXT, MUTED, GOLD = "#0b1215", "#edf2f0", "#c9d8d5", "#e8b95a"
+GROUND, TEXT, MUTED, GOLD, BAND = "#0b1215", "#edf2f0", "#c9d8d5", "#e8b95a", "#1e2d33"
 CARDS = {"plain": "#0b3d31", "alarm": "#8c1f18", "drill": "#4a3200", "clear": "#0b3d31"}
 HEADS = {"plain": "#0a4838", "alarm": "#5c120d", "drill": "#332200", "clear": "#072a22"}
 NAME_PX, TITLE_PX, LINE_PX, CLOCK_PX, SMALL_PX = 56, 54, 56, 56, 34
 LINE_STEP = 70
+BIG_PX, BIG_STEP, BIG_LINES = 76, 108, 3  # a page of few words is read from the kitchen
+CRAWL_PX, CRAWL_TOP = 44, 2  # its letters end above the 5 %
+CRAWL_STEP = int(CRAWL_PX * CHARS_READ_PER_S * SEGMENT_S / PICTURES)  # pixels from picture to picture
 UNKNOWN = "〓"  # what Chinese type-setters put where a character has not been cut yet
 
 
@@ -39,7 +46,7 @@ class Sheet:
     """One page between the name and the clock."""
 
     title: str
-    lines: tuple[str, ...]
+    lines: tuple[str, ...]  # a tab parts what stands left from what stands right
     badge: str = ""
     mark: str = ""  # which page of how many
     form: str = "plain"  # plain | alarm | drill | clear
@@ -51,6 +58,7 @@ class Name:
 
     name: str
     about: str
+    clock: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,14 @@ class Hour:
 
     day: str
     clock: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crawl:
+    """The band below while a text runs through it: the way it goes in one segment."""
+
+    text: str
+    part: int
 
 
 @dataclass
@@ -151,16 +167,31 @@ def sheet(page: Sheet, letters: Type) -> Image:
         left += _pill(draw, letters, (left, PAGE_TOP + 30), page.badge, page.form) + 24
     size = letters.fitting(page.title, TITLE_PX, right - left)
     _write(draw, letters, (left, PAGE_TOP + 20 + (TITLE_PX - size) // 2), page.title, size, TEXT, bold=True)
-    left, right = MARGIN + 24, WIDTH - MARGIN - 24
-    for place, line in enumerate(page.lines):
-        size = letters.fitting(line, LINE_PX, right - left)
-        _write(draw, letters, (left, PAGE_TOP + 106 + place * LINE_STEP), line, size, TEXT)
+    _lines(draw, letters, page.lines)
     return image
+
+
+def _lines(draw: ImageDraw, letters: Type, lines: tuple[str, ...]) -> None:
+    left, right = MARGIN + 24, WIDTH - MARGIN - 24
+    fits = len(lines) <= BIG_LINES and all(letters.width(each, BIG_PX) <= right - left for each in lines)
+    px, step = (BIG_PX, BIG_STEP) if fits else (LINE_PX, LINE_STEP)
+    for place, line in enumerate(lines):
+        said, _tab, told = line.partition("\t")
+        top, end = PAGE_TOP + 106 + (12 if fits else 0) + place * step, right
+        if told:
+            size = letters.fitting(told, px, (right - left) // 2)
+            end -= int(letters.width(told, size)) + 24
+            _write(draw, letters, (end + 24, top), told, size, TEXT, bold=True)
+        _write(draw, letters, (left, top), said, letters.fitting(said, px, end - left), TEXT)
 
 
 def name(band: Name, letters: Type) -> Image:
     image, draw = _ground(PAGE_TOP)
     wide = letters.width(band.about, SMALL_PX)
+    if band.clock:
+        own = letters.width(band.clock, CLOCK_PX)
+        _write(draw, letters, (WIDTH - MARGIN - own, 44), band.clock, CLOCK_PX, TEXT, bold=True)
+        wide += own + 36
     _write(draw, letters, (WIDTH - MARGIN - wide, 62), band.about, SMALL_PX, MUTED)
     room = int(WIDTH - 2 * MARGIN - wide - 48)
     size = letters.fitting(band.name, NAME_PX, room)
@@ -175,6 +206,21 @@ def hour(band: Hour, letters: Type) -> Image:
     wide = letters.width(band.clock, CLOCK_PX)
     _write(draw, letters, (WIDTH - MARGIN - wide, PAGE_END - 6), band.clock, CLOCK_PX, TEXT, bold=True)
     return image
+
+
+def crawl_segments(text: str, letters: Type) -> int:
+    """How long the text takes from the right edge until its end has left at the left one."""
+    return -int(-(WIDTH + letters.width(text, CRAWL_PX)) // (CRAWL_STEP * PICTURES))
+
+
+def crawl(band: Crawl, letters: Type) -> list[Image]:
+    """The pictures of one segment; after the last part the first follows without a jump, since both ends are bare."""
+    from PIL import Image, ImageDraw
+
+    begins, high = band.part * PICTURES * CRAWL_STEP, HEIGHT - PAGE_END
+    strip = Image.new("RGB", (WIDTH + PICTURES * CRAWL_STEP, high), BAND)
+    _write(ImageDraw.Draw(strip), letters, (WIDTH - begins, CRAWL_TOP), band.text, CRAWL_PX, TEXT)
+    return [strip.crop((at, 0, at + WIDTH, high)) for at in range(0, PICTURES * CRAWL_STEP, CRAWL_STEP)]
 
 
 def emblem(text: str, letters: Type) -> Image:

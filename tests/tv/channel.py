@@ -82,7 +82,9 @@ class Tuned:
 
 
 @asynccontextmanager
-async def tuned(folder: Path, *, clock: Clock | None = None, state: Path | None = None) -> AsyncIterator[Tuned]:
+async def tuned(
+    folder: Path, *, clock: Clock | None = None, state: Path | None = None, config: dict[str, str] | None = None
+) -> AsyncIterator[Tuned]:
     bus = Bus()
     wire(bus, MODULES)
     clock = clock or ManualClock(START)
@@ -98,7 +100,7 @@ async def tuned(folder: Path, *, clock: Clock | None = None, state: Path | None 
         hub = Services(
             store=office.store, feed=feed, registry=None, ingest=None, clock=clock, rng=office.store.rng,  # type: ignore[arg-type]
             net=outside, permissions=Permissions(each.permissions or {} for each in MODULES), modules=MODULES,
-            render=render, data=folder, config={"state_dir": str(state)},
+            render=render, data=folder, config={"state_dir": str(state), **(config or {})},
         )  # fmt: skip
         app = create_app(hub)
         transport = httpx.ASGITransport(app)

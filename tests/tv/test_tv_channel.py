@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from channels import tv_codec, tv_picture
+from channels.tv import CHARS_READ_PER_S
 from channels.tv_picture import Sheet, Type
-from channels.tv_stream import VIDEO_PID, WRAP
+from channels.tv_stream import PICTURES, VIDEO_PID, WRAP
 from hub import font, slides
 from hub.civic.notices import desk
 from hub.civic.television.library import Library
@@ -137,6 +138,30 @@ async def test_two_thousand_characters_end_on_pages_a_room_can_read(tmp_path: Pa
     assert "全文请看手机" in "".join(sheets[-1][0].lines), "what is left out is said to be elsewhere"
 
 
+@needs("ffmpeg")
+async def test_headlines_run_below_no_quicker_than_they_are_read_and_stop_for_an_emergency(tmp_path: Path) -> None:
+    async with tuned(tmp_path, config={"tv.crawl": "1"}) as tv:
+        tv.office.released()
+        data = await tv.watch(SEGMENT_S)
+        tv.alarm()
+        clock(tv).advance(SEGMENT_S)
+        alone = decoded(await tv.bytes_of((await tv.names())[-1]), 12)
+    assert ffmpeg_says(data) == ""
+    shown = decoded(data, 10_000)
+    band = [each.crop((0, 624, 1280, 720)) for each in shown]
+    step = tv_picture.CRAWL_STEP
+    assert step / tv_picture.CRAWL_PX * PICTURES / SEGMENT_S <= CHARS_READ_PER_S
+    moved = [
+        apart(later.crop((0, 0, 1280 - step, 96)), before.crop((step, 0, 1280, 96)), (0, 0, 1280 - step, 96))
+        for before, later in pairwise(band)
+    ]
+    assert max(moved) < 4, "from picture to picture, also from segment to segment, it moves by one step"
+    assert apart(band[0], band[-1], (0, 0, 1280, 96)) > 1, "nothing runs"
+    assert apart(shown[1], shown[11], (0, 0, 1280, 624)) < 0.5, "the page above stands"
+    assert colour(alone[0], CARD)[0] > 120
+    assert apart(alone[0], alone[11], (0, 624, 1280, 720)) < 0.5, "something runs beside an emergency"
+
+
 async def test_a_place_without_notices_greets_and_tells_the_time(tmp_path: Path) -> None:
     async with tuned(tmp_path) as tv:
         first = decoded(await tv.bytes_of((await tv.names(TAYING))[-1], TAYING))[0]
@@ -215,7 +240,7 @@ def test_a_character_no_font_draws_is_shown_as_a_sign_and_told() -> None:
 
 def test_the_look_has_no_colour_of_its_own() -> None:
     tokens = (Path(__file__).parents[2] / "web/static/tokens.css").read_text(encoding="utf-8")
-    named = {tv_picture.GROUND, tv_picture.TEXT, tv_picture.MUTED, tv_picture.GOLD}
+    named = {tv_picture.GROUND, tv_picture.TEXT, tv_picture.MUTED, tv_picture.GOLD, tv_picture.BAND}
     named |= {*tv_picture.CARDS.values(), *tv_picture.HEADS.values()}
     assert {each for each in named if each not in tokens} == set()
 

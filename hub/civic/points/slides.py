@@ -20,10 +20,12 @@ def of_area(read: Read, area: str) -> list[Slide]:
     for each in found["items"]:
         who = f"{each.name} {each.place}".strip()
         earned = _("{points} points").format(points=f"{each.earned:,}")
-        lines.append(f"{who}  {each.level} {earned}")
+        lines.append(f"{who}\t{each.level} {earned}".replace("\t ", "\t"))
     size = NORMAL.page_lines
     cut = [tuple(lines[at : at + size]) for at in range(0, len(lines), size)]
     pages = tuple(Page(part, max(DWELL_S_MIN, sum(map(len, part)) / CHARS_READ_PER_S)) for part in cut)
     if not pages:
         return []
-    return [Slide(id="honours", title=_("Honour roll"), pages=pages, order=ORDER, text="\n".join(lines))]
+    return [
+        Slide(id="honours", title=_("Honour roll"), pages=pages, order=ORDER, text="\n".join(lines).replace("\t", "  "))
+    ]

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from channels import tv_codec
-from channels.tv_picture import FOOT_ROWS, HEAD_ROWS, Hour, Name, Sheet
+from channels.tv_picture import FOOT_ROWS, HEAD_ROWS, Crawl, Hour, Name, Sheet
 from channels.tv_stream import SEGMENT_S, Segment, mux, retimed
 from hub import directory, font, slides
 from hub.civic.television import lineup
+from hub.civic.television.headlines import headlines
 from hub.civic.television.library import Library
 from hub.civic.television.studio import Spoken, Studio, Wanted
 from hub.civic.television.timetable import LISTED, Entry, Timeline, Timetable, Turn, segments
@@ -78,7 +79,9 @@ class Channel:
     lang: str
     voice: bool
     tz: str = ""
-    head: str = ""
+    name: Name = field(default_factory=lambda: Name("", ""))
+    crawl: str = ""  # what runs through the band below, and how many segments it takes; empty: the day and the hour
+    crawl_segments: int = 1
     turns: tuple[Turn, ...] = ()
     sheets: dict[str, Sheet] = field(default_factory=dict)
     timetable: Timetable = field(default_factory=Timetable)
@@ -104,6 +107,7 @@ class Station:
         self.timeline = Timeline(hub.clock)
         self.studio = Studio(Library(state / "tv"), otf if otf.exists() else None)
         self.guides = Guides()
+        self._crawls = bool(hub.config.get("tv.crawl"))
         self._channels: dict[tuple[str, str, bool], Channel] = {}
         self._templates: Shelf[str, Segment] = Shelf(TEMPLATES_BYTES_MAX)
         self._answers: Shelf[bytes, tuple[int, bytes]] = Shelf(ANSWERS_BYTES_MAX)  # good up to a segment's number
@@ -147,7 +151,7 @@ class Station:
         if not channel.timetable.turns_as(channel.turns):
             return False
         return all(
-            self.studio.held(entry.page) and self.studio.has(self._hour(channel, entry.number))
+            self.studio.held(entry.page) and all(map(self.studio.has, self._around(channel, entry.number, entry.page)))
             for entry in channel.timetable.due(newest)
         )
 
@@ -205,13 +209,14 @@ class Station:
         channel.timetable.turn_to(channel.turns, newest)
         for entry in channel.timetable.due(newest):
             await self.studio.ready(channel.sheets[entry.page])
-            await self.studio.ready(self._hour(channel, entry.number))
+            for each in self._around(channel, entry.number, entry.page):
+                await self.studio.ready(each)
         self._write(channel, newest)
 
     def _write(self, channel: Channel, newest: int) -> None:
         for entry in channel.timetable.extend(newest):
-            foot = self.studio.key(self._hour(channel, entry.number))
-            said = f"{entry.number}-{entry.page}-{channel.head}-{foot}-{entry.sound}-{entry.part}"
+            head, foot = map(self.studio.key, self._around(channel, entry.number, entry.page))
+            said = f"{entry.number}-{entry.page}-{head}-{foot}-{entry.sound}-{entry.part}"
             channel.names[entry.number] = f"{said}-{self._tag(channel.area, said)}"
         entries = channel.timetable.entries
         channel.names = {each.number: channel.names[each.number] for each in entries}
@@ -220,7 +225,9 @@ class Station:
 
     def _prepare(self, channel: Channel, newest: int) -> None:
         sheets = [channel.sheets[turn.page] for turn in channel.timetable.coming(AHEAD_TURNS)]
-        every: tuple[Wanted, ...] = (*sheets, self._hour(channel, newest + LISTED))
+        coming = [newest + LISTED] if not channel.crawl else [newest + 1, newest + 2, newest + LISTED]
+        around = [each for number in coming for each in self._around(channel, number, channel.turns[0].page)]
+        every: tuple[Wanted, ...] = (*sheets, *around)
         wanted = [each for each in every if not self.studio.has(each)]
         if not wanted:
             return
@@ -232,6 +239,14 @@ class Station:
         task = asyncio.create_task(prepare(), name="tv-ahead")
         self._ahead.add(task)
         task.add_done_callback(self._ahead.discard)
+
+    def _around(self, channel: Channel, number: int, page: str) -> tuple[Name, Hour | Crawl]:
+        """The bands above and below a page. What must be read now has nothing running beside it."""
+        hour = self._hour(channel, number)
+        if not channel.crawl or channel.sheets[page].form != "plain":
+            return channel.name, hour
+        above = Name(channel.name.name, hour.day, hour.clock)
+        return above, Crawl(channel.crawl, number % channel.crawl_segments)
 
     def _hour(self, channel: Channel, number: int) -> Hour:
         where = (channel.tz, channel.lang, int(number * SEGMENT_S / 60))
@@ -266,7 +281,11 @@ class Station:
         with speaking(channel.lang):
             channel.tz, name = place.tz, pick(place.zh, place.en)
             sheets = sheets_of(shown) or [welcome(name)]
-        channel.head = await self.studio.ready(Name(name, about))
+        channel.name = Name(name, about)
+        await self.studio.ready(channel.name)
+        crawl = headlines(shown, channel.lang) if self._crawls else ""
+        if crawl != channel.crawl:
+            channel.crawl, channel.crawl_segments = crawl, await self.studio.crawl_segments(crawl)
         turns = []
         for sheet, seconds in sheets:
             page, sound, count = self.studio.key(sheet), "", segments(seconds)
@@ -316,7 +335,7 @@ def welcome(name: str) -> tuple[Sheet, float]:
 def read_aloud(sheet: Sheet, lang: str) -> str:
     """The title once, and the lines as they were before they were set."""
     begins = not sheet.mark or sheet.mark.startswith("1/")
-    text = ("" if lang == "zh" else " ").join(sheet.lines)
+    text = ("" if lang == "zh" else " ").join(sheet.lines).replace("\t", "，" if lang == "zh" else ", ")
     stop = "。" if lang == "zh" else ". "
     return f"{sheet.badge}{stop}{sheet.title}{stop}{text}" if begins else text
 

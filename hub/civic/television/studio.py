@@ -19,7 +19,7 @@ from pathlib import Path
 import channels
 from channels import tv_codec, tv_picture
 from channels.tv_codec import Coded
-from channels.tv_picture import Hour, Name, Sheet, Type
+from channels.tv_picture import Crawl, Hour, Name, Sheet, Type
 from channels.tv_stream import SOUNDS
 from hub.civic.television.library import Library
 
@@ -36,7 +36,7 @@ class Spoken:
     tongue: str  # of channels/loudspeaker_voice.py
 
 
-Wanted = Sheet | Name | Hour | Spoken
+Wanted = Sheet | Name | Hour | Crawl | Spoken
 
 
 class Studio:
@@ -95,6 +95,11 @@ class Studio:
     def said_segments(self, key: str) -> int:
         return -(-len(self.library.get(key) or ()) // SOUNDS)
 
+    async def crawl_segments(self, text: str) -> int:
+        """How many segments a text takes through the band below."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, tv_picture.crawl_segments, text, self._letters)
+
     def emblem(self, text: str) -> bytes:
         out = io.BytesIO()
         tv_picture.emblem(text, self._letters).save(out, "PNG")
@@ -104,17 +109,19 @@ class Studio:
         if isinstance(wanted, Spoken):
             self.library.put(key, tuple(spoken(wanted)))
             return True
-        image = (
-            tv_picture.sheet(wanted, self._letters)
-            if isinstance(wanted, Sheet)
-            else tv_picture.name(wanted, self._letters)
-            if isinstance(wanted, Name)
-            else tv_picture.hour(wanted, self._letters)
-        )
-        made = tv_codec.picture(image)
+        made = self._drawn(wanted)
         self.library.put(key, (made.heads, *made.slices))
         self.coded += 1
         return True
+
+    def _drawn(self, wanted: Sheet | Name | Hour | Crawl) -> Coded:
+        if isinstance(wanted, Crawl):
+            return tv_codec.moving(tv_picture.crawl(wanted, self._letters))
+        if isinstance(wanted, Sheet):
+            return tv_codec.picture(tv_picture.sheet(wanted, self._letters))
+        if isinstance(wanted, Name):
+            return tv_codec.picture(tv_picture.name(wanted, self._letters))
+        return tv_codec.picture(tv_picture.hour(wanted, self._letters))
 
 
 def spoken(wanted: Spoken) -> list[bytes]:
