@@ -16,7 +16,7 @@ from sqlmodel import Field, SQLModel, col
 
 from hub.access import Subject
 from hub.db import Read, Tx
-from hub.errors import Conflict, NotAllowed
+from hub.errors import Conflict, NotSigned
 from hub.i18n import _
 from hub.types import UtcTime
 
@@ -58,11 +58,15 @@ def sign(
     if any(each.content_hash != digest for each in standing):
         raise Conflict(_("The content changed after the first signature; all signatures are void, start again"))
     if any(each.person == person for each in standing):
-        raise NotAllowed(_("You have signed this already; another person must sign the next part"))
+        raise NotSigned(
+            _("You have signed this already; another person must sign the next part"), subject, part, "twice",
+            signer.area,
+        )  # fmt: skip
     if any(each.part == part for each in standing):
         raise Conflict(_("This part is signed already"))
     if person in beneficiary_persons or (signer.household and signer.household in beneficiary_households):
-        raise NotAllowed(_("You may not sign for yourself or your own household"))
+        why = "own" if person in beneficiary_persons else "household"
+        raise NotSigned(_("You may not sign for yourself or your own household"), subject, part, why, signer.area)
     made = Signature(subject=subject, part=part, content_hash=digest, staff=signer.id, person=person, at=tx.now())
     tx.session.add(made)
     tx.session.flush()

@@ -24,7 +24,8 @@ from sqlmodel import Session, SQLModel
 from hub.bus import Bus
 from hub.clock import Clock
 from hub.disk import DAMAGED, FULL, REAL, Disk, DiskFull, why
-from hub.events import Event
+from hub.errors import LinliError
+from hub.events import Event, SignatureRefused
 from hub.reserve import Reserve
 from hub.rng import Rng, uuid7, uuid7s
 from hub.seal import Seal
@@ -216,7 +217,13 @@ class Store:
         """
         if can_wait and self.reserve is not None and not self.reserve.held():
             raise DiskFull
-        result, tx = await self._write_runner.run(lambda: self._transact(work, actor, can_wait))
+        try:
+            result, tx = await self._write_runner.run(lambda: self._transact(work, actor, can_wait))
+        except LinliError as error:
+            tried = error.kept()
+            if tried is not None:
+                await self._write_runner.run(lambda: self._keep(tried, actor))
+            raise
         self.bus.committed(tx.events, frozenset(tx.touched))
         return result
 
@@ -225,7 +232,13 @@ class Store:
 
     def write_now(self, work: Callable[[Tx], T], actor: Actor = HUB) -> T:
         """The same for the command line, migrations and tests, which have no loop."""
-        result, tx = self._transact(work, actor)
+        try:
+            result, tx = self._transact(work, actor)
+        except LinliError as error:
+            tried = error.kept()
+            if tried is not None:
+                self._keep(tried, actor)
+            raise
         self.bus.committed(tx.events, frozenset(tx.touched))
         return result
 
@@ -243,6 +256,10 @@ class Store:
             if not full or can_wait:
                 raise
         return self._attempt(work, actor)  # in the room that the reserve has left
+
+    def _keep(self, tried: Mapping[str, str], actor: Actor) -> None:
+        """That somebody tried outlives the transaction that refused it, in one of its own."""
+        self._attempt(lambda tx: tx.emit(SignatureRefused, **tried), actor)
 
     def _reopen(self) -> None:
         self.engine.dispose()

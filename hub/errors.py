@@ -3,7 +3,8 @@
 LinliError
 ├── NotFound            404  no such thing, or not yours to see
 ├── NotAllowed          403  the role or the place does not cover it
-│   └── NotMarked       403  an API token that was not marked for what it asks
+│   ├── NotMarked       403  an API token that was not marked for what it asks
+│   └── NotSigned       403  a signature that separation of duties refuses; the attempt is kept
 ├── ProveAgain          403  the password must be typed once more; a page asks for it in place and then goes on
 ├── NotSignedIn         401  no session, or it has ended
 ├── Refused             422  the request itself is wrong; the sentence says what to change
@@ -26,6 +27,10 @@ class LinliError(Exception):
         super().__init__(sentence)
         self.sentence = sentence
 
+    def kept(self) -> dict[str, str] | None:
+        """What stays on record although the transaction it ended is undone (hub/db.py)."""
+        return None
+
 
 class NotFound(LinliError):
     status = 404
@@ -39,6 +44,19 @@ class NotAllowed(LinliError):
 
 class NotMarked(NotAllowed):
     slug = "token-not-marked"
+
+
+class NotSigned(NotAllowed):
+    """Somebody tried to sign what they may not: their own, their household's, or a second part of one thing."""
+
+    slug = "not-signed"
+
+    def __init__(self, sentence: str, what: str, part: str, why: str, area: str) -> None:
+        super().__init__(sentence)
+        self._kept = {"what": what, "part": part, "why": why, "area": area}
+
+    def kept(self) -> dict[str, str]:
+        return self._kept
 
 
 class ProveAgain(LinliError):

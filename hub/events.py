@@ -531,6 +531,31 @@ class CreditRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SignatureRefused(Event):
+    """Somebody tried to sign and separation of duties said no. What they tried is undone; that they tried is kept."""
+
+    what: str  # `claim:<id>`, `sheet:<id>`, `budget:...`
+    part: str
+    why: str  # own | household | twice | declared | peer
+    area: str = ""  # where whoever tried works
+
+    def subject(self) -> str:
+        return self.what
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetAlert(Event):
+    """70, 85, 95 or 100 per cent of a community's points money of a year is encumbered or spent."""
+
+    area: str
+    year: int
+    percent: int
+
+    def subject(self) -> str:
+        return f"budget:{self.area}:{self.year}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class SheetSubmitted(Event):
     """An attendance sheet is closed by its keeper. A listener that could not credit it says so now; it stays open."""
 

@@ -51,7 +51,8 @@ def test_points_show_at_the_kiosk_after_card_and_pin_and_are_gone_with_the_visit
     assert "640" not in glass.get(PLACE)  # the card alone shows no entry
     assert "640" not in glass.post(PLACE, PLACE, 403, pin="1111")[0]
     seen, _path = glass.post(PLACE, PLACE, pin="4071")
-    assert "640" in seen and "General volunteering" in seen
+    assert "640" in seen
+    assert "General volunteering" in seen
     assert "桂兰" not in seen
     assert figure(hall) == 640
     touched: list[tuple[str, str]] = []

@@ -19,7 +19,6 @@ from hub.access import Subject
 from hub.civic.points import accounts, beneficiary, book, budget, chain, counter, holds, ledger, rewards, shelf
 from hub.civic.points.budget import BudgetSpent
 from hub.civic.points.ledger import NotEnoughPoints
-from hub.civic.points.money_events import BudgetAlert
 from hub.civic.points.reward_models import Redemption, Reward
 from hub.civic.points.rewards import Asked, SoldOut
 from hub.civic.points.shelf import New
@@ -27,6 +26,7 @@ from hub.civic.points.why import Why
 from hub.clock import ManualClock
 from hub.db import Store, Tx
 from hub.errors import Conflict, LinliError, NotAllowed, NotFound
+from hub.events import BudgetAlert
 from tests.points.ledgers import a_store, account, crowd, issue
 from tests.world import LIUHE, START
 

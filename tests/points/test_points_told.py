@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from hub import why
+from channels.webhook import CloudEvent
+from hub import audit, why
 from hub.audit import AuditRow
 from hub.civic import points
-from hub.civic.points import counter, rewards, shelf
+from hub.civic.points import claims, counter, rewards, shelf, supervision
 from hub.civic.points.models import Posting
 from hub.civic.points.rewards import Asked
 from hub.civic.points.shelf import New
-from hub.db import Tx
-from hub.errors import NotFound
-from tests.points.claimants import Hamlet, a_hamlet
+from hub.civic.webhooks import kinds, said
+from hub.db import Actor, Tx
+from hub.errors import NotAllowed, NotFound
+from hub.events import BudgetAlert
+from tests.points.claimants import Hamlet, a_hamlet, hours
 from tests.world import LIUHE
 
 
@@ -70,8 +74,38 @@ def test_an_entry_answers_why_to_its_owner_and_the_desk_and_to_no_neighbour(haml
     for ident in (claim.txn, f"{number:06}"):
         for who in (hamlet.resident("r-wang"), hamlet.staff("s-watch"), None):
             found = hamlet.store.read_now(lambda read, who=who, ident=ident: why.chain(read, ident, who, traces))
-            assert found.way[-1].node and found.way[-1].node.kind == "PointsPosted"
+            assert [each.node.kind for each in found.way if each.node][-1] == "PointsPosted"
         signed = [each.node.actor for each in found.way if each.node and each.node.kind == "signature"]
         assert signed == ["staff:s-staff", "staff:s-director"]
         with pytest.raises(NotFound):
             hamlet.store.read_now(lambda read, ident=ident: why.chain(read, ident, hamlet.resident("r-zhao"), traces))
+
+
+def test_a_refused_signature_signs_nothing_and_is_on_record(hamlet: Hamlet) -> None:
+    claim = hamlet.declare(item="B05", hours=hours(2))
+    verifier = replace(hamlet.staff("s-staff"), area=LIUHE)
+    hamlet.write(lambda tx: claims.verify(tx, verifier, claim.id))
+    before = hamlet.claim(claim.id).state
+    with pytest.raises(NotAllowed):
+        hamlet.write(lambda tx: claims.approve(tx, verifier, claim.id), Actor("staff:s-staff"))
+    assert hamlet.claim(claim.id).state == before
+    assert [(each["what"], each["why"]) for each in heard(hamlet, "SignatureRefused")] == [
+        (f"claim:{claim.id}", "twice")
+    ]
+    day = hamlet.clock.now().date()
+    tried = hamlet.store.read_now(lambda read: supervision.refused(read, LIUHE, day, day, "Asia/Shanghai"))
+    assert [(each.ident, each.why) for each in tried] == [(f"claims/{claim.id}", "同一事项签第二次")]
+    assert hamlet.store.read_now(audit.verify) is None
+
+
+def test_a_mark_of_the_money_is_told_to_whoever_subscribes(hamlet: Hamlet) -> None:
+    event = BudgetAlert(
+        id="e-1", at=hamlet.clock.now(), cause=None, actor="hub", on_behalf_of=None, area=LIUHE, year=2026, percent=85
+    )
+    kind = next(each for each in kinds.KINDS if each.event is BudgetAlert)
+    body = CloudEvent("e-1", kind.type, "/linli", event.subject(), event.at, kind.data(event)).body()
+    told = hamlet.store.read_now(lambda read: said.message_of(read, kind.id, body, "https://hub.example"))
+    assert (told.url, told.text.splitlines()[-1]) == (
+        "https://hub.example/desk/budget?year=2026",
+        "本年度积分经费已使用 85%",
+    )

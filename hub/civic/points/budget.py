@@ -18,12 +18,13 @@ from hub import approval, directory
 from hub.access import Subject
 from hub.civic.points import accounts, ledger, rules
 from hub.civic.points.models import Account, Posting, Txn
-from hub.civic.points.money_events import BudgetAlert, BudgetMoved
+from hub.civic.points.money_events import BudgetMoved
 from hub.civic.points.reward_models import Budget
 from hub.civic.points.why import Receipt, Why
 from hub.db import Read, Tx
 from hub.directory import Resident
 from hub.errors import Conflict, NotFound, Refused
+from hub.events import BudgetAlert
 from hub.i18n import _
 
 RATE_FEN = 150  # the source: 1.5 yuan for each permanent resident and year, half from the city, half from the district

@@ -23,7 +23,7 @@ from hub.civic.points.claim_models import Claim
 from hub.civic.points.photos import Picture
 from hub.db import Read, Tx
 from hub.directory import Household
-from hub.errors import Conflict, NotAllowed, NotFound, Refused, StillMissing
+from hub.errors import Conflict, NotAllowed, NotFound, NotSigned, Refused, StillMissing
 from hub.i18n import _
 
 WORDS_MAX = 500
@@ -218,13 +218,14 @@ def _sign(tx: Tx, by: Subject, claim: Claim, done: int) -> Claim:
         raise Conflict(_("This claim does not wait for a signature"))
     if claim.held:
         raise Conflict(_("Its photo resembles that of another claim; somebody must compare the two first"))
-    if by.id == claim.declared_by:
-        raise NotAllowed(_("Another person than whoever declared it must sign"))
     letters = docket.needed(claim)
     letter = letters[done]
+    if by.id == claim.declared_by:
+        raise _not_signed(_("Another person than whoever declared it must sign"), claim, letter, "declared", by)
     by.require(claim_rules.SIGNS[letter], directory.area(tx, claim.area).path)
     if claim.points < 0 and deductions.complained_about(tx, by.id, claim.home):
-        raise NotAllowed(_("This household complained about you within 30 days; somebody else must judge"))
+        said = _("This household complained about you within 30 days; somebody else must judge")
+        raise _not_signed(said, claim, letter, "complaint", by)
     signed = approval.sign(
         tx, docket.subject_of(claim), letter, docket.content(tx, claim), by,
         beneficiary_households={claim.home} - {""}, beneficiary_persons={claim.owner},
@@ -236,6 +237,10 @@ def _sign(tx: Tx, by: Subject, claim: Claim, done: int) -> Claim:
     tx.session.flush()
     docket.moved(tx, claim)
     return claim
+
+
+def _not_signed(sentence: str, claim: Claim, letter: str, why: str, by: Subject) -> NotSigned:
+    return NotSigned(sentence, docket.subject_of(claim), letter, why, by.area)
 
 
 def _repeated(tx: Tx, by: Subject, claim: Claim) -> Claim:

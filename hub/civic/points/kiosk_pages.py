@@ -29,7 +29,7 @@ BACK_S = 60  # without a touch; as long as the hut's own page waits before it as
 MOST_S = 240  # with touches: whoever comes next must not read on
 PLACE = "/kiosk/-/points"
 TOPIC = "points.kiosk"
-REACHABLE_MAX = 6
+REACHABLE_MAX = 4
 router = APIRouter(include_in_schema=False)
 KIOSK = signed_in("kiosk")
 

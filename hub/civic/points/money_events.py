@@ -19,18 +19,6 @@ class BudgetMoved(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BudgetAlert(Event):
-    """70, 85, 95 or 100 per cent of a year's money is encumbered or spent."""
-
-    area: str
-    year: int
-    percent: int
-
-    def subject(self) -> str:
-        return f"budget:{self.area}:{self.year}"
-
-
-@dataclass(frozen=True, kw_only=True)
 class RedemptionMoved(Event):
     redemption: str
     area: str

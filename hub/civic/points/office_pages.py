@@ -166,11 +166,13 @@ def _supervision(read: Read, who: Subject, area: str, month: str) -> dict[str, A
     if first is None:
         raise Refused(_("Give the day"))
     after = date(first.year + first.month // 12, first.month % 12 + 1, 1)
-    rows = supervision.sample(read, place.code, first, date.fromordinal(after.toordinal() - 1), place.tz)
+    last = date.fromordinal(after.toordinal() - 1)
+    rows = supervision.sample(read, place.code, first, last, place.tz)
     return {
         "place": place, "places": [(each.code, pick(each.zh, each.en)) for each in places],
         "month": first.isoformat()[:7], "rows": rows, "tz": place.tz, "now": read.now(),
         "open": sum(not each.verdict for each in rows), "share": int(100 * supervision.SHARE),
+        "refused": supervision.refused(read, place.code, first, last, place.tz),
     }  # fmt: skip
 
 

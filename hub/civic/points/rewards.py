@@ -21,7 +21,7 @@ from hub.civic.points.money_events import RedemptionMoved
 from hub.civic.points.reward_models import Redemption, Reward, Slot
 from hub.civic.points.why import Why
 from hub.db import Read, Tx
-from hub.errors import Conflict, NotAllowed, NotFound, Refused
+from hub.errors import Conflict, NotAllowed, NotFound, NotSigned, Refused
 from hub.i18n import N_, _
 
 KEPT_FOR = timedelta(days=7)
@@ -242,7 +242,10 @@ def _not_for_own_household(tx: Tx, found: Redemption, by: Subject) -> None:
     kind, _dash, owner = found.account.partition("-")
     home = beneficiary.one(tx, kind, owner).household if kind in rules.PERSONAL else None
     if by.kind == "staff" and ((by.household and by.household == home) or by.person == owner):
-        raise NotAllowed(_("You may not hand over to yourself or your own household"))
+        raise NotSigned(
+            _("You may not hand over to yourself or your own household"), f"redemption:{found.id}", "hand-over",
+            "own" if by.person == owner else "household", by.area,
+        )  # fmt: skip
 
 
 def _digits(tx: Tx, area: str) -> str:

@@ -6,6 +6,7 @@ Everything a supervisor opens is in the record.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date, datetime
 from math import ceil
@@ -16,16 +17,28 @@ from sqlmodel import col
 
 from hub import directory
 from hub.access import Subject
+from hub.audit import AuditRow
 from hub.civic.points import book, catalogue, chain, honours, publicity
 from hub.civic.points.claim_models import Check, Claim, Photo
 from hub.civic.points.events import AwardChecked, AwardOpened
 from hub.civic.points.models import Account, Posting, Txn
 from hub.db import Read, Tx
 from hub.errors import NotFound, Refused
-from hub.i18n import _
+from hub.i18n import N_, _, pick
 
 SHARE = 0.05
 VERDICTS = ("sound", "doubted")
+ATTEMPTS_MAX = 100
+REFUSED = {
+    "own": N_("for themselves"), "household": N_("for the own household"), "twice": N_("a second part of one thing"),
+    "declared": N_("what they declared themselves"), "complaint": N_("about a household that complained about them"),
+    "peer": N_("for a colleague"),
+}  # fmt: skip
+SIGNED = {
+    "claim": N_("A claim"), "sheet": N_("An attendance sheet"), "redemption": N_("A hand-over at the counter"),
+    "reversal": N_("A reversal"), "budget": N_("Money"),
+}  # fmt: skip
+LINKED = ("claim", "sheet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,17 @@ class Drawn:
     twin: bool  # its photo is another claim's as well
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A signature that separation of duties refused."""
+
+    at: datetime
+    who: str
+    what: str  # claim | sheet | redemption | reversal | budget
+    ident: str
+    why: str
+
+
 def replay(read: Read) -> Replay:
     found = book.recount(read)
     broken = tuple(f"{each.area} {each.month} #{each.seq}" for each in chain.verify(read))
@@ -86,6 +110,34 @@ def sample(read: Read, area: str, first: date, last: date, tz: str) -> list[Draw
         )
         for txn, posting, at, kind, owner, item, day, points, evidence in sorted(chosen, key=lambda row: row[2])
     ]  # fmt: skip
+
+
+def refused(read: Read, area: str, first: date, last: date, tz: str) -> list[Attempt]:
+    """Who tried to sign what they may not, in a community and a span, the newest first."""
+    rows = read.session.execute(
+        select(AuditRow)
+        .where(col(AuditRow.kind) == "SignatureRefused")
+        .where(col(AuditRow.at) >= honours.moment(first, tz), col(AuditRow.at) < honours.moment(last, tz, end=True))
+        .where(col(AuditRow.detail).contains(f'"area":"{area}"', autoescape=True))
+        .order_by(col(AuditRow.seq).desc())
+        .limit(ATTEMPTS_MAX)
+    ).scalars()
+    found = []
+    for row in rows:
+        what, _colon, ident = row.subject.partition(":")
+        staff = read.session.get(directory.Staff, row.actor.removeprefix("staff:"))
+        who = f"{pick(staff.title_zh, staff.title_en)} {directory.masked(staff.name)}".strip() if staff else ""
+        why = REFUSED.get(json.loads(row.detail)["why"], "")
+        found.append(
+            Attempt(
+                row.at,
+                who,
+                _(SIGNED[what]) if what in SIGNED else what,
+                f"{what}s/{ident}" if what in LINKED else "",
+                _(why),
+            )
+        )
+    return found
 
 
 def open_award(tx: Tx, by: Subject, txn: str) -> dict[str, Any]:

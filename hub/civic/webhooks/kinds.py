@@ -8,6 +8,7 @@ from typing import Any
 
 from hub.events import (
     ActivityPublished,
+    BudgetAlert,
     DeviceChanged,
     Event,
     GatewayChanged,
@@ -62,6 +63,7 @@ KINDS = (
     ),
     Kind("help.wanted", N_("A resident asks for help"), HelpWanted, _one, ("task", "area", "priority", "due")),
     Kind("activity.published", N_("An activity is announced"), ActivityPublished, _one, ("activity", "area", "day")),
+    Kind("points.budget", N_("A mark of the points money is passed"), BudgetAlert, _one, ("area", "year", "percent")),
     Kind("gateway.changed", N_("A gateway comes or goes"), GatewayChanged, _one, ("gateway", "area", "state")),
     Kind("device.changed", N_("A device comes or goes"), DeviceChanged, _one, ("device", "hut", "area", "state")),
     Kind(

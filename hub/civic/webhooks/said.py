@@ -14,10 +14,15 @@ from channels.base import Message, Priority
 from hub.civic.webhooks.kinds import BY_ID
 from hub.db import Read
 from hub.directory import Area
-from hub.i18n import translate
+from hub.i18n import N_, translate
 
 LANG = "zh"  # a group chat of the community's own people
-_WHERE = {"notice": "/desk/notices/{}", "task": "/desk/answers/{}", "activity": "/desk/activities/{}"}
+_WHERE = {
+    "notice": "/desk/notices/{}",
+    "task": "/desk/answers/{}",
+    "activity": "/desk/activities/{}",
+    "year": "/desk/budget?year={}",
+}
 _PRIORITIES = ("routine", "important", "urgent", "emergency", "drill")
 
 
@@ -31,6 +36,10 @@ def message_of(read: Read, kind: str, body: bytes, base: str) -> Message:
     path = next((where.format(data[name]) for name, where in _WHERE.items() if data.get(name)), "")
     # What is told by its number elsewhere (a device, a gateway) is named; where a page says it all, the link does.
     named = [f"{name}: {data[name]}" for name in ("gateway", "device", "speaker", "state", "how") if data.get(name)]
+    if "percent" in data:
+        named.append(
+            translate(N_("{percent} % of this year's points money is used"), LANG).format(percent=data["percent"])
+        )
     priority = data.get("priority", "routine")
     return Message(
         notice_id=event["id"], revision=1,
