@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,9 @@ from tests.fleet.fleetrig import HUT, OTHER, TAYING, Fleet
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
     made = Fleet(tmp_path)
-    for kind, listener in matters.LISTENERS:
-        made.store.bus.on(kind, listener)  # type: ignore[type-var]
+    listeners: Any = matters.LISTENERS
+    for kind, listener in listeners:
+        made.store.bus.on(kind, listener)
     yield made
     made.store.close()
 

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from devices import pack, topics
 from devices.pack import Record
 from hub import held, lifecycle, quarantine
+from hub.batch import write_batch
 from hub.civic.fleet import takein
 from hub.quarantine import QuarantineRow
 from tests.fleet.fleetrig import HUT, LIUHE, Fleet, cuff
@@ -103,12 +104,11 @@ async def test_a_frame_that_breaks_a_rule_costs_itself_only(fleet: Fleet, monkey
         send(fleet, seq, cuff(fleet.clock.now() + timedelta(minutes=seq), 120 + seq, 80))
     fleet.act(lifecycle.move, "bp-1", "active", "tried")
     fleet.act(takein.wanted, "bp-1", take_in=True)
-    honest = takein.write_batch
 
     def broken(tx: Any, opened: Any) -> Any:
         if any(arrival.seq == 2 for each in opened for arrival in each.arrivals):
             raise RuntimeError("a listener fell over this one")
-        return honest(tx, opened)
+        return write_batch(tx, opened)
 
     monkeypatch.setattr(takein, "write_batch", broken)
     standing = await take(fleet)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hub.civic.fleet import book, jobs, lots, pages, phone, seed
+from hub.civic.fleet import api, book, jobs, lots, pages, phone, seed
 from hub.events import ReadingsStored
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
 
 
 def router() -> APIRouter:
-    return joined(pages.router, phone.router)
+    return joined(pages.router, phone.router, api.router)
 
 
 MODULE = Module(
