@@ -90,12 +90,16 @@ class Settings:
     ingest_batch_frames_max: int = knob(1_000, "a longer commit only adds waiting: 500 reach 24k rows/s", low=1)
     payload_bytes_max: int = knob(131_072, "a long ECG strip; larger is a mistake or an attack", low=1024)
 
+    peer_drift: bool = knob(True, "a device far off its like in other huts is told of; it opens values once a day")
     raw_days: int = knob(30, "a frame's bytes, for whoever asks how a value came to be; then the reading alone", low=1)
 
     # Kiosk
     home_assistant: bool = knob(False, "tells the broker of huts and rooms, for a panel on the wall; when asked for")
     kiosk_idle_s: int = knob(60, "a neighbour who walks away leaves nothing on the screen", low=5)
     kiosk_warning_s: int = knob(20, "time for an elder to press 'I am still here'", low=5)
+
+    # Health
+    health_answer_min: int = knob(30, "the doctor's time to answer for an urgent value; then the deputy's", low=1)
 
     # Delivery
     outbox_lease_s: int = knob(60, "twice the longest send; then another worker may take the row", low=5)

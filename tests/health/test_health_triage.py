@@ -122,6 +122,7 @@ def test_a_call_closes_a_referral_does_not_and_undo_keeps_the_line(hut: Hut) -> 
     as_doctor(hut, tasks.act, task.id, "referred")
     (task,) = found(hut)
     assert (task.due - task.opened.date()).days == 15  # two weeks from the referral
+    hut.clock.advance(60)
     as_doctor(hut, tasks.act, task.id, "called")
     assert not found(hut)
     with pytest.raises(Conflict):

@@ -11,6 +11,7 @@ from hub.civic.health import (
     baseline,
     binding,
     consents,
+    cover,
     desk,
     erasing,
     export,
@@ -31,8 +32,8 @@ from hub.civic.health import (
     triage,
     trust,
 )
-from hub.civic.health.events import ConsentChanged, DoctorAnswered, KioskClosed
-from hub.events import AlertRaised, ReadingBound, ReadingRebound, ReadingsErased, ReadingsStored
+from hub.civic.health.events import ConsentChanged, DoctorAnswered, KioskClosed, TaskChanged
+from hub.events import AlertRaised, CallMoved, ReadingBound, ReadingRebound, ReadingsErased, ReadingsStored
 from hub.i18n import N_
 from hub.module import Card, Job, Module, Nav, Topic, joined
 
@@ -43,7 +44,7 @@ def router() -> APIRouter:
             part.router()
             for part in (
                 *(pages, resident, export, trace, rebinding, meals, erasing, reading, trust),
-                *(desk, pad, triage, api),
+                *(desk, pad, triage, cover, api),
             )
         )
     )
@@ -59,6 +60,8 @@ MODULE = Module(
         (ReadingBound, baseline.on_bound),
         (AlertRaised, tasks.on_raised),
         (DoctorAnswered, tasks.on_answered),
+        (TaskChanged, cover.on_opened),
+        (CallMoved, cover.on_moved),
         (ReadingRebound, tasks.on_rebound),
         (ReadingsErased, erasing.on_erased),
         (ConsentChanged, trust.on_consent),
@@ -66,11 +69,12 @@ MODULE = Module(
     ),
     glimpses=(pending.glimpse,),
     visitor=kiosk.visitor,
-    jobs=(Job("kiosk-idle", idle.watch, role="web"),),
+    jobs=(Job("kiosk-idle", idle.watch, role="web"), Job("health-cover", cover.watch)),
     permissions={
         "health.calls": ("attendant", "staff", "director", "doctor"),
         "health.attend": ("attendant",),
         "readings.doctor": ("doctor",),
+        cover.PERMISSION: ("director",),
         rebinding.PERMISSION: ("attendant",),
         "readings.state": ("operator", "attendant"),
     },
@@ -87,6 +91,7 @@ MODULE = Module(
     nav=(
         Nav("staff", "/desk/triage", N_("Triage list"), permission=triage.PERMISSION, icon="health", order=6),
         Nav("staff", "/desk/pad", N_("Attendant's pad"), permission=pad.PERMISSION, icon="call", order=38),
+        Nav("staff", "/desk/cover", N_("Who answers"), permission=cover.PERMISSION, icon="health", order=41),
         Nav("staff", "/desk/huts", N_("Health hut calls"), permission=desk.PERMISSION, icon="health", order=40),
         Nav("resident", "/me/health", N_("Health"), icon="health", order=60),
     ),

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from hub import directory
 from hub.access import Subject, needs
-from hub.civic.health import alerts, desk
+from hub.civic.health import alerts, cover, desk, tasks
 from hub.db import Read, Tx
 from hub.page import actor, page_live, see_other, services
 
@@ -23,7 +23,7 @@ def may_watch(subject: Subject, key: str) -> bool:
 
 
 def view(read: Read, key: str) -> Mapping[str, Any]:
-    return {**desk.waiting(read, key)}
+    return {**desk.waiting(read, key), "unanswered": cover.unanswered(read, key)}
 
 
 def router() -> APIRouter:
@@ -45,7 +45,19 @@ def router() -> APIRouter:
         await services(request).store.write(lambda tx: _finish(tx, who, alert), actor(request))
         return see_other("/desk/pad")
 
+    @routes.post("/desk/pad/tasks/{task}/reached")
+    async def reached(request: Request, task: str, who: Attendant) -> Response:
+        await services(request).store.write(lambda tx: _reached(tx, who, task), actor(request))
+        return see_other("/desk/pad")
+
     return routes
+
+
+def _reached(tx: Tx, who: Subject, ident: str) -> None:
+    """Somebody was reached by telephone, so it is no longer nobody's."""
+    task = tasks.get(tx, ident)
+    who.require(PERMISSION, directory.area(tx, task.area).path)
+    tasks.hold(tx, task, tx.actor.id)
 
 
 def _here(read: Read, who: Subject, ident: str) -> None:

@@ -16,7 +16,7 @@ from sqlmodel import col
 from hub import directory
 from hub.civic.health import alerts, consents
 from hub.civic.health.alerts import FOLLOW_UP_DAYS
-from hub.civic.health.events import DoctorAnswered, TaskChanged
+from hub.civic.health.events import DoctorAnswered, TaskChanged, TaskHeld
 from hub.civic.health.models import HealthAlert, HealthStep, HealthTask
 from hub.db import Read, Tx
 from hub.directory import Area
@@ -67,9 +67,22 @@ def act(tx: Tx, ident: str, what: str) -> HealthTask:
         raise Refused(_("A task is called, visited or referred"))
     if task.state != "open":
         raise Conflict(_("This task is closed already"))
+    hold(tx, task, tx.actor.id)
     tx.session.add(HealthStep(id=tx.new_id(), task=task.id, what=what, by=tx.actor.id, at=tx.now()))
     _settle(tx, task, what)
     return task
+
+
+def hold(tx: Tx, task: HealthTask, by: str) -> None:
+    """【我来处理】: the first to say so has it, and nobody else is asked any more."""
+    if task.state != "open":
+        raise Conflict(_("This task is closed already"))
+    if task.held_by is None:
+        task.held_by, task.held_at = by, tx.now()
+        tx.session.add(task)
+        tx.session.flush()
+        tx.emit(TaskHeld, task=task.id)
+        redraw(tx, task)
 
 
 def undo(tx: Tx, ident: str) -> HealthTask:
@@ -150,6 +163,7 @@ def _open(tx: Tx, alert: HealthAlert, person: str, basis: str) -> None:
     )
     if known is not None:
         task.state, task.basis = "open", basis
+    task.rung, task.rung_at, task.held_by, task.held_at = 0, tx.now(), None, None
     tx.session.add(task)
     _changed(tx, task, "opened")
 
@@ -176,6 +190,12 @@ def _today(read: Read, area: str) -> date:
 def _changed(tx: Tx, task: HealthTask, what: str) -> None:
     tx.session.flush()
     tx.emit(TaskChanged, task=task.id, what=what)
+    redraw(tx, task)
+
+
+def redraw(tx: Tx, task: HealthTask) -> None:
+    """The lists on which it stands: the doctors', the pads', and its person's own page."""
     for path in alerts.paths_above(tx, task.area):
         tx.touch(TOPIC, path)
+        tx.touch(alerts.PAD_TOPIC, path)
     tx.touch(consents.TOPIC, task.person)

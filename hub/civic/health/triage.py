@@ -15,7 +15,7 @@ from fastapi.responses import Response
 
 from hub import directory, readings, registry, sightings
 from hub.access import Subject, needs
-from hub.civic.health import alerts, bands, consents, figures, rules, tasks, trend
+from hub.civic.health import alerts, bands, consents, cover, figures, rules, tasks, trend
 from hub.civic.health.figures import MEASURE_NAMES, Judged
 from hub.civic.health.models import HealthStep, HealthTask
 from hub.db import Read, Tx
@@ -52,6 +52,9 @@ class Row:
     referred: bool
     last: Did | None
     tz: str
+    waits: str  # for whom it waits; empty: somebody has it
+    waits_since: datetime
+    held: str  # who has it
 
 
 def may_watch(subject: Subject, key: str) -> bool:
@@ -64,7 +67,8 @@ def listed(read: Read, key: str) -> Mapping[str, Any]:
     found = [_row(read, task) for task in tasks.below(read, key, "open")]
     return {
         "place": pick(area.zh, area.en) if area else "",
-        "rows": sorted(found, key=lambda row: (not row.overdue, row.due, row.opened)),
+        # What nobody has taken in hand first, then what is late.
+        "rows": sorted(found, key=lambda row: (not row.waits, not row.overdue, row.due, row.opened)),
         "late": sum(row.overdue for row in found),
         "done": [_row(read, task) for task in tasks.below(read, key, "done")],
         "actions": tasks.ACTIONS,
@@ -96,6 +100,11 @@ def router() -> APIRouter:
         await services(request).store.write(lambda tx: tasks.act(tx, _mine(tx, who, task).id, what), actor(request))
         return see_other(f"/desk/triage/{task}" if back else "/desk/triage")
 
+    @routes.post("/desk/triage/{task}/hold")
+    async def hold(request: Request, task: str, who: Doctor, back: Annotated[bool, Form()] = False) -> Response:
+        await services(request).store.write(lambda tx: _hold(tx, who, task), actor(request))
+        return see_other(f"/desk/triage/{task}" if back else "/desk/triage")
+
     @routes.post("/desk/triage/{task}/undo")
     async def undo(request: Request, task: str, who: Doctor, back: Annotated[bool, Form()] = False) -> Response:
         await services(request).store.write(lambda tx: tasks.undo(tx, _mine(tx, who, task).id), actor(request))
@@ -110,6 +119,10 @@ def _mine(read: Read, who: Subject, ident: str) -> HealthTask:
     if not who.may(PERMISSION, directory.area(read, task.area).path):
         raise NotFound(_("There is no such task"))
     return task
+
+
+def _hold(tx: Tx, who: Subject, ident: str) -> None:
+    tasks.hold(tx, _mine(tx, who, ident), tx.actor.id)
 
 
 def _open(tx: Tx, who: Subject, ident: str) -> dict[str, Any]:
@@ -132,6 +145,7 @@ def _open(tx: Tx, who: Subject, ident: str) -> dict[str, Any]:
         "basis": task.basis,
         "steps": [_did(tx, step) for step in tasks.steps(tx, task.id)],
         "state": task.state,
+        "alert": alert.id,
         "actions": tasks.ACTIONS,
     }
 
@@ -155,6 +169,9 @@ def _row(read: Read, task: HealthTask) -> Row:
         referred=any(step.what == "referred" for step in standing),
         last=_did(read, standing[-1]) if standing else None,
         tz=directory.area(read, task.area).tz,
+        waits="" if task.held_by else _(cover.RUNGS[task.rung]),
+        waits_since=task.rung_at or task.opened,
+        held=_by(read, task.held_by) if task.held_by else "",
     )
 
 
@@ -166,6 +183,10 @@ def _word(read: Read, reading: str, measure: str) -> Judged | None:
 
 
 def _did(read: Read, step: HealthStep) -> Did:
-    kind, _colon, ident = step.by.partition(":")
+    return Did(_(tasks.ACTIONS[step.what]), _by(read, step.by), step.at, step.undone_at is not None)
+
+
+def _by(read: Read, actor_id: str) -> str:
+    kind, _colon, ident = actor_id.partition(":")
     staff = read.session.get(directory.Staff, ident) if kind == "staff" else None
-    return Did(_(tasks.ACTIONS[step.what]), staff.name if staff else ident, step.at, step.undone_at is not None)
+    return staff.name if staff else ident

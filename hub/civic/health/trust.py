@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from hub import directory, sightings
 from hub.access import Subject, signed_in
-from hub.civic.health import alerts, baseline, consents, tasks
+from hub.civic.health import alerts, baseline, consents, cover, tasks
 from hub.civic.health.consents import PURPOSES
 from hub.civic.health.events import ConsentChanged, KioskClosed
 from hub.civic.health.models import HealthTask, KioskSession
@@ -56,6 +56,7 @@ class Followed:
     due: date
     state: str
     overdue: bool
+    waits: str  # for whom, while nobody has answered
     steps: tuple[tuple[str, datetime], ...]
 
 
@@ -134,5 +135,6 @@ def _followed(read: Read, task: HealthTask) -> Followed:
         task.due,
         task.state,
         tasks.overdue(read, task),
+        _(cover.RUNGS[task.rung]) if task.state == "open" and task.held_by is None else "",
         tuple((_(tasks.ACTIONS[step.what]), step.at) for step in did),
     )
