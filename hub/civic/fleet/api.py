@@ -19,6 +19,7 @@ from hub import lifecycle, twin
 from hub.access import needs, subject
 from hub.civic.fleet import book, claims, holds, takein
 from hub.civic.fleet.book import ACT, CLAIM, VIEW
+from hub.civic.fleet.models import Claim
 from hub.civic.fleet.phone import UNKNOWN
 from hub.command import answered
 from hub.db import Read, Tx
@@ -214,7 +215,7 @@ def _twin(row: Twin) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _claim(row: claims.Claim) -> dict[str, Any]:
+def _claim(row: Claim) -> dict[str, Any]:
     return {
         "device": row.device, "profile": row.profile, "serial": row.serial, "area": row.area,
         "made": row.made.isoformat(), "expires": row.expires.isoformat(),

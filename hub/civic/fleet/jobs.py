@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from devices import topics
 from hub import held, retention, twin
-from hub.civic.fleet import certificates, findings, holds, takein
+from hub.civic.fleet import certificates, findings, holds, peers, takein
 from hub.civic.fleet.rules import Finding
 from hub.db import Read, Tx
 from hub.module import Job
@@ -87,6 +87,7 @@ async def sweep(hub: Services) -> None:
         found = await hub.store.read(findings.gather)
         if daily is None or hub.clock.now() - daily >= DAILY:
             found += await hub.store.read(findings.drift)
+            found += await peers.find(hub)
             daily = hub.clock.now()
             await hub.store.write(certificates.warn)
             while await hub.store.write(lambda tx: held.forget(tx, FORGOTTEN_PAGE)) == FORGOTTEN_PAGE:

@@ -29,6 +29,7 @@ class Rule:
     en: str
     limits: Mapping[str, int]
     words: Mapping[str, tuple[str, ...]]  # lists of codes
+    by_code: Mapping[str, int]  # a limit for each kind of value
 
     def sentence(self, fields: Mapping[str, object]) -> str:
         return pick(self.zh, self.en).format(**fields)
@@ -40,6 +41,14 @@ class Finding:
     gateway: str
     rule: str
     fields: Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Middle:
+    """The median of what a device said in one part of the day, and of how many."""
+
+    value: Decimal
+    count: int
 
 
 @cache
@@ -58,7 +67,7 @@ def _rule(raw: Mapping[str, Any], version: int) -> Rule:
         raise ValueError(f"{raw['id']}: a rule quarantines or tells")
     limits = {name: value for name, value in raw.items() if isinstance(value, int)}
     words = {name: tuple(value) for name, value in raw.items() if isinstance(value, list)}
-    return Rule(raw["id"], version, raw["action"], raw["zh"], raw["en"], limits, words)
+    return Rule(raw["id"], version, raw["action"], raw["zh"], raw["en"], limits, words, raw.get("by_code", {}))
 
 
 def implausible(rule: Rule, readings: int, bad: int) -> Mapping[str, str | int] | None:
@@ -90,3 +99,34 @@ def drifted(rule: Rule, before: Sequence[Decimal], lately: Sequence[Decimal]) ->
     if percent <= rule.limits["percent"]:
         return None
     return {"days": rule.limits["days"], "percent": round(percent), "readings": len(lately)}
+
+
+def apart(
+    rule: Rule, code: str, own: Mapping[int, Middle], others: Sequence[tuple[str, Mapping[int, Middle]]]
+) -> Mapping[str, str | int] | None:
+    """A device beside the same model in other huts, each part of the day for itself.
+
+    Huts differ by their people, so what counts is how far it lies off in terms of how far those lie apart (the median
+    distance from their middle), beside a limit for the kind of value.
+    """
+    shares: list[tuple[Decimal, Decimal, int]] = []  # off by, apart by, in percent; of how many readings
+    huts: set[str] = set()
+    for part, mine in own.items():
+        least = rule.limits["part_min"]
+        there = [(hut, parts[part].value) for hut, parts in others if part in parts and parts[part].count >= least]
+        if mine.count < least or len({hut for hut, _value in there}) < rule.limits["huts_min"]:
+            continue
+        middle = median(value for _hut, value in there)
+        if middle <= 0:
+            continue
+        spread = median(abs(value - middle) for _hut, value in there)
+        shares.append(((mine.value - middle) * 100 / middle, spread * 100 / middle, mine.count))
+        huts |= {hut for hut, _value in there}
+    count = sum(each for *_shares, each in shares)
+    if count < rule.limits["readings_min"] or code not in rule.by_code:
+        return None
+    off = sum((share * each for share, _spread, each in shares), Decimal(0)) / count
+    spread = sum((each * of for _share, each, of in shares), Decimal(0)) / count
+    if abs(off) <= rule.by_code[code] or abs(off) <= spread * rule.limits["spreads"]:
+        return None
+    return {"days": rule.limits["days"], "percent": f"{round(off):+d}", "huts": len(huts), "readings": count}
