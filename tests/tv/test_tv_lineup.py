@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from hub.civic.television.lineup import Station
 from hub.slides import Slide
 from simulators.tv_box import guide_faults
 from simulators.tv_box import lineup as read_list
-from tests.tv import xmltv
+from tests.tv import players, xmltv
 from tests.tv.channel import tuned
 from tests.world import LIUHE, START, STREET, TAYING
 
@@ -62,6 +64,30 @@ SLIDES = st.builds(
         st.none(), st.integers(0, 30).map(lambda at: (START + timedelta(hours=at), START + timedelta(hours=at + 2)))
     ),
 )  # fmt: skip
+
+
+NAMES = st.text("浏河 5-.,;=\"'&<tvg-idA", min_size=1, max_size=12).filter(str.strip)
+
+
+@given(names=st.lists(st.tuples(NAMES, st.sampled_from(["", "泉口;街道", 'a="b", c'])), min_size=1, max_size=4))
+@settings(max_examples=25)
+def test_kodi_and_jellyfin_read_whatever_a_place_is_called_as_it_was_meant(names: list[tuple[str, str]]) -> None:
+    listed = [Station(f"{place:012d}", place, name, group, "UTC") for place, (name, group) in enumerate(names, start=1)]
+    text = lineup.m3u(listed, "http://tv.example")
+    address, by_kodi = players.kodi(text)
+    assert by_kodi == players.jellyfin(text)
+    assert address == "http://tv.example/tv/guide.xml"
+    for station, read in zip(listed, by_kodi, strict=True):
+        assert (read.id, read.number) == (station.id, str(station.number))
+        assert read.url == f"http://tv.example/tv/{station.area}/live.m3u8"
+        assert read.logo == f"http://tv.example/tv/{station.area}/logo.png"
+        assert len(read.groups) == bool(station.group)
+        assert _letters(read.name) == _letters(station.name), "a player shows another name"
+
+
+def _letters(name: str) -> str:
+    """A name without the signs that are set in their wide forms."""
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", name))
 
 
 @given(

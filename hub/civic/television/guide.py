@@ -21,6 +21,7 @@ from hub.slides import Slide
 SLOT = timedelta(minutes=30)
 BEFORE = timedelta(hours=1)  # what is on now, also for a set whose clock is slow
 FEW_STATIONS, HOURS_FEW, HOURS_MANY = 100, 24, 8  # a city's day would be 75,000 programmes
+NEWS = "News"  # the word by which Kodi and Jellyfin know news, whatever language the guide is in
 TEXT_CHARS_MAX = 400  # what a guide shows before nobody scrolls further
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -84,6 +85,8 @@ def xmltv(listed: Sequence[tuple[Station, Sequence[Programme]]], base: str) -> b
             SubElement(programme, "desc", lang=tongue).text = _text(one.text)
             kind = _("Notices") if one.notice else _("Community channel")
             SubElement(programme, "category", lang=tongue).text = kind
+            if one.notice:
+                SubElement(programme, "category", lang="en").text = NEWS
     indent(top)
     head = b'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE tv SYSTEM "xmltv.dtd">\n'
     body: bytes = tostring(top, encoding="utf-8")

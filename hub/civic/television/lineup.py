@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from hub.directory import Area
 from hub.i18n import pick
 
 KINDS = ("community", "village")
+_NUMBER_FIRST = re.compile(r"^([\d.\-]+) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,19 @@ def m3u(listed: Sequence[Station], base: str, within: str = "") -> str:
         name = _plain(each.name)
         words = {
             "tvg-id": each.id, "tvg-name": name, "tvg-chno": str(each.number),
-            "tvg-logo": f"{base}/tv/{each.area}/logo.png", "group-title": _plain(each.group), "catchup": "none",
+            "tvg-logo": f"{base}/tv/{each.area}/logo.png", "group-title": _plain(each.group),
         }  # fmt: skip
-        said = " ".join(f'{key}="{value}"' for key, value in words.items())
+        said = " ".join(f'{key}="{value}"' for key, value in words.items() if value)  # an empty one is taken for a name
         lines += [f"#EXTINF:-1 {said},{name}", f"{base}/tv/{each.area}/live.m3u8"]
     return "\n".join(lines) + "\n"
 
 
+_SIGNS = str.maketrans({'"': "”", ",": "，", ";": "；", "=": "＝"})
+
+
 def _plain(text: str) -> str:
-    """The format knows no escape: neither its quote nor its comma may stand in a name."""
-    return " ".join(text.replace('"', "”").replace(",", "，").split())
+    """The format knows no escape, so its signs may not stand in a name: Kodi makes several groups of one at each `;`.
+
+    Jellyfin takes a number and a blank in front of a name for the channel's number; a wider blank it leaves alone.
+    """
+    return _NUMBER_FIRST.sub("\\1\u2002", " ".join(text.translate(_SIGNS).split()))
