@@ -45,6 +45,9 @@ class Profile:
     codec: Mapping[str, str]  # characteristic -> codec id
     unit_override: Mapping[str, str]  # value code -> unit, where the frame's own unit bit lies
     resolution: Mapping[str, Decimal]  # value code -> step
+    step: Mapping[
+        str, Decimal
+    ]  # value code -> what one count of the wire is worth, where a model departs from the text
     ranges: Mapping[str, tuple[Decimal, Decimal]]  # value code -> what this model can measure, ends included
     zone: timezone  # what the device's local time means
     clock_sync: bool  # the gateway can set its clock
@@ -113,6 +116,7 @@ def _profile(raw: dict[str, Any]) -> Profile:
         codec=raw.pop("codec"),
         unit_override=raw.pop("unit_override", {}),
         resolution={code: Decimal(step) for code, step in raw.pop("resolution", {}).items()},
+        step={code: Decimal(step) for code, step in raw.pop("step", {}).items()},
         ranges={code: (Decimal(low), Decimal(high)) for code, (low, high) in raw.pop("range").items()},
         zone=_zone(clock["zone"]),
         clock_sync=clock["sync"],

@@ -3,12 +3,14 @@
     flags u8 | weight u16 | time 7 | user u8 | BMI u16, height u16     flag bits: 0 pounds, 1 time, 2 user, 3 BMI
 
 0.005 kg or 0.01 lb a step; height 0.001 m or 0.1 inch. 0xFFFF is "measurement unsuccessful", not 327.675 kg.
+Some scales count in the step of their Weight Scale Feature (0x2A9E): their profile says `step = { weight = 0.01 }`.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from devices.base import EncodeError, Example, Measurement, Value
@@ -27,12 +29,12 @@ _USER_UNKNOWN = 255
 UNSUCCESSFUL = {0xFFFF: "error"}
 
 
-def mass(code: str, pounds: int) -> Quantity:
-    return Quantity(code, "kg", "0.005", UNSUCCESSFUL if code == "weight" else {}, (pounds, "[lb_av]", "0.01"))
+def mass(code: str, pounds: int, step: str = "0.005") -> Quantity:
+    return Quantity(code, "kg", step, UNSUCCESSFUL if code == "weight" else {}, (pounds, "[lb_av]", "0.01"))
 
 
-def length(inches: int) -> Quantity:
-    return Quantity("height", "m", "0.001", {}, (inches, "[in_i]", "0.1"))
+def length(inches: int, step: str = "0.001") -> Quantity:
+    return Quantity("height", "m", step, {}, (inches, "[in_i]", "0.1"))
 
 
 def user_told(raw: int, _flags: int) -> Told:
@@ -43,26 +45,34 @@ def user_part(bit: int) -> Part:
     return Part("user", "u8", bit=bit, role="context", title=Told("用户编号", "User"), tell=user_told)
 
 
-_LAYOUT = Layout(
-    "GSS Weight Measurement 0x2A9D",
-    (
-        Part("weight", "u16", mass("weight", _POUNDS)),
-        time_part(_TIME),
-        user_part(_USER),
-        Part("bmi", "u16", Quantity("bmi", "kg/m2", "0.1"), bit=_BMI),
-        Part("height", "u16", length(_POUNDS), bit=_BMI),
-    ),
-    named={_POUNDS: Told("英制", "imperial")},
-)
+@cache
+def _layout(weight: Decimal | None = None, height: Decimal | None = None) -> Layout:
+    """As the specification has it, or with the model's own steps of the metric units."""
+    return Layout(
+        "GSS Weight Measurement 0x2A9D",
+        (
+            Part("weight", "u16", mass("weight", _POUNDS, str(weight or "0.005"))),
+            time_part(_TIME),
+            user_part(_USER),
+            Part("bmi", "u16", Quantity("bmi", "kg/m2", "0.1"), bit=_BMI),
+            Part("height", "u16", length(_POUNDS, str(height or "0.001")), bit=_BMI),
+        ),
+        named={_POUNDS: Told("英制", "imperial")},
+    )
+
+
+def _layout_of(profile: Profile) -> Layout:
+    return _layout(profile.step.get("weight"), profile.step.get("height")) if profile.step else _layout()
 
 
 def fields(payload: bytes, profile: Profile) -> list[Field]:
-    return _LAYOUT.fields(payload, profile)
+    return _layout_of(profile).fields(payload, profile)
 
 
 def decode(payload: bytes, profile: Profile) -> list[Measurement]:
-    found = _LAYOUT.read(payload)
-    values, orig = canonical(_LAYOUT.values(found), profile)
+    layout = _layout_of(profile)
+    found = layout.read(payload)
+    values, orig = canonical(layout.values(found), profile)
     return [Measurement(KIND, values, found.get("time"), flags_of(found, "weight"), user_of(found), orig=orig)]
 
 
@@ -77,14 +87,15 @@ def user_of(found: dict[str, Any]) -> dict[str, str | int]:
 
 
 def encode(measurement: Measurement, profile: Profile) -> bytes:
+    layout = _layout_of(profile)
     weight, bmi, height = (measurement.said(code) for code in ("weight", "bmi", "height"))
     imperial = any(value is not None and value.unit in ("[lb_av]", "[in_i]") for value in (weight, height))
     flags = _POUNDS if imperial else 0
-    said: dict[str, Any] = {"weight": _LAYOUT.raw("weight", weight, flags)} | stamp(measurement)
+    said: dict[str, Any] = {"weight": layout.raw("weight", weight, flags)} | stamp(measurement)
     if bmi is not None or height is not None:
-        said["bmi"] = _LAYOUT.raw("bmi", bmi, flags)
-        said["height"] = _LAYOUT.raw("height", height, flags)
-    return _LAYOUT.write(said, flags)
+        said["bmi"] = layout.raw("bmi", bmi, flags)
+        said["height"] = layout.raw("height", height, flags)
+    return layout.write(said, flags)
 
 
 def stamp(measurement: Measurement) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from devices import codecs, topics
 from devices import profile as profiles
+from devices.base import DecodeError
 from devices.codecs import all_codecs, codec
 from devices.profile import all_profiles, parse_profile
 from hub import readings, registry
@@ -141,6 +142,34 @@ def test_a_new_wire_format_is_one_file(folders: Path) -> None:
     unit, own = codec("hut.thermometer-text"), profiles.profile("generic.sig.2a1c")
     for example in unit.EXAMPLES:
         assert tuple(unit.decode(example.payload, own)) == example.measurements
+
+
+def test_another_package_brings_a_format_by_an_entry_point_and_overrules_none_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An installed distribution, as pip leaves it: two modules, and the file that names them."""
+    (tmp_path / "hut_text.py").write_text(FORMAT, encoding="utf-8")
+    (tmp_path / "hut_fake.py").write_text(FORMAT.replace("hut.thermometer-text", "sig.2a35"), encoding="utf-8")
+    (tmp_path / "hut_half.py").write_text('ID, VERSION = "hut.half", 1', encoding="utf-8")
+    known = tmp_path / "hut_codecs-1.dist-info"
+    known.mkdir()
+    (known / "METADATA").write_text("Metadata-Version: 2.1\nName: hut-codecs\nVersion: 1\n")
+    names = ("hut_text", "hut_fake", "hut_half", "hut_gone")
+    (known / "entry_points.txt").write_text("[linli.codecs]\n" + "".join(f"{name} = {name}\n" for name in names))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    codecs.foreign_codecs.cache_clear()
+    try:
+        unit = codec("hut.thermometer-text")
+        (example,) = unit.EXAMPLES
+        own = profiles.profile("generic.sig.2a1c")
+        assert tuple(unit.decode(example.payload, own)) == example.measurements
+        assert codec("sig.2a35") is all_codecs()["sig.2a35"], "ours stay ours"
+        left_out = {record.codec for record in caplog.records if hasattr(record, "codec")}
+        assert left_out == {"hut_fake", "hut_half", "hut_gone"}
+        with pytest.raises(DecodeError):
+            codec("hut.half")
+    finally:
+        codecs.foreign_codecs.cache_clear()
 
 
 def test_a_profile_whose_map_is_broken_says_so() -> None:

@@ -182,6 +182,21 @@ def test_a_profile_overrules_a_unit_bit_that_lies() -> None:
     assert unit.decode(unit.encode(measurement, lying), lying) == [measurement]
 
 
+def test_a_scale_may_count_in_a_step_of_its_own() -> None:
+    """The supplement says 0.005 kg, some scales follow their Weight Scale Feature: the profile decides."""
+    text = 'id="x"\nversion=1\nkind="weight"\ntitle_zh="x"\ntitle_en="x"\ncodec={}\nrange={}\noffline_after="1h"\n'
+    own = parse_profile(text + 'clock={zone="+08:00",sync=false}\nstep={weight=0.01,height=0.01}\n')
+    unit, frame = codec("sig.2a9d"), bytes.fromhex("08581be500a500")
+    (measurement,) = unit.decode(frame, own)
+    assert [value.text for value in measurement.values] == ["70.00", "22.9", "165.0"]
+    assert unit.encode(measurement, own) == frame
+    assert "70.00" in next(field for field in unit.fields(frame, own) if field.name == "weight").text.en
+    (pounds,) = unit.decode(bytes.fromhex("016c3c"), own)
+    assert pounds.said("weight") == Value.of("weight", Decimal("154.68"), "[lb_av]"), "pounds have one step only"
+    (usual,) = unit.decode(frame, profile("generic.sig.2a9d"))
+    assert usual.values[0].text == "35.000"
+
+
 def test_a_simulator_cannot_say_what_the_wire_cannot_carry() -> None:
     cuff, own = codec("sig.2a35"), profile("generic.sig.2a35")
     with pytest.raises(EncodeError):
