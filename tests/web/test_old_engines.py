@@ -1,4 +1,4 @@
-"""What set-top boxes of 2015 must read: ES5 scripts and plain CSS, refused by a list of newer words."""
+"""What set-top boxes of 2015 must read: scripts that a parser of ES5 takes, plain CSS, and no newer words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from calmjs.parse.exceptions import ECMASyntaxError
+from calmjs.parse.parsers.es5 import parse
 
 from hub.module import discover
 
@@ -55,6 +57,19 @@ def test_the_scripts_of_every_slice_are_es5() -> None:
     for module in discover():
         for path in (CIVIC / module.name).glob("static/**/*.js"):
             assert found(NEWER_SYNTAX, bare(path.read_text())) == [], path.name
+
+
+def test_a_parser_of_es5_reads_every_script() -> None:
+    scripts = [*STATIC.glob("*.js"), *CIVIC.glob("*/static/**/*.js")]
+    assert STATIC / "tv.js" in scripts
+    for path in scripts:
+        parse(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("newer", ["({a})", "({a() {}})", "var {a} = b", "function f(a = 1) {}", "try {} catch {}"])
+def test_the_parser_refuses_what_no_list_of_words_would_see(newer: str) -> None:
+    with pytest.raises(ECMASyntaxError):
+        parse(newer)
 
 
 def test_the_tv_s_sheet_is_plain() -> None:
