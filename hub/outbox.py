@@ -17,6 +17,8 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     Index,
+    Row,
+    Table,
     Text,
     and_,
     case,
@@ -160,6 +162,13 @@ class OrphanReceipt(SQLModel, table=True):
     why: str = Field(default="", max_length=200)
     until: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
+
+_TABLE = cast(Table, Outbox.__table__)  # type: ignore[attr-defined]  # for a thousand rows the mapper costs more than SQLite
+# What a correction is made of.
+TO_RECALL = tuple(
+    _TABLE.c[each]
+    for each in ("key", "fanout", "notice", "revision", "resident", "channel", "binding", "rank", "cause")
+)
 
 # A try without an answer may have arrived, whatever became of the row since: its worker was killed, or the answer was
 # lost on the way.
@@ -460,7 +469,7 @@ def _row(tx: Tx, fanout: Fanout, resident: str, binding: str | None) -> dict[str
     }  # fmt: skip
 
 
-def recall_row(tx: Tx, row: Outbox) -> dict[str, Any]:
+def recall_row(tx: Tx, row: Outbox | Row[Any]) -> dict[str, Any]:
     return {
         "id": tx.new_id(), "key": f"{row.key}|recall", "fanout": row.fanout, "notice": row.notice,
         "revision": row.revision, "resident": row.resident, "channel": row.channel, "binding": row.binding,
@@ -471,6 +480,6 @@ def recall_row(tx: Tx, row: Outbox) -> dict[str, Any]:
 
 def insert_new(tx: Tx, rows: list[dict[str, Any]]) -> None:
     """Only the one key may already be there (a page done twice); any other fault must be heard."""
-    tx.session.execute(insert_for(tx)(Outbox).on_conflict_do_nothing(index_elements=["key"]), rows)
+    tx.session.execute(insert_for(tx)(_TABLE).on_conflict_do_nothing(index_elements=["key"]), rows)
     for channel in sorted({row["channel"] for row in rows}):
         bell.pull(tx, channel)

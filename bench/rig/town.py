@@ -55,12 +55,12 @@ def _furnish(tx: Tx) -> list[Account]:
     return huts(tx)
 
 
-def huts(tx: Tx) -> list[Account]:
+def huts(tx: Tx, area: str = AREA) -> list[Account]:
     """The huts of an area that stands already; the accounts of their gateways."""
     accounts = []
     for gateway in GATEWAYS:
-        registry.found_hut(tx, gateway, AREA, gateway, gateway)
-        accounts.append(Account(gateway, registry.add_gateway(tx, gateway, AREA, gateway)))
+        registry.found_hut(tx, gateway, area, gateway, gateway)
+        accounts.append(Account(gateway, registry.add_gateway(tx, gateway, area, gateway)))
         for device in cuffs(gateway):
             registry.add_device(tx, device, gateway, "generic.sig.2a35")
     return accounts

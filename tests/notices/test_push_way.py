@@ -15,7 +15,7 @@ import pytest
 from sqlmodel import select
 
 from channels.webpush import topic
-from hub import audience, courier, login, reach
+from hub import audience, courier, login, reach, sweep
 from hub.civic.notices import desk
 from hub.events import PersonalMessage
 from hub.outbox import Outbox
@@ -33,7 +33,8 @@ CONFIG = {"webpush.key": "ab" * 32, "webpush.subject": "mailto:office@linli.exam
 @contextmanager
 def at_work(shell: Shell) -> Iterator[None]:
     assert shell.loop is not None
-    jobs = [courier.fan_out(shell.services), courier.carry(shell.services, "webpush")]
+    services = shell.services
+    jobs = [courier.fan_out(services), courier.carry(services, "webpush"), sweep.keep_sweeping(services)]
     started = [asyncio.run_coroutine_threadsafe(job, shell.loop) for job in jobs]
     yield
     for job in started:
