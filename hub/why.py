@@ -21,55 +21,17 @@ from hub.audit import AuditRow
 from hub.db import Read
 from hub.directory import Area
 from hub.errors import NotFound
-from hub.i18n import N_, _
+from hub.i18n import _
 from hub.outbox import Outbox
 from hub.quarantine import QuarantineRow
 from hub.readings import Reading, from_ms, visible_to
 from hub.registry import Device, Gateway, Hut
+from hub.why_words import PERMISSIONS, WORDS
 
 BACK_MAX = 32  # steps from an event to its beginning: no way of ours is half as long
 FOLLOWED_MAX = 100
 SIGNED = ("notice", "sheet", "reversal", "rules", "claim", "transfer", "redemption")  # what approval.py signs
 
-WORDS: dict[str, str] = {
-    "frame": N_("A device's frame arrived"),
-    "reading": N_("A reading was stored"),
-    "signature": N_("A person signed"),
-    "request": N_("A request or a job of the hub"),
-    "ReadingBound": N_("The reading was tied to a person or a guest"),
-    "FrameQuarantined": N_("A frame could not be read and was set aside"),
-    "GatewayChanged": N_("A gateway's line changed"),
-    "DeviceChanged": N_("A device changed its state"),
-    "AlertRaised": N_("A rule judged that a person should look"),
-    "AlarmChanged": N_("An alert rule spoke"),
-    "NoticeReleased": N_("A notice was released"),
-    "NoticeEnded": N_("A notice ended"),
-    "DeliveriesPlanned": N_("Deliveries were planned"),
-    "ReachMoved": N_("A notice reached somebody"),
-    "PointsPosted": N_("Points were posted"),
-    "SheetSubmitted": N_("An attendance sheet was handed in"),
-    "SheetApproved": N_("An attendance sheet was approved"),
-    "WorkActed": N_("An operator acted"),
-}
-# Which permission lets a member of staff see an event, in the area it tells of; everything else is the supervisors'.
-PERMISSIONS: dict[str, str] = {
-    "FrameQuarantined": "operate.view",
-    "QuarantineSeen": "operate.view",
-    "GatewayChanged": "operate.view",
-    "DeviceChanged": "operate.view",
-    "AlarmChanged": "operate.view",
-    "WorkActed": "operate.view",
-    "WorkUndone": "operate.view",
-    "AlertRaised": "health.calls",
-    "AlertDone": "health.calls",
-    "NoticeReleased": "notices.read",
-    "NoticeEnded": "notices.read",
-    "DeliveriesPlanned": "notices.read",
-    "ReachMoved": "notices.read",
-    "PointsPosted": "points.read",
-    "SheetSubmitted": "activities.read",
-    "SheetApproved": "activities.read",
-}
 ALL = "why.all"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub import breaker
+from hub import breaker, directory, login
 from hub.access import Subject
 from hub.civic.operations import acts, cluster, jobs, work
 from hub.civic.operations.board import Line, Place
@@ -114,6 +115,42 @@ def test_acts_need_the_role_the_area_and_the_thing(ops: Ops) -> None:
     held = found(ops, LOST).held
     assert held is not None
     assert held.acked_by
+
+
+def test_of_two_at_once_the_second_is_told_who_was_quicker(ops: Ops) -> None:
+    ops.act(lambda tx: directory.hire(tx, "s-second", "钱雨", "p-qian", [("operator", CITY)]))
+    page = press(ops, "s-operator", {})[1]
+    seen = re.search(r'name="seen" value="(\w+)"', page)
+    assert seen is not None
+    wish = {"key": LOST, "seen": seen.group(1)}
+    assert press(ops, "s-operator", {**wish, "do": "take"})[0] == 303
+    status, told = press(ops, "s-second", {**wish, "do": "take"})
+    assert status == 409
+    assert "吴**抢先一步：接手。" in told
+    held = found(ops, LOST).held
+    assert held is not None
+    assert held.owner.startswith("吴"), "who was first keeps it"
+    assert press(ops, "s-second", {**wish, "do": "comment", "said": "also here"})[0] == 303, "a word is in nobody's way"
+    now = re.search(r'name="seen" value="(\w+)"', told)
+    assert now is not None
+    assert press(ops, "s-second", {"key": LOST, "seen": now.group(1), "do": "take"})[0] == 303
+
+
+def press(ops: Ops, who: str, form: dict[str, str]) -> tuple[int, str]:
+    """A form of the queue as this operator's browser sends it; without one the page of the lost hut."""
+
+    async def go() -> httpx.Response:
+        key = token(ops, who)
+        csrf = ops.store.read_now(lambda read: login.subject_of(read, key, "staff").csrf)  # type: ignore[union-attr]
+        transport = httpx.ASGITransport(app=ops.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            http.cookies.set("linli_staff", key)
+            if not form:
+                return await http.get(f"/operate/work/{LOST}")
+            return await http.post("/operate/act", data={**form, "csrf": csrf})
+
+    answer = asyncio.run(go())
+    return answer.status_code, answer.text
 
 
 def test_the_handover_says_who_has_what_and_what_was_said(ops: Ops) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import json
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,23 +17,28 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlmodel import col
 
+import hub
 from devices.codecs import all_codecs
 from devices.profile import all_profiles
-from hub import approval, directory, frames, login, readings, why
+from hub import approval, contacts, directory, frames, login, readings, why
 from hub.access import NOBODY, Subject
 from hub.civic.operations import acts, alarms, rule_sets
+from hub.civic.operations.judge import Entry
 from hub.civic.operations.models import Act
 from hub.civic.operations.scope import WHOLE
 from hub.civic.operations.setaside import see
 from hub.db import Tx
 from hub.errors import NotFound
-from hub.events import AlertRaised, NoticeReleased
+from hub.events import AlertRaised, Event, NoticeReleased
+from hub.i18n import translate
 from hub.main.asking import _plain
 from hub.quarantine import QuarantineRow
 from hub.readings import Reading
 from hub.why import Link
+from hub.why_words import PERMISSIONS as PERMISSIONS_OF
+from hub.why_words import WORDS
 from tests.operations.opsrig import CANARY, HUT, PERMISSIONS, Ops, token
-from tests.world import LIUHE, TAYING, staff
+from tests.world import LIUHE, START, TAYING, staff
 
 VALUES = ("187", "93", "124", "bb", "5d", "7c")  # of CANARY, as numbers and as bytes
 
@@ -233,6 +241,41 @@ def test_an_alarm_walks_back_to_the_line_and_to_who_signed_its_rules(ops: Ops) -
     assert raised is not None
     found = chain(ops, raised.id, ops.subject())
     assert kinds(found.way) == ["signature", "signature", "GatewayChanged", "AlarmChanged"]
+
+
+def test_an_alarm_of_a_device_walks_back_to_the_frame_and_on_to_who_was_called(ops: Ops) -> None:
+    ops.act(lambda tx: contacts.enter(tx, "s-operator", "sms", "10000000001"))
+    ops.act(lambda tx: alarms.look(tx, {"waiting": 0}))
+    row = ops.store.read_now(lambda read: read.session.execute(select(Reading).limit(1)).scalar_one())
+    said = {"at": START, "level": "warn", "rule": "device-faulty", "subject": f"device:{row.device}"}
+    entry = Entry(1, ops.clock.now(), "look", {})
+    ops.say(HUT, LIUHE, "online")
+    line = json.dumps({**said, "at": "", "to": "operator", "told": True, "what": "raised"})
+    ops.act(lambda tx: alarms.keep(tx, 1, entry, [line]))
+    raised = ops.store.read_now(lambda read: alarms.standing(read, "device-faulty", f"device:{row.device}"))
+    assert raised is not None
+    found = chain(ops, raised.id, ops.subject())
+    assert kinds(found.way)[-2:] in (["reading", "AlarmChanged"], ["GatewayChanged", "AlarmChanged"])
+    assert kinds(found.followed) == ["CallMade"]
+    call = str((found.followed[0].node or found.way[0].node).detail["call"])  # type: ignore[union-attr,index]
+    assert kinds(chain(ops, call, None).way)[-2:] == ["AlarmChanged", "CallMade"]
+
+
+def test_every_kind_of_event_has_a_word_in_both_languages() -> None:
+    for info in pkgutil.walk_packages(hub.__path__, "hub."):
+        if not info.name.startswith(("hub.main", "hub.migrations", "hub.__main__")):
+            importlib.import_module(info.name)
+
+    def kinds_of(kind: type[Event]) -> Iterator[type[Event]]:
+        for each in kind.__subclasses__():
+            yield each
+            yield from kinds_of(each)
+
+    house = {each.__name__ for each in kinds_of(Event) if each.__module__.startswith("hub.")}
+    named = {name for name in house if not name.startswith("_")}
+    assert not named - WORDS.keys()
+    assert not set(PERMISSIONS_OF) - WORDS.keys()
+    assert not [word for word in WORDS.values() if translate(word, "zh") == word]
 
 
 def test_dealt_with_can_be_taken_back(ops: Ops) -> None:

@@ -5,6 +5,7 @@ A hold belongs to one trouble of one thing (its key in work.py) and goes when th
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ UNDO = timedelta(seconds=15)
 SNOOZES_MIN = (30, 120, 720)  # a coffee, a drive there, until the next shift
 SAID_CHARS_MAX = 500
 COLLEAGUES_MAX = 100
-TOPIC = "operations.work"
+TOPIC, UNHELD = "operations.work", "unheld"
 KINDS: Mapping[str, str] = {
     "ack": N_("Acknowledged"),
     "assign": N_("Handed to"),
@@ -37,6 +38,7 @@ KINDS: Mapping[str, str] = {
     "comment": N_("Remark"),
     "seen": N_("Dealt with"),
 }
+TOOK = N_("Took it on")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,7 @@ class Held:
     owner: str
     owned_at: datetime | None
     snoozed_until: datetime | None
+    mark: str = ""
 
     def asleep(self, now: datetime) -> bool:
         return self.snoozed_until is not None and self.snoozed_until > now
@@ -80,6 +83,7 @@ class Done:
     """One act as the page lists it."""
 
     id: str
+    kind: str
     word: str  # msgid
     by: str
     at: datetime
@@ -99,9 +103,34 @@ def holds(read: Read) -> dict[str, Held]:
             names.get(row.owner or "", row.owner or ""),
             row.owned_at,
             row.snoozed_until,
+            mark(row),
         )
         for row in rows
     }
+
+
+def word_of(row: Act) -> str:
+    return TOOK if row.kind == "assign" and row.to == row.by else KINDS[row.kind]
+
+
+def mark(row: Hold | None) -> str:
+    """Of what a page showed of a hold, so that nobody acts on what is not so any more."""
+    return hashlib.sha256(_plain(row).encode()).hexdigest()[:12] if row is not None else UNHELD
+
+
+def unchanged(read: Read, key: str, seen: str) -> None:
+    """Raises with who was quicker, when the hold is not as the page showed it."""
+    row = read.session.get(Hold, key, populate_existing=True)
+    if seen == mark(row):
+        return
+    newest = next((done for done in history(read, key) if not done.undone and done.kind != "comment"), None)
+    if newest is None:
+        raise Conflict(_("Somebody took their act on it back a moment ago; look again before you act"))
+    raise Conflict(
+        _("{who} was quicker: {what}. Look again before you act").format(
+            who=newest.by, what=f"{_(newest.word)} {newest.to}".strip()
+        )
+    )
 
 
 def called(read: Read, idents: Collection[str]) -> dict[str, str]:
@@ -136,10 +165,11 @@ def history(read: Read, key: str) -> list[Done]:
     return [
         Done(
             row.id,
-            KINDS[row.kind],
+            row.kind,
+            word_of(row),
             names.get(row.by, row.by),
             row.at,
-            names.get(row.to or "", row.to or ""),
+            "" if row.to == row.by else names.get(row.to or "", row.to or ""),
             row.until,
             row.said,
             row.undone_at is not None,

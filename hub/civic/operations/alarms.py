@@ -29,6 +29,7 @@ from hub.db import Read, Tx
 from hub.errors import NotFound
 from hub.events import Event
 from hub.i18n import _
+from hub.readings import Reading, from_ms
 from hub.registry import Device, Gateway
 from hub.services import Services
 
@@ -209,11 +210,20 @@ def _tell(tx: Tx, found: Alarm, what: str, look: int) -> None:
 
 
 def _because(read: Read, alarm: str, thing: str) -> str | None:
-    """The event an alarm follows from: its own last one, or the last word of the thing about its state."""
+    """What an alarm follows from: its own last event, or the thing's last word (state, line, or a reading)."""
     kinds = ("AlarmChanged", "GatewayChanged", "DeviceChanged")
-    rule = select(col(AuditRow.id)).where(col(AuditRow.kind).in_(kinds)).order_by(col(AuditRow.seq).desc()).limit(1)
-    before = read.session.execute(rule.where(col(AuditRow.subject) == alarm)).scalar()
-    return before or (read.session.execute(rule.where(col(AuditRow.subject) == thing)).scalar() if thing else None)
+    rule = select(AuditRow).where(col(AuditRow.kind).in_(kinds)).order_by(col(AuditRow.seq).desc()).limit(1)
+    before = read.session.execute(rule.where(col(AuditRow.subject) == alarm)).scalar_one_or_none()
+    if before is not None or not thing:
+        return before.id if before is not None else None
+    device = read.session.get(Device, thing)
+    things = (thing, device.gateway) if device is not None else (thing,)
+    said = read.session.execute(rule.where(col(AuditRow.subject).in_(things))).scalar_one_or_none()
+    newest = select(Reading).where(col(Reading.device) == thing).order_by(col(Reading.t_received_ms).desc()).limit(1)
+    heard: Reading | None = read.session.execute(newest).scalar_one_or_none() if device is not None else None
+    if heard is not None and (said is None or from_ms(heard.t_received_ms) > said.at):
+        return heard.id
+    return said.id if said is not None else None
 
 
 def standing(read: Read, rule: str, subject: str) -> Alarm | None:

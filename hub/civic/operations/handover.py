@@ -10,7 +10,6 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from hub.civic.operations import acts, board, work
-from hub.civic.operations.acts import KINDS
 from hub.civic.operations.models import Act
 from hub.civic.operations.scope import Scope
 from hub.civic.operations.words import Word
@@ -74,9 +73,9 @@ def _lines(read: Read, since: datetime, tasks: dict[str, Task], places: Sequence
         Line(
             row.at,
             called.get(row.by, row.by),
-            KINDS[row.kind],
+            acts.word_of(row),
             about,
-            called.get(row.to or "", row.to or ""),
+            "" if row.to == row.by else called.get(row.to or "", row.to or ""),
             row.until,
             row.said,
         )

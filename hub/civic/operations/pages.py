@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
 from hub.access import Subject, needs
-from hub.civic.operations import acts, board, cards, flow, history, recent, scope, setaside, work
+from hub.civic.operations import acts, board, cards, errands, flow, history, recent, scope, setaside, work
 from hub.civic.operations.scope import ACT, VIEW
 from hub.civic.operations.words import DEVICE_WORDS, QUALITY_WORDS
 from hub.db import Read, Tx
@@ -87,13 +87,17 @@ async def device(
             raise NotFound(_("There is no such device"))
         box, place = pairs[0]
         tasks = [task for task in work.every(read, within) if task.key.startswith(f"device/{ident}/")]
-        return {"box": box, "place": place, "tasks": tasks, "plot": history.draw(read, ident, known.gateway, window)}
+        return {
+            "box": box, "place": place, "tasks": tasks, "plot": history.draw(read, ident, known.gateway, window),
+            "due": known.calibration_due, "today": read.now().date(), "twin": errands.twin_of(read, ident),
+            "commands": errands.commands_of(read, ident),
+        }  # fmt: skip
 
     found = await services(request).store.read(look)
     papers = any(each.name == "fleet" for each in services(request).modules)
     return page(
         request, "operations/device.html", **found, windows=tuple(history.WINDOWS), papers=papers, words=DEVICE_WORDS,
-        qualities=QUALITY_WORDS,
+        qualities=QUALITY_WORDS, command_words=errands.COMMANDS, ends=errands.STATES,
     )  # fmt: skip
 
 

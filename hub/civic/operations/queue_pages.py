@@ -13,7 +13,7 @@ from hub.civic.operations.models import Act
 from hub.civic.operations.scope import ACT, VIEW
 from hub.civic.operations.words import ROLE_WORDS, WAY_WORDS
 from hub.db import Read, Tx
-from hub.errors import Refused
+from hub.errors import Conflict, Refused
 from hub.i18n import _
 from hub.page import actor, page, see_other, services
 
@@ -34,6 +34,10 @@ def router() -> APIRouter:
 
 async def thing(request: Request, key: str, who: Viewer) -> Response:
     """One thing of the queue: who has it, what was done and said, and everything that can be done now."""
+    return await _page(request, key, who)
+
+
+async def _page(request: Request, key: str, who: Subject, wrong: str = "", status: int = 200) -> Response:
     within = scope.of(who)
 
     def look(read: Read) -> dict[str, Any]:
@@ -45,7 +49,7 @@ async def thing(request: Request, key: str, who: Viewer) -> Response:
 
     found = await services(request).store.read(look)
     return page(
-        request, "operations/thing.html", **found, me=who.id, roles=ROLE_WORDS, ways=WAY_WORDS,
+        request, "operations/thing.html", status, **found, wrong=wrong, me=who.id, roles=ROLE_WORDS, ways=WAY_WORDS,
         snoozes=acts.SNOOZES_MIN, may_act=who.may(ACT), at=services(request).clock.now(),
     )  # fmt: skip
 
@@ -58,11 +62,15 @@ async def act(
     to: Annotated[str, Form(max_length=64)] = "",
     minutes: Annotated[int, Form()] = acts.SNOOZES_MIN[0],
     said: Annotated[str, Form(max_length=2_000)] = "",
+    seen: Word = "",
 ) -> Response:
+    """`seen` is the mark of what the page showed: of two at once the second is told, and shown how it stands now."""
     store, within = services(request).store, scope.of(who, ACT)
     task = await store.read(lambda read: work.one(read, within, key))
 
     def write(tx: Tx) -> Act:
+        if seen and do != "comment":
+            acts.unchanged(tx, key, seen)
         match do:
             case "ack":
                 return acts.acknowledge(tx, who, key, task.area)
@@ -76,7 +84,10 @@ async def act(
                 return acts.comment(tx, who, key, task.area, said)
         raise Refused(_("Nobody knows how to do that"))
 
-    made = await store.write(write, actor(request))
+    try:
+        made = await store.write(write, actor(request))
+    except Conflict as error:
+        return await _page(request, key, who, error.sentence, error.status)
     return see_other(f"/operate?did={made.id}")
 
 

@@ -1,4 +1,5 @@
-/* The board by keyboard: j and k walk the queue, a t s o act on the row, u takes back, ? tells the keys. ES5.
+/* The queue by keyboard: j and k walk, a t s o c act on the row, u takes back, ? tells the keys; on the page of one
+   thing a t h s c and b for back. ES5.
    Every key presses a button that stands on the page; without script the buttons serve. */
 (function () {
   "use strict";
@@ -38,33 +39,57 @@
     mark(true);
   }
 
+  /* On the board the chosen row, on the page of one thing that thing. */
+  function part(selector) {
+    var at = place(), row = at < 0 ? document.querySelector("[data-thing]") : rows()[at];
+    return row ? row.querySelector(selector) : null;
+  }
+
   function press(selector) {
-    var at = place(), row = at < 0 ? null : rows()[at], button = row ? row.querySelector(selector) : null;
+    var button = part(selector);
+    if (button) { button.click(); }
+  }
+
+  function go(selector) {
+    var field = part(selector);
+    if (field) { field.focus(); }
+  }
+
+  function remark() {
+    var more = part(".ops-acts a");
+    if (more) { location.href = more.href + "#remark"; } else { go("textarea"); }
+  }
+
+  function pressed(selector) {
+    var button = document.querySelector(selector);
     if (button) { button.click(); }
   }
 
   function keys() {
-    var part = document.getElementById("ops-keys"), button = document.querySelector("[data-keys]");
-    if (!part) { return; }
-    part.hidden = !part.hidden;
-    if (button) { button.setAttribute("aria-expanded", part.hidden ? "false" : "true"); }
+    var list = document.getElementById("ops-keys"), button = document.querySelector("[data-keys]");
+    if (!list) { return; }
+    list.hidden = !list.hidden;
+    if (button) { button.setAttribute("aria-expanded", list.hidden ? "false" : "true"); }
   }
 
   function typing(target) { return /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) || target.isContentEditable; }
 
   function typed(event) {
-    var undo;
     if (event.ctrlKey || event.altKey || event.metaKey || typing(event.target)) { return; }
     switch (event.key) {
     case "j": step(1); break;
     case "k": step(-1); break;
     case "a": press("button[value=ack]"); break;
     case "t": press("button[value=take]"); break;
-    case "s": press("button[value=snooze]"); break;
+    case "s":
+      if (part("select[name=minutes]")) { go("select[name=minutes]"); } else { press("button[value=snooze]"); }
+      break;
+    case "h": go("select[name=to]"); break;
+    case "c": remark(); break;
+    case "b": pressed("[data-back]"); break;
     case "o": press(".ops-acts a"); break;
     case "u":
-      undo = document.querySelector("[data-undo]");
-      if (undo) { undo.click(); }
+      pressed("[data-undo]");
       break;
     case "?": keys(); break;
     default: return;
@@ -74,8 +99,12 @@
 
   /* The offer to take back goes when the hub would refuse it. */
   function offer() {
-    var bar = document.querySelector("[data-undo-left-ms]");
+    var bar = document.querySelector("[data-undo-left-ms]"), said, words;
     if (!bar) { return; }
+    said = bar.querySelector("[data-undo-said]");
+    words = said.textContent;
+    said.textContent = ""; /* what stands there from the start no reader is told; what comes is */
+    window.setTimeout(function () { said.textContent = words; }, 100);
     window.setTimeout(function () { bar.hidden = true; }, parseInt(bar.getAttribute("data-undo-left-ms"), 10) || 0);
   }
 
