@@ -95,6 +95,7 @@ class HubProcess:
     async def stop(self) -> None:
         if self.running:
             self.signal(signal.SIGTERM)
+            self.signal(signal.SIGCONT)  # who stands still (a kill that was to meet something) would never hear it
             await self.ended()
 
     async def ended(self) -> int:

@@ -157,6 +157,8 @@ async def run(
                     await asyncio.sleep(dice.uniform(*PAUSE_S))
                     hub.signal(signal.SIGCONT)
                 if certain:
+                    if proxy.weather == "stall":
+                        proxy.turn("clear")  # on a line that is held nothing sets out
                     await _on_the_way(hub, driver, behind_a_broker=bool(url))
                 met.append(await _kill(hub, driver, proxy, met, behind_a_broker=bool(url)))
                 print(f"kill {len(met)}: {met[-1]}", file=sys.stderr, flush=True)
