@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy import select
+from sqlmodel import col
 
 from hub import calls, contacts, directory
 from hub.civic.health import cover, pad, tasks, triage, trust
@@ -99,7 +100,7 @@ def test_doctor_and_deputy_are_called_on_what_they_entered_without_a_value(hut: 
     made = hut.store.read_now(look)
     assert [(staff, priority) for staff, priority, _words in made] == [("s-doctor", "urgent"), ("s-deputy", "urgent")]
     assert not [words for *_who, words in made if re.search(r"\d|王|血压", words)]
-    call = hut.store.read_now(lambda read: read.session.execute(select(calls.StaffCall.id)).scalars().first())
+    call = hut.store.read_now(lambda read: read.session.execute(select(col(calls.StaffCall.id))).scalars().first())
     hut.act(lambda tx: calls.raise_to(tx, tx.session.get_one(calls.StaffCall, call), "acknowledged"))
     (task,) = found(hut)
     assert task.held_by == "staff:s-doctor"

@@ -13,6 +13,7 @@ from hub.civic.health import (
     consents,
     cover,
     desk,
+    emergency,
     erasing,
     export,
     idle,
@@ -27,10 +28,12 @@ from hub.civic.health import (
     seed,
     spared,
     stage,
+    task_api,
     tasks,
     trace,
     triage,
     trust,
+    witness,
 )
 from hub.civic.health.events import ConsentChanged, DoctorAnswered, KioskClosed, TaskChanged
 from hub.events import AlertRaised, CallMoved, ReadingBound, ReadingRebound, ReadingsErased, ReadingsStored
@@ -44,7 +47,7 @@ def router() -> APIRouter:
             part.router()
             for part in (
                 *(pages, resident, export, trace, rebinding, meals, erasing, reading, trust),
-                *(desk, pad, triage, cover, api),
+                *(emergency, desk, pad, triage, cover, witness, api, task_api),
             )
         )
     )
@@ -75,6 +78,9 @@ MODULE = Module(
         "health.attend": ("attendant",),
         "readings.doctor": ("doctor",),
         cover.PERMISSION: ("director",),
+        emergency.PERMISSION: ("attendant", "doctor"),
+        emergency.REVIEW: ("director", "supervisor"),
+        witness.PERMISSION: ("attendant", "staff", "director"),
         rebinding.PERMISSION: ("attendant",),
         "readings.state": ("operator", "attendant"),
     },
@@ -91,6 +97,14 @@ MODULE = Module(
     nav=(
         Nav("staff", "/desk/triage", N_("Triage list"), permission=triage.PERMISSION, icon="health", order=6),
         Nav("staff", "/desk/pad", N_("Attendant's pad"), permission=pad.PERMISSION, icon="call", order=38),
+        Nav(
+            "staff",
+            "/desk/erasures",
+            N_("Delete readings"),
+            permission=witness.PERMISSION,
+            icon="health",
+            order=42,
+        ),
         Nav("staff", "/desk/cover", N_("Who answers"), permission=cover.PERMISSION, icon="health", order=41),
         Nav("staff", "/desk/huts", N_("Health hut calls"), permission=desk.PERMISSION, icon="health", order=40),
         Nav("resident", "/me/health", N_("Health"), icon="health", order=60),

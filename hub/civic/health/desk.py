@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from hub import directory, readings, registry, sightings
 from hub.access import Subject, needs
-from hub.civic.health import alerts, figures
+from hub.civic.health import alerts, emergency, figures
 from hub.civic.health.models import HealthAlert, KioskSession
 from hub.db import Read, Tx
 from hub.errors import NotAllowed
@@ -39,6 +39,7 @@ class Row:
     due: date | None
     told_doctor: bool
     openable: bool
+    holds: bool  # a value, which nobody but in danger to life may open now
     taken: bool
     by: str  # who is on the way
 
@@ -63,7 +64,8 @@ def router() -> APIRouter:
     async def calls(request: Request, who: Caller) -> Response:
         paths = sorted(set(who.paths(PERMISSION)))
         topics = [f"{alerts.DESK_TOPIC}:{path}" for path in paths]
-        return await page_live(request, "health/desk.html", topics, paths=paths)
+        known = await services(request).store.read(lambda read: len(emergency.to_know(read, who)))
+        return await page_live(request, "health/desk.html", topics, paths=paths, known=known)
 
     @routes.get("/desk/huts/{alert}")
     async def opened(request: Request, alert: str, who: Caller) -> Response:
@@ -84,7 +86,9 @@ def may_open(read: Read, who: Subject, alert: HealthAlert) -> bool:
     if alert.told_doctor and who.may(DOCTOR, path):
         return True
     visit = read.session.get(KioskSession, alert.session) if alert.session else None
-    return visit is not None and visit.closed is None and who.may("health.attend", path)
+    if visit is not None and visit.closed is None and who.may("health.attend", path):
+        return True
+    return emergency.opens(read, who, alert)
 
 
 def _open(tx: Tx, who: Subject, ident: str) -> dict[str, Any]:
@@ -94,7 +98,7 @@ def _open(tx: Tx, who: Subject, ident: str) -> dict[str, Any]:
     alerts.look_at(tx, ident)
     hut = tx.session.get(registry.Hut, alert.hut) if alert.hut else None
     rows = [readings.get(tx, each) for each in (alert.reading, alert.confirmed_by) if each]
-    sightings.leave(tx, who, rows, "hut")
+    sightings.leave(tx, who, rows, "emergency" if emergency.opens(tx, who, alert) else "hut")
     return {
         "id": alert.id,
         "hut": pick(hut.zh, hut.en) if hut else "",
@@ -131,6 +135,7 @@ def _row(read: Read, alert: HealthAlert) -> Row:
         due=alert.due,
         told_doctor=bool(alert.told_doctor),
         openable=alert.reading is not None and (lasting or bool(alert.told_doctor)),
+        holds=alert.reading is not None,
         taken=alert.taken_by is not None,
         by=_name(read, alert.taken_by),
     )

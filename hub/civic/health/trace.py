@@ -14,21 +14,22 @@ from fastapi.responses import Response
 from devices.base import DecodeError, Strip
 from devices.codecs import codec
 from devices.profile import all_profiles
-from hub import directory, readings
-from hub.access import Subject, signed_in
-from hub.civic.health import figures
-from hub.db import Read
+from hub import directory, readings, sightings
+from hub.access import Subject, needs, signed_in
+from hub.civic.health import figures, triage
+from hub.db import Read, Tx
 from hub.errors import NotFound
 from hub.i18n import _
-from hub.page import page, services
+from hub.page import actor, page, services
 from hub.readings import RawFrame, Reading
 
-KIND = "ecg"
+KIND, PLACE = "ecg", "trace"
 ROW_S = 10
 MM_PER_S, MM_PER_MV = 25, 10
 HALF_MM = 20  # two millivolts above and below; what is beyond is cut at the edge, as on paper
 POINTS_PER_S_MAX = 125  # finer than a pixel of the widest screen
 Owner = Annotated[Subject, signed_in("resident")]
+Doctor = Annotated[Subject, needs(triage.PERMISSION)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ def router() -> APIRouter:
     async def trace(request: Request, ident: str, who: Owner) -> Response:
         shown = await services(request).store.read(lambda read: _open(read, who, ident))
         return page(request, "health/trace.html", active="/me/health", **shown)
+
+    @routes.get("/desk/triage/{task}/trace/{ident}")
+    async def doctors(request: Request, task: str, ident: str, who: Doctor) -> Response:
+        shown = await services(request).store.write(lambda tx: _look(tx, who, task, ident), actor(request))
+        return page(request, "health/strip.html", active="/desk/triage", task=task, **shown)
 
     return routes
 
@@ -93,6 +99,27 @@ def _open(read: Read, who: Subject, ident: str) -> dict[str, Any]:
     row = read.session.get(Reading, ident)
     if row is None or row.person != who.id or row.kind != KIND:
         raise NotFound(_("There is no such reading"))
+    looks = [each for each in sightings.of_person(read, who.id) if each.where == PLACE]
+    return {**_drawn(read, row), "looks": looks}
+
+
+def _look(tx: Tx, who: Subject, task: str, ident: str) -> dict[str, Any]:
+    """A doctor's: what the task tells of, or anything of a person who agreed to all. It leaves a line of its own."""
+    rows = {row.id: row for row in triage.readings_of(tx, who, task)}
+    row = rows.get(ident) or _of_trusting(tx, who, task, ident)
+    if row is None or row.kind != KIND:
+        raise NotFound(_("There is no such reading"))
+    sightings.leave(tx, who, [row], PLACE)
+    return _drawn(tx, row)
+
+
+def _of_trusting(read: Read, who: Subject, task: str, ident: str) -> Reading | None:
+    person = triage.trusting(read, who, task)
+    row = read.session.get(Reading, ident) if person is not None else None
+    return row if row is not None and row.person == person else None
+
+
+def _drawn(read: Read, row: Reading) -> dict[str, Any]:
     strip = strip_of(read, row)
     return {
         "row": figures.shown(read, row),

@@ -125,11 +125,23 @@ def _hold(tx: Tx, who: Subject, ident: str) -> None:
     tasks.hold(tx, _mine(tx, who, ident), tx.actor.id)
 
 
+def readings_of(read: Read, who: Subject, ident: str) -> list[readings.Reading]:
+    """The readings a task tells of."""
+    alert = alerts.get(read, _mine(read, who, ident).alert)
+    return [readings.get(read, each) for each in (alert.reading, alert.confirmed_by) if each]
+
+
+def trusting(read: Read, who: Subject, ident: str) -> str | None:
+    """The person behind a task, when they agreed that the doctor sees all."""
+    person = _mine(read, who, ident).person
+    return person if consents.stands(read, person, consents.DOCTOR) else None
+
+
 def _open(tx: Tx, who: Subject, ident: str) -> dict[str, Any]:
     task = _mine(tx, who, ident)
     alert = alerts.get(tx, task.alert)
     person = directory.resident(tx, task.person)
-    urgent = [readings.get(tx, each) for each in (alert.reading, alert.confirmed_by) if each]
+    urgent = readings_of(tx, who, ident)
     all_of_them = consents.stands(tx, task.person, consents.DOCTOR)
     others = readings.of_person(tx, task.person, limit=RECENT_ROWS) if all_of_them else []
     others = [row for row in others if row.id not in {each.id for each in urgent}]

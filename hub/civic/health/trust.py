@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from hub import directory, sightings
 from hub.access import Subject, signed_in
-from hub.civic.health import alerts, baseline, consents, cover, tasks
+from hub.civic.health import alerts, baseline, consents, cover, emergency, tasks, witness
 from hub.civic.health.consents import PURPOSES
 from hub.civic.health.events import ConsentChanged, KioskClosed
 from hub.civic.health.models import HealthTask, KioskSession
@@ -27,8 +27,10 @@ TOPIC = consents.TOPIC
 Owner = Annotated[Subject, signed_in("resident")]
 PLACES: Mapping[str, str] = {
     "triage": N_("the doctor's list"),
+    "trace": N_("your heart trace"),
     "hut": N_("beside you in the hut"),
     "api": N_("the programming interface"),
+    "emergency": N_("in danger to life, without asking"),
     "fhir": N_("the FHIR interface"),
     "frame": N_("the frame inspector"),
 }
@@ -70,6 +72,8 @@ def view(read: Read, key: str) -> Mapping[str, Any]:
         "moved": baseline.of_person(read, key),
         "standing": [_standing(read, key, purpose) for purpose in PURPOSES],
         "looks": [_look(each) for each in sightings.of_person(read, key)],
+        "emergencies": emergency.of_person(read, key),
+        "erased": witness.done_for(read, key),
         "followed": [_followed(read, task) for task in tasks.of_person(read, key)],
         "tz": directory.area(read, directory.resident(read, key).area).tz,
     }
