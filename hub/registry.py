@@ -79,6 +79,7 @@ class Device(SQLModel, table=True):
     upkeep: str | None = Field(default=None, max_length=32)  # calibration_due | out_of_paper | maintenance
     calibration: str | None = Field(default=None, max_length=64)
     calibration_due: date | None = Field(default=None)
+    calibrated_on: date | None = Field(default=None)  # the day its certificate was issued
     place: str = Field(default="", max_length=64)  # where in the hut it stands, in the words of who put it there
     lot: str | None = Field(default=None, max_length=64)  # of the strips in it
 

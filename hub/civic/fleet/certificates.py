@@ -90,7 +90,7 @@ def enter(tx: Tx, device: str, paper: Paper) -> Certificate:
 
 def _put_in_force(tx: Tx, found: Device, paper: Certificate) -> None:
     """What every reading from now on freezes with itself."""
-    found.calibration, found.calibration_due = paper.number, paper.due
+    found.calibration, found.calibration_due, found.calibrated_on = paper.number, paper.due, paper.issued
     if found.upkeep == "calibration_due":
         found.upkeep = None
     tx.session.add(found)
