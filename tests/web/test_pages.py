@@ -13,6 +13,7 @@ from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 
 from hub.login import close_sessions_of
 from tests.conftest import needs
+from tests.web import tv_layout
 from tests.web.shell_world import Shell, make_shell, running
 from tests.world import LIUHE
 from web.live import Proof
@@ -96,13 +97,16 @@ def test_a_notice_comes_to_the_phone_without_reload(browser: Browser, shell: She
     page.context.close()
 
 
-def test_without_websocket_and_events_the_page_polls(browser: Browser, shell: Shell) -> None:
+@pytest.mark.parametrize("missing", ["WebSocket", "WebSocket EventSource"])
+def test_without_websocket_the_page_listens_to_events_and_without_those_it_polls(
+    browser: Browser, shell: Shell, missing: str
+) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 720})
-    context.add_init_script("delete window.WebSocket; delete window.EventSource;")
+    context.add_init_script("".join(f"delete window.{name};" for name in missing.split()))
     page = context.new_page()
     page.goto(f"{shell.url}/tv/{LIUHE}")
     live(page, 3)
-    assert page.evaluate("linliLive.way") == "poll"
+    assert page.evaluate("linliLive.way") == ("poll" if "EventSource" in missing else "events")
     shell.write(lambda tx: shell.tiny.note(tx, "二期停水"))
     until(page, "document.getElementById('hero-title').textContent === '二期停水'", timeout_s=12)
     context.close()
@@ -328,6 +332,25 @@ def test_the_tv_fits_its_screen_with_a_safe_margin(browser: Browser, shell: Shel
         assert box["x"] >= size[0] * 0.045
         assert box["x"] + box["width"] <= size[0] * 0.955
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    page.context.close()
+
+
+@pytest.mark.parametrize(("size", "lang"), [((1280, 720), "zh"), ((640, 530), "en")])
+def test_nothing_on_the_tv_is_cut_small_or_over_something_else(
+    browser: Browser, shell: Shell, size: tuple[int, int], lang: str
+) -> None:
+    shell.write(lambda tx: shell.tiny.note(tx, OLD_TITLE * 2, BODY * 4))
+    page = visit(browser, shell, f"/tv/{LIUHE}", size, lang)
+    live(page, 3)
+    found = tv_layout.faults(page, size)
+    for key in ("1", "Enter", "ArrowRight"):
+        page.keyboard.press(key)
+        found += [f"after {key}: {each}" for each in tv_layout.faults(page, size)]
+    alarm(shell)
+    page.wait_for_selector("#alarm-title:visible")
+    found += tv_layout.faults(page, size)
+    page.keyboard.press("Backspace")
+    assert found + tv_layout.faults(page, size) == []
     page.context.close()
 
 
