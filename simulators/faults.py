@@ -51,6 +51,7 @@ class Fault(StrEnum):
     BAD_CHECKSUM = "bad-checksum"  # of a serial frame
     UNIT_FLIPPED = "unit-flipped"  # the unit bit says kPa, the number is mmHg
     STRINGS = "strings"  # words where JSON should have numbers
+    NUMBER_AS_TEXT = "number-as-text"  # "108", as real gateways send it: read as the number
     LEFTOVERS = "leftovers"  # 36.43000031
     MAC_SPELLINGS = "mac-spellings"  # a device named by its address, each time spelled otherwise
     BOM = "bom"  # JSON behind a byte order mark

@@ -49,6 +49,7 @@ NEEDS: Mapping[Fault, tuple[str, ...]] = {
     Fault.UNIT_FLIPPED: ("bp",),
     Fault.STRINGS: ("json",),
     Fault.LEFTOVERS: ("json",),
+    Fault.NUMBER_AS_TEXT: ("json",),
     Fault.BOM: ("json",),
     Fault.GBK: ("json",),
     Fault.HI: ("glucose",),
@@ -93,6 +94,9 @@ def spoiled(fault: Fault, payload: bytes) -> bytes:
         return b"\xef\xbb\xbf" + payload
     if fault is Fault.GBK:
         return payload[:-1] + ',"name":"王小明"}'.encode("gbk")
+    if fault is Fault.NUMBER_AS_TEXT:
+        said = json.loads(payload)
+        return json.dumps(said | {"sys": str(said.get("sys") or 120)}, ensure_ascii=False).encode()
     if fault in (Fault.STRINGS, Fault.LEFTOVERS):
         said = json.loads(payload)
         said["sys"] = "偏高" if fault is Fault.STRINGS else float(said.get("sys") or 120) + 0.00000305

@@ -119,6 +119,12 @@ def test_a_leftover_of_32_bits_is_the_number_that_was_meant() -> None:
     assert found.orig[0].text == "151.00000305"
 
 
+def test_a_number_in_quotes_is_the_number() -> None:
+    assert b'"sys": "151"' in sent(Fault.NUMBER_AS_TEXT, "json")
+    found, quality, _reasons = read(Fault.NUMBER_AS_TEXT, "json")
+    assert (found.values[0].text, found.orig, quality) == ("151", (), "ok")
+
+
 def test_other_people_are_true_readings_of_somebody_else() -> None:
     """Nothing in the frame is wrong: whose it is, the visit must ask (hub/civic/health/binding.py)."""
     for fault, kind in ((Fault.WRONG_PERSON, "height_weight"), (Fault.CHILD_ON_CUFF, "bp")):

@@ -25,7 +25,7 @@ from simulators.clock import Now
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 CURRENT_TIME, DATE_TIME, RACP, BATTERY = "2a2b", "2a08", "2a52", "2a19"
-TEXTS = {"2a29": "maker", "2a24": "model", "2a25": "serial", "2a26": "firmware", "2a27": "hardware"}
+TEXTS = {"2a29": "maker", "2a24": "model", "2a25": "serial", "2a26": "firmware", "2a27": "hardware", "2a28": "software"}
 TEXT_CHARS_MAX = 64
 REPORT_ALL, DONE = b"\x01\x01", b"\x06\x00\x01\x01"
 NO_RECORDS = b"\x06\x00\x01\x06"
