@@ -16,7 +16,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, ColumnElement, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Index, and_, exists, func, insert, or_, select, update
 from sqlmodel import Field, SQLModel, col
 
 from hub import tags
@@ -51,6 +51,7 @@ class ChannelBinding(SQLModel, table=True):
     address_mark: str = Field(max_length=32, unique=True)
     state: str = Field(default="active", max_length=16)  # active | gone
     bound_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    __table_args__ = (Index("ix_channel_binding_channel_resident", "channel", "resident"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +252,13 @@ def members_of(read: Read, audience: Audience, as_of: datetime | None = None) ->
 
 def bound_channels(read: Read) -> list[str]:
     """The addressed channels that anybody can be reached on at all."""
-    return list(read.session.execute(select(col(ChannelBinding.channel)).distinct()).scalars())
+    found, after = list[str](), ""
+    # From name to name by the index: DISTINCT would read the addresses of a whole city, in every release.
+    following = select(func.min(col(ChannelBinding.channel)))
+    while (name := read.session.execute(following.where(col(ChannelBinding.channel) > after)).scalar()) is not None:
+        found.append(name)
+        after = name
+    return found
 
 
 def bind(tx: Tx, resident: str, channel: str, address: str) -> ChannelBinding:

@@ -140,11 +140,14 @@ def claim(
     rows = _awake(tx, rows, messages, curfew) if heeds_nights else rows
     prices = {ident: price(message) for ident, message in messages.items()} if limits.fen is not None else {}
     read_already, claimed = _read_already(tx, rows), list[Claimed]()
+    empty = digest.empty(tx, [row.id for row in rows if digest.is_one(row.key) and row.attempts == 0])
     counted, fen = 0, 0
     for row in rows:
         binding, cost = bindings[row.binding], prices.get(row.fanout, 0)
         if row.purpose == "send" and (row.notice, row.revision, row.resident) in read_already:
             _move(tx, row, "cancelled", "seen on another screen already")
+        elif row.id in empty:
+            _move(tx, row, "cancelled", "every notice in it is over")
         elif binding.state != "active":
             _move(tx, row, "unreachable", "the address is gone")
         elif row.counted_day is None and not purse.take(row.rank, cost):

@@ -119,6 +119,7 @@ def test_an_overview_whose_notices_are_all_over_stays_at_home(office: Office) ->
     evening(office)
     send(office)
     office.store.write_now(lambda tx: desk.retract(tx, office.staff, made.id, "It was a mistake"))
+    assert office.store.write_now(lambda tx: delivery.claim(tx, "wechat", 50)) == []
     assert [each.state for each in overviews(office)] == ["cancelled"]
 
 

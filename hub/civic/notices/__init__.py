@@ -78,7 +78,6 @@ MODULE = Module(
     listeners=(
         (NoticeEnded, outbox.on_notice_ended),
         (NoticeEnded, ladder.on_ended),
-        (NoticeEnded, digest.on_notice_ended),
         (NoticeSeen, outbox.on_notice_seen),
         (NoticeReleased, warnings.on_released),
         (NoticeReleased, speakers.on_released),

@@ -26,6 +26,7 @@ from hub.errors import Conflict, NotAllowed, Refused, StillMissing
 from hub.events import NoticeEnded, NoticeReleased
 from hub.i18n import _
 
+PAGE_NOTICES = 10  # of one transaction: at midnight those of a whole city run out together, and each is 10 ms
 TOPICS = ("notices.home", "notices.page", "notices.tv", "notices.overlay", "notices.cover", "notices.kiosk")
 
 
@@ -231,7 +232,10 @@ def keep_time(tx: Tx) -> int:
             (col(Notice.state) == "released") & (col(Notice.expires) <= now),
         )
     )
-    rows = tx.session.execute(moving.with_for_update(skip_locked=True).execution_options(populate_existing=True))
+    page = (
+        moving.order_by(col(Notice.rank).desc(), col(Notice.id)).limit(PAGE_NOTICES).with_for_update(skip_locked=True)
+    )
+    rows = tx.session.execute(page.execution_options(populate_existing=True))
     moved = rows.scalars().all()
     for notice in moved:
         if notice.expires <= now:
@@ -244,10 +248,9 @@ def keep_time(tx: Tx) -> int:
         tx.session.flush()
         _show(tx, _communities(tx, notice))
     old = now - timedelta(days=rules.ARCHIVED_AFTER_DAYS)
+    ended = select(col(Notice.id)).where(col(Notice.state).in_(("retracted", "expired")), col(Notice.ended_at) < old)
     tx.session.execute(
-        update(Notice)
-        .where(col(Notice.state).in_(("retracted", "expired")), col(Notice.ended_at) < old)
-        .values(state="archived")
+        update(Notice).where(col(Notice.id).in_(ended.limit(100 * PAGE_NOTICES))).values(state="archived")
     )
     return len(moved)
 

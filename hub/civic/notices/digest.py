@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlmodel import col
 
 from channels.base import Message
@@ -24,9 +24,7 @@ from hub.civic.notices.models import Notice
 from hub.db import Read, Tx
 from hub.digest import DigestItem
 from hub.directory import Area, Resident
-from hub.events import NoticeEnded
 from hub.i18n import N_, translate
-from hub.outbox import OPEN, Outbox
 from hub.preferences import Standing
 from hub.services import Services
 
@@ -85,22 +83,6 @@ def send(tx: Tx, limit: int = RESIDENTS_MAX) -> int:
         _plan(tx, group, standings, lang)
     tx.session.flush()
     return len(held)
-
-
-def on_notice_ended(tx: Tx, event: NoticeEnded) -> None:
-    """It stands in no overview again; one that has not left and holds nothing else stays at home."""
-    carried = core.drop(tx, event.notice, event.revision)
-    if not carried:
-        return
-    living = (
-        select(col(DigestItem.outbox))
-        .join(Notice, col(Notice.id) == col(DigestItem.notice))
-        .where(col(DigestItem.outbox).in_(carried), col(Notice.state) == "released")
-    )
-    empty = set(carried) - set(tx.session.execute(living).scalars())
-    waiting = (col(Outbox.id).in_(empty), col(Outbox.state).in_(OPEN), col(Outbox.attempts) == 0)
-    gone = {"state": "cancelled", "why": "every notice in it is over", "moved_at": tx.now()}
-    tx.session.execute(update(Outbox).where(*waiting).values(gone))
 
 
 def _ready(tx: Tx, held: Mapping[str, list[DigestItem]], standings: Mapping[str, Standing]) -> list[Ready]:

@@ -18,7 +18,7 @@ PRUNE_EVERY_S = 3600.0
 async def keep_time(services: Services) -> None:
     pruned = services.clock.monotonic() - PRUNE_EVERY_S
     while True:
-        if await services.store.read(desk.is_time):
+        while await services.store.read(desk.is_time):
             await services.store.write(desk.keep_time)
         if await services.store.read(answers.is_late):
             await services.store.write(answers.keep_clock)
