@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from sqlalchemy import select
 from sqlmodel import col
 
-from hub import readings
+from hub import readings, recall
 from hub.db import Read
 from hub.events import ReadValue
 from hub.readings import Reading
@@ -89,7 +89,11 @@ def _partner(read: Read, row: Reading, code: str) -> tuple[Reading, Decimal] | N
         rule = rule.where(col(Reading.session) == row.session)
     else:
         return None
-    for each in read.session.execute(rule.order_by(col(Reading.t_effective_ms).desc()).limit(8)).scalars():
+    newest = list(read.session.execute(rule.order_by(col(Reading.t_effective_ms).desc()).limit(8)).scalars())
+    withdrawn = recall.flags(read, [each.id for each in newest]) if newest else {}
+    for each in newest:
+        if each.id in withdrawn:
+            continue  # what was recalled since makes nothing any more
         number = numbers_of(readings.values(read, each)).get(code)
         if number is not None:
             return each, number
@@ -113,7 +117,9 @@ def pressures(read: Read, row: Reading) -> list[tuple[Reading, dict[str, Decimal
         )
         .order_by(col(Reading.t_effective_ms), col(Reading.id))
     )
-    found = [(each, numbers_of(readings.values(read, each))) for each in read.session.execute(rule).scalars()]
+    rows = list(read.session.execute(rule).scalars())
+    withdrawn = recall.flags(read, [each.id for each in rows]) if len(rows) > 1 else {}
+    found = [(each, numbers_of(readings.values(read, each))) for each in rows if each.id not in withdrawn]
     return [(each, numbers) for each, numbers in found if {"sys", "dia"} <= numbers.keys()]
 
 

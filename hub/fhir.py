@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from devices.profile import all_profiles
 from hub.derived import Derived
 from hub.events import ReadValue
 from hub.readings import Reading, from_ms
+from hub.recall import Flagged
 from hub.registry import Device
 
 Json = dict[str, Any]
@@ -29,6 +30,9 @@ _HL7 = "http://terminology.hl7.org/CodeSystem"
 IDENTIFIER = "urn:linli:observation"
 PERSON = "urn:linli:resident"
 MEDIA_TYPE = "application/fhir+json"
+RECALL, CALIBRATION_DUE = "urn:linli:recall", "urn:linli:calibration-due"
+# What a recall takes back: the number was never one of this body. A lapsed certificate takes nothing back.
+WITHDRAWN = ("recalled", "lot_bad")
 CLOCK, CLOCK_MDC = "clock", 67975  # the device's time beside the hub's: MDC_ATTR_TIME_ABS
 _PROFILE = "http://hl7.org/fhir/StructureDefinition/"
 _PROFILES: Mapping[str, str] = {
@@ -65,9 +69,29 @@ def encode(resource: Json) -> bytes:
 
 
 def observations(
-    row: Reading, values: Sequence[ReadValue], zone: str, mass_index: Derived | None = None
+    row: Reading,
+    values: Sequence[ReadValue],
+    zone: str,
+    mass_index: Derived | None = None,
+    flagged: Flagged | None = None,
 ) -> Iterator[Json]:
-    """Everything one reading says, the chief Observation first. Nothing of a reading that is nobody's."""
+    """Everything one reading says, the chief Observation first, each with what a recall said of it since. Nothing of a
+    reading that is nobody's."""
+    for made in _said(row, values, zone, mass_index):
+        if flagged is not None:
+            _mark(made, flagged)
+        yield made
+
+
+def _mark(made: Json, flagged: Flagged) -> None:
+    """Decision 0018: withdrawn, so that also a reader who knows no tag of ours does not count on the number."""
+    made["meta"]["lastUpdated"] = max(datetime.fromisoformat(made["meta"]["lastUpdated"]), flagged.at).isoformat()
+    made["meta"]["tag"] = [{"system": RECALL, "code": reason.replace("_", "-")} for reason in flagged.reasons]
+    if set(flagged.reasons) & set(WITHDRAWN):
+        made["status"] = "entered-in-error"
+
+
+def _said(row: Reading, values: Sequence[ReadValue], zone: str, mass_index: Derived | None) -> Iterator[Json]:
     if row.person is None:
         return
     chief = chief_part(row.kind)
@@ -285,10 +309,20 @@ def metric(row: Device, code: str, today: date) -> Json:
         "source": {"reference": f"Device/{row.id}"},
         "operationalStatus": "on" if row.state == "active" else "off",
         "category": "measurement",
-        "calibration": [{"type": "unspecified", "state": state}],
+        "calibration": [_calibration(row, state)],
     }
     if row.calibration:
         made["identifier"] = [{"system": "urn:linli:certificate", "value": row.calibration}]
+    return made
+
+
+def _calibration(row: Device, state: str) -> Json:
+    """From the certificate in force: when it was issued, and the last day on which it holds."""
+    made: Json = {"type": "unspecified", "state": state}
+    if row.calibrated_on is not None:
+        made["time"] = datetime.combine(row.calibrated_on, time(), ZoneInfo("Asia/Shanghai")).isoformat()
+    if row.calibration_due is not None:
+        made["extension"] = [{"url": CALIBRATION_DUE, "valueDate": row.calibration_due.isoformat()}]
     return made
 
 

@@ -132,6 +132,28 @@ def flags(read: Read, idents: Collection[str]) -> Mapping[str, tuple[str, ...]]:
     return {reading: tuple(reasons) for reading, reasons in found.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """What later recalls said of a reading, and when the last one did."""
+
+    reasons: tuple[str, ...]
+    at: datetime
+
+
+def flagged(read: Read, idents: Collection[str]) -> Mapping[str, Flagged]:
+    """The same with its time, for whoever must say when a reading changed."""
+    found: dict[str, list[tuple[str, datetime]]] = defaultdict(list)
+    for page in bulk.pages(idents):
+        rule = select(col(ReadingFlag.reading), col(ReadingFlag.reason), col(Recall.at))
+        rule = rule.join(Recall, col(Recall.id) == col(ReadingFlag.recall)).where(col(ReadingFlag.reading).in_(page))
+        for reading, reason, at in read.session.execute(rule.order_by(col(Recall.at))):
+            found[reading].append((reason, at))
+    return {
+        reading: Flagged(tuple(dict.fromkeys(reason for reason, _at in rows)), rows[-1][1])
+        for reading, rows in found.items()
+    }
+
+
 def of_device(read: Read, device: str) -> Sequence[Recall]:
     rule = select(Recall).where(col(Recall.device) == device).order_by(col(Recall.at).desc())
     return list(read.session.execute(rule).scalars())

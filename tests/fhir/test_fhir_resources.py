@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
@@ -20,9 +21,11 @@ from hypothesis import strategies as st
 from devices.base import Value
 from devices.codes import CODES, KINDS
 from hub import fhir
+from hub.civic.fhir.search import PARAMETERS, question
 from hub.civic.fhir.statement import capability
 from hub.derived import Derived
 from hub.readings import Reading
+from hub.recall import Flagged
 from hub.registry import Device as OurDevice
 from tests.world import START
 
@@ -52,7 +55,7 @@ def made(row: Reading, *values: Value, mass_index: Derived | None = None) -> lis
 def check(resource: dict[str, Any]) -> None:
     """What the validator lets pass: HL7's rules for vital signs and the PHD guide's for codes and numbers."""
     Observation.model_validate_json(fhir.encode(resource))
-    assert resource["status"] in ("final", "preliminary")
+    assert resource["status"] in ("final", "preliminary", "entered-in-error")
     assert resource["subject"]["reference"].startswith("Patient/")
     assert resource["effectiveDateTime"]
     parts = resource.get("component", [resource])
@@ -156,16 +159,55 @@ def test_whatever_was_measured_is_valid_and_a_bad_one_has_no_number(
         assert quality != "bad" or b"valueQuantity" not in fhir.encode(each)
 
 
+@pytest.mark.parametrize(
+    ("reasons", "status"),
+    [
+        (("recalled",), "entered-in-error"),
+        (("uncalibrated", "lot_bad"), "entered-in-error"),
+        (("uncalibrated",), "final"),
+    ],
+)
+def test_what_was_recalled_is_withdrawn_in_every_part_of_it(reasons: tuple[str, ...], status: str) -> None:
+    at = START + timedelta(days=3)
+    numbers = (value("sys", "151"), value("dia", "93"), value("pulse", "76"))
+    said = list(fhir.observations(reading(), numbers, ZONE, None, Flagged(reasons, at)))
+    assert len(said) == 2
+    for each in said:
+        check(each)
+        assert each["status"] == status
+        assert [tag["code"] for tag in each["meta"]["tag"]] == [reason.replace("_", "-") for reason in reasons]
+        assert datetime.fromisoformat(each["meta"]["lastUpdated"]) == at
+    assert said[0]["component"][0]["valueQuantity"]["value"] == Decimal(151), "what was shown stays explainable"
+
+
+def test_the_statement_promises_what_the_search_understands() -> None:
+    """Every parameter it names is taken, and every one that is taken it names."""
+    (rest,) = capability(START, "http://x/fhir/R4")["rest"]
+    named = {each["name"] for each in rest["resource"][0]["searchParam"]}
+    given = {"_count": "2", "_id": "a", "_lastUpdated": "2026", "category": "vital-signs", "code": "8480-6",
+             "date": "2026", "device": "bp-1", "patient": "r-wang", "subject": "r-wang", "_sort": "-date"}  # fmt: skip
+    assert set(given) == set(PARAMETERS)
+    assert named == set(PARAMETERS) - {"_count", "_sort"}, "those two are no search parameters but how to answer"
+    for name in PARAMETERS:
+        question([(name, given[name])], ZoneInfo(ZONE))
+    assert {each["type"] for each in rest["resource"]} == {"Observation", "Device", "DeviceMetric"}
+    assert all({act["code"] for act in each["interaction"]} == {"read", "search-type"} for each in rest["resource"])
+
+
 def test_devices_and_their_calibration_are_valid() -> None:
     row = OurDevice(id="bp-1", gateway="lh-hut-1", profile="omron-hem9200t", kind="bp", zh="血压计", en="Cuff",
-                    serial="A1", firmware="1.2", calibration="c-1", calibration_due=date(2026, 11, 21))  # fmt: skip
+                    serial="A1", firmware="1.2", calibration="c-1", calibration_due=date(2026, 11, 21),
+                    calibrated_on=date(2025, 11, 22))  # fmt: skip
     for each in (fhir.device(row, START.date()), fhir.gateway("lh-hut-1")):
         Device.model_validate_json(fhir.encode(each))
     states = []
     for today in (date(2026, 11, 21), date(2026, 11, 22)):
         metric = fhir.metric(row, "sys", today)
         DeviceMetric.model_validate_json(fhir.encode(metric))
-        states.append(metric["calibration"][0]["state"])
+        (calibration,) = metric["calibration"]
+        assert calibration["time"] == "2025-11-22T00:00:00+08:00"
+        assert calibration["extension"] == [{"url": fhir.CALIBRATION_DUE, "valueDate": "2026-11-21"}]
+        states.append(calibration["state"])
     assert states == ["calibrated", "calibration-required"]
 
 

@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.base import Value
-from hub import directory, login, sightings
-from hub.access import Permissions
+from hub import directory, erasure, login, recall, sightings
+from hub.access import Permissions, Subject
 from hub.civic.fhir import MODULE as FHIR
-from hub.civic.fhir.search import NotUnderstood, bound
+from hub.civic.fhir import shelf
+from hub.civic.fhir.search import NotUnderstood, bound, question
 from hub.civic.health import MODULE as HEALTH
 from tests.health.hutrig import HUT, Hut, run_apart, services_of
 from tests.world import LIUHE, START
@@ -189,3 +190,37 @@ def test_a_zone_in_a_date_is_believed() -> None:
     assert bound("2026-11-22T09:00:00 08:00", ZONE) == at  # a plus that became a blank
     with pytest.raises(NotUnderstood):
         bound("2026-11-22T25:00", ZONE)
+
+
+def test_an_erased_reading_is_gone_for_who_knew_it_and_never_was_for_others(hut: Hut) -> None:
+    """On a reading of its own, so that the other tests keep their two weeks."""
+    pressure = [Value("sys", Decimal(131), "mm[Hg]"), Value("dia", Decimal(81), "mm[Hg]")]
+    ident = hut.enter("bp", pressure, person="r-lin", at=START - timedelta(days=400))
+    path = f"Observation/{ident}"
+    assert [ask(hut, who, path)[0].status_code for who in ("r-lin", "r-wang", "s-doctor")] == [200, 404, 404]
+    hut.act(lambda tx: erasure.erase(tx, [ident], "self"))
+    answers = [ask(hut, who, path)[0] for who in ("r-lin", "r-wang", "s-doctor")]
+    assert [answer.status_code for answer in answers] == [410, 404, 404]
+    assert OperationOutcome.model_validate_json(answers[0].content).issue[0].code == "deleted"
+    assert not entries(ask(hut, "r-lin", "Observation?date=lt2026-01-01")[0])
+
+
+def test_a_recall_is_found_by_when_it_was_said(tmp_path: Path) -> None:
+    hut = Hut(tmp_path)
+    numbers = [Value("sys", Decimal(133), "mm[Hg]"), Value("dia", Decimal(83), "mm[Hg]")]
+    ident, fine = (hut.enter("bp", numbers, person="r-lin", at=START - timedelta(days=days)) for days in (300, 10))
+    hut.clock.advance(3 * 86_400)
+    query = recall.Query(device="bp-1", since=START - timedelta(days=301), until=START - timedelta(days=299))
+    hut.act(lambda tx: recall.flag(tx, query, "recalled", "the maker withdrew it"))
+    today = hut.clock.now().date().isoformat()
+
+    def said(how: str) -> list[tuple[str, str]]:
+        asked = question([("_lastUpdated", f"{how}{today}")], ZONE)
+        who = Subject(id="r-lin", kind="resident")
+        found = hut.store.read_now(lambda read: shelf.observations(read, who, asked)).entries
+        return [(each["id"], each["status"]) for each in found]
+
+    assert said("ge") == [(ident, "entered-in-error")]
+    assert said("lt") == [(fine, "final")]
+    assert said("ne") == [(fine, "final")]
+    hut.store.close()

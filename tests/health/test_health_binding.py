@@ -120,6 +120,21 @@ def test_within_the_clocks_grace_it_may_still_be_the_neighbours_before(hut: Hut)
     assert session.note == "mistimed"
 
 
+def test_what_a_release_takes_in_says_nothing_to_whoever_sits_there_now(hut: Hut) -> None:
+    """Frames of a device that was held back come in hours later, with the times they came with then."""
+    hut.visit(WANG)
+    then = hut.clock.now() - timedelta(hours=3)
+    urgent = hut.measure(values={"sys": "190", "dia": "112", "pulse": "70"}, at=then - timedelta(seconds=2))
+    assert hut.reading(urgent).person is None
+    taken_in = StoredReading(
+        "x", "x", "bp", "bp-1", HUT, HUT, "420802002001", (), "ok", (), then, then, "gateway", False
+    )
+    hut.act(lambda tx: tx.emit(ReadingsStored, readings=(taken_in,)))  # type: ignore[attr-defined]
+    session = hut.session()
+    assert session is not None
+    assert (session.note, session.reading, hut.alerts()) == ("", None, [])
+
+
 def test_a_repeated_batch_changes_nothing(hut: Hut) -> None:
     hut.visit(WANG)
     ident = hut.measure(values={"sys": "190", "dia": "100", "pulse": "70"})

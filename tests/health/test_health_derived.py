@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.base import Value
-from hub import derived
+from hub import derived, recall
 from hub.civic.health import bands, figures
 from hub.civic.health.figures import Shown
 from hub.civic.health.rules import Band, in_force, judge, wants_another
@@ -152,3 +153,16 @@ def test_the_index_is_weight_over_height_squared(weight: Decimal, height: Decima
 def test_another_is_asked_for_until_two_agree_or_three_stand(tops: list[Decimal]) -> None:
     why = wants_another(in_force("bp").repeat, tops)
     assert why == ("once" if len(tops) == 1 else "differ" if len(tops) == 2 and abs(tops[1] - tops[0]) > 10 else "")
+
+
+def test_nothing_is_made_of_a_recalled_reading(hut: Hut) -> None:
+    """Neither an index of a recalled height nor the word of a mean with a recalled pressure."""
+    height = hut.enter("height", [value("height", "160", "cm")], person="r-lin")
+    hut.clock.advance(60)
+    weight = hut.enter("weight", [value("weight", "72.0", "kg")], person="r-lin")
+    before = hut.store.read_now(lambda read: bands.of(read, hut.reading(weight)))
+    assert [(band.measure, height in band.readings) for band in before] == [("bmi", True)]
+    query = recall.Query(device="bp-1", since=hut.clock.now() - timedelta(hours=1), until=hut.clock.now())
+    hut.act(lambda tx: recall.flag(tx, query, "recalled", "the stick was bent"))
+    after = hut.store.read_now(lambda read: bands.of(read, hut.reading(weight)))
+    assert [(band.level, band.readings) for band in after] == [("none", (weight,))]

@@ -24,7 +24,15 @@ from hub.page import actor, services
 
 BASE = "/fhir/R4"
 # FHIR's own words for what went wrong.
-_ISSUES = {400: "invalid", 401: "login", 403: "forbidden", 404: "not-found", 405: "not-supported", 422: "invalid"}
+_ISSUES = {
+    400: "invalid",
+    401: "login",
+    403: "forbidden",
+    404: "not-found",
+    405: "not-supported",
+    410: "deleted",
+    422: "invalid",
+}
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
 

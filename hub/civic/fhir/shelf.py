@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlmodel import col
 
-from hub import derived, fhir, readings
+from hub import derived, erasure, fhir, readings, recall
 from hub.access import Subject
 from hub.civic.fhir.search import Bound, Cursor, Question
 from hub.db import Read
-from hub.directory import Area
-from hub.errors import NotAllowed, NotFound
+from hub.directory import Area, Consent
+from hub.errors import LinliError, NotAllowed, NotFound
 from hub.fhir import Json
 from hub.i18n import _
 from hub.readings import Reading
@@ -27,6 +27,13 @@ ZONE = "Asia/Shanghai"
 _ROWS = 100  # looked at in one go; a search for a rare code goes on until its page is full
 _LOOKS_MAX = 40
 _DONE = 999  # more than any reading says
+
+
+class Gone(LinliError):
+    """There was one, and it was erased: whoever holds a copy should know."""
+
+    status = 410
+    slug = "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,22 @@ def observation(read: Read, who: Subject, ident: str) -> tuple[Json, Reading]:
     for each in _said(read, row) if row is not None else ():
         if each["id"] == ident and row is not None:
             return each, row
+    if row is None and _was_theirs(read, who, ident[:36]):
+        raise Gone(_("It was deleted by whom it was about"))
     raise NotFound(_("There is no such resource, or it is not yours to see"))
+
+
+def _was_theirs(read: Read, who: Subject, ident: str) -> bool:
+    """Only who could have seen it learns that it was there."""
+    erased = erasure.erased_of(read, ident)
+    if erased is None or erased.person is None:
+        return False
+    if who.kind == "resident":
+        return erased.person == who.id
+    agreed = select(col(Consent.id)).where(
+        col(Consent.resident) == erased.person, col(Consent.purpose) == "doctor", col(Consent.withdrawn_at).is_(None)
+    )
+    return read.session.execute(agreed.limit(1)).first() is not None
 
 
 def _visible(who: Subject) -> ColumnElement[bool]:
@@ -88,8 +110,11 @@ def _rows(read: Read, visible: ColumnElement[bool], asked: Question, cursor: Cur
         rule = rule.where(col(Reading.kind).in_(_kinds(asked.where)))
     for bound in asked.times:
         rule = rule.where(_within(at, bound))
-    for bound in asked.changed:
-        rule = rule.where(_within(func.coalesce(col(Reading.bound_at_ms), col(Reading.t_received_ms)), bound))
+    if asked.changed:
+        changed = func.coalesce(col(Reading.bound_at_ms), col(Reading.t_received_ms))
+        # A recall changes a resource later than its reading; `_wanted` looks at what it then says of itself.
+        recalled = select(col(recall.ReadingFlag.reading))
+        rule = rule.where(or_(and_(*[_within(changed, bound) for bound in asked.changed]), ident.in_(recalled)))
     if cursor is not None:
         last = ident <= cursor.reading if cursor.taken < _DONE else ident < cursor.reading
         rule = rule.where((at < cursor.at_ms) | ((at == cursor.at_ms) & last))
@@ -112,12 +137,23 @@ def _within(moment: Any, bound: Bound) -> ColumnElement[bool]:
     return and_(*rules)
 
 
+def _holds(at_ms: int, bound: Bound) -> bool:
+    before, after = bound.start_ms is not None and at_ms < bound.start_ms, False
+    if bound.end_ms is not None:
+        after = at_ms >= bound.end_ms
+    return (before or after) if bound.outside else not (before or after)
+
+
 def _wanted(entry: Json, row: Reading, asked: Question) -> bool:
     if asked.ids and entry["id"] not in asked.ids:
         return False
     if asked.category is not None:
         coded = [coding["code"] for each in entry.get("category", ()) for coding in each["coding"]]
         if asked.category not in coded:
+            return False
+    if asked.changed:
+        at = readings.to_ms(datetime.fromisoformat(entry["meta"]["lastUpdated"]))
+        if not all(_holds(at, bound) for bound in asked.changed):
             return False
     if asked.where is None:
         return True
@@ -128,7 +164,8 @@ def _wanted(entry: Json, row: Reading, asked: Question) -> bool:
 def _said(read: Read, row: Reading) -> Iterator[Json]:
     values = readings.values(read, row)
     area = read.session.get(Area, row.area)
-    return fhir.observations(row, values, area.tz if area is not None else ZONE, derived.bmi(read, row, values))
+    zone, flagged = area.tz if area is not None else ZONE, recall.flagged(read, [row.id]).get(row.id)
+    return fhir.observations(row, values, zone, derived.bmi(read, row, values), flagged)
 
 
 def devices(read: Read, who: Subject) -> list[Json]:

@@ -97,10 +97,13 @@ def judge_values(kind: str, values: Sequence[ReadValue], quality: str, reading: 
 
 def of(read: Read, row: Reading) -> tuple[Band, ...]:
     """The bands as they were judged then; of one that was imported, or flagged by a recall since, as judged now."""
-    flagged = recall.flags(read, [row.id]).get(row.id, ())
-    if flagged:
-        return _judge(read, row, flagged)
     kept = list(read.session.execute(select(ReadingBand).where(col(ReadingBand.reading) == row.id)).scalars())
+    used = {row.id, *(ident for each in kept for ident in each.used.split())}
+    flagged = recall.flags(read, used)
+    if row.id in flagged:
+        return _judge(read, row, flagged[row.id])
+    if flagged:  # an index or a mean that leaned on what was recalled
+        return (*_judge(read, row), *_of_mean(read, row))
     order = {measure: place for place, measure in enumerate(MEASURES.get(row.kind, ()))}
     kept.sort(key=lambda each: order.get(each.measure, len(order)))  # the chief measure first
     return tuple(_opened(each) for each in kept) or _judge(read, row)

@@ -33,7 +33,7 @@ def bind_stored(tx: Tx, event: ReadingsStored) -> None:
             reading, session.began, None if session.began is None else kiosk.last_end(tx, session.hut, session.id)
         ):
             _take(tx, session, reading)
-        elif reading.t_received - reading.t_effective <= FRESH and not reading.late:
+        elif tx.now() - reading.t_effective <= FRESH and not reading.late:  # what a release takes in is older news
             session.note = "mistimed"
             tx.session.add(session)
             tx.touch(kiosk.TOPIC, session.hut)

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from sqlalchemy import select
 from sqlmodel import col
 
-from hub import derived, directory, fhir, readings
+from hub import derived, directory, fhir, readings, recall
 from hub.access import Subject, signed_in
 from hub.civic.health import bands
 from hub.civic.health.figures import BASIS_NAMES, CODE_NAMES, KIND_NAMES
@@ -88,7 +88,8 @@ def as_fhir(read: Read, person: str) -> bytes:
     entries: list[fhir.Json] = []
     for row in _rows(read, person):
         values = readings.values(read, row)
-        entries += fhir.observations(row, values, zone, derived.bmi(read, row, values))
+        flagged = recall.flagged(read, [row.id]).get(row.id)
+        entries += fhir.observations(row, values, zone, derived.bmi(read, row, values), flagged)
     return fhir.encode(fhir.bundle("collection", entries, "urn:linli"))
 
 

@@ -19,6 +19,7 @@ from hub.civic.health.figures import CODE_NAMES, KIND_NAMES, UNIT_NAMES
 from hub.civic.health.rules import Ruleset, fitting, rulesets, unfit
 from hub.db import Read
 from hub.derived import numbers_of
+from hub.fhir import WITHDRAWN
 from hub.i18n import _, pick
 
 DAYS = 14
@@ -120,6 +121,8 @@ def of_kind(read: Read, person: str, kind: str, days: int = DAYS) -> Trend | Non
         numbers = numbers_of(readings.values(read, row))
         if row.quality != "bad" and all(code in numbers for code in codes):
             judged = [band for band in bands.of(read, row) if band.measure == kind]
+            if any(band.why_none in WITHDRAWN for band in judged):
+                continue
             urgent = any(band.level == "urgent" for band in judged)
             by.update(band.ruleset for band in judged)
             at = readings.from_ms(row.t_effective_ms)
