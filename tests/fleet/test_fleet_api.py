@@ -38,6 +38,7 @@ async def test_a_program_registers_a_device_and_another_sets_it_up_by_its_code(f
         made = await office.post("/api/v1/devices/claims", json=body, headers=key)
         again = await office.post("/api/v1/devices/claims", json=body, headers=key)
         assert (made.status_code, again.status_code) == (201, 201)
+        assert "code" not in again.json()
         assert {**again.json(), "code": made.json()["code"]} == made.json(), "its code is told once"
         assert [each["device"] for each in (await hut.get("/api/v1/devices/claims")).json()["items"]] == [
             made.json()["device"]
