@@ -30,6 +30,7 @@ SALT_BYTES = 16
 TRIES_MAX = 10  # wrong passwords per login and minute
 SESSION_HOURS = {"resident": 24 * 30, "staff": 12, "kiosk": 24 * 365, "tv": 24 * 365, "api": 24 * 365}
 CODE_MINUTES = 15
+PRUNED_MAX = 1_000  # rows of one transaction: a city has 128,000 televisions
 SURFACES = ("resident", "staff", "kiosk", "tv")
 
 
@@ -284,9 +285,13 @@ def create_token(tx: Tx, role: str, area: str, *, emergencies: bool = False) -> 
     return open_session(tx, "api", "token", name, area=area, role=role, emergencies=emergencies)
 
 
-def prune(tx: Tx) -> None:
-    tx.session.execute(delete(SessionRow).where(col(SessionRow.expires) < tx.now()))
-    tx.session.execute(delete(OneTimeCode).where(col(OneTimeCode.expires) < tx.now()))
+def prune(tx: Tx, limit: int = PRUNED_MAX) -> bool:
+    """Forget a page of sessions and codes whose time is over. Says whether there may be more."""
+    over = select(col(SessionRow.token_hash)).where(col(SessionRow.expires) < tx.now()).limit(limit)
+    spent = select(col(OneTimeCode.code_hash)).where(col(OneTimeCode.expires) < tx.now()).limit(limit)
+    sessions = tx.change(delete(SessionRow).where(col(SessionRow.token_hash).in_(over)))
+    codes = tx.change(delete(OneTimeCode).where(col(OneTimeCode.code_hash).in_(spent)))
+    return limit in (sessions, codes)
 
 
 def change_staff(tx: Tx, staff: str, *, active: bool) -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlmodel import select
 
-from hub import approval
+from hub import approval, login
 from hub.access import ROLES, Grant, Permissions, Subject, covers
+from hub.clock import ManualClock
 from hub.errors import Conflict, NotAllowed
 from hub.module import discover
-from tests.world import CITY, DISTRICT, LIUHE, STREET, make_store
+from tests.world import CITY, DISTRICT, LIUHE, START, STREET, make_store
 
 LIUHE_PATH = f"{CITY}/{DISTRICT}/{STREET}/{LIUHE}"
 codes = st.lists(st.sampled_from(["420800000000", "420802000000", "420802001000", "420802002001"]), max_size=4)
@@ -73,3 +75,16 @@ def test_nobody_signs_for_their_own_household(tmp_path: Path) -> None:
                 tx, "sheet:1", "approve", {}, _signer("s-1", "p-1", "h-1"), beneficiary_households={"h-1"}
             )
         )
+
+
+def test_sessions_whose_time_is_over_are_forgotten_a_page_at_a_time(tmp_path: Path) -> None:
+    clock = ManualClock(START)
+    store = make_store(tmp_path, clock=clock)
+    for visit in range(3):
+        store.write_now(lambda tx, visit=visit: login.open_session(tx, "staff", "staff", f"s-{visit}"))  # type: ignore[misc]
+    clock.advance(3_600 * login.SESSION_HOURS["staff"] + 1)
+    store.write_now(lambda tx: login.open_session(tx, "staff", "staff", "s-today"))
+    assert [store.write_now(lambda tx: login.prune(tx, limit=2)) for _page in range(2)] == [True, False]
+    left = store.read_now(lambda read: read.session.execute(select(login.SessionRow)).scalars().all())
+    assert [row.subject for row in left] == ["s-today"]
+    store.close()

@@ -129,6 +129,15 @@ def test_a_scheduled_notice_begins_and_ends_by_itself(office: Office) -> None:
     assert office.store.read_now(lambda read: active.notice(read, made.id)).state == "expired"
 
 
+def test_what_runs_out_at_one_moment_ends_a_few_at_a_time(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "PAGE_NOTICES", 2)
+    made = [office.released(expires=office.clock.now() + timedelta(hours=1)) for _notice in range(3)]
+    office.clock.advance(3_601)
+    assert [office.store.write_now(desk.keep_time) for _page in range(3)] == [2, 1, 0]
+    states = office.store.read_now(lambda read: {active.notice(read, each.id).state for each in made})
+    assert states == {"expired"}
+
+
 def test_a_correction_is_the_next_revision_and_keeps_what_was_shown_before(office: Office) -> None:
     made = office.released()
     office.store.write_now(lambda tx: desk.correct(tx, office.staff, made.id, words(text="改为后天停水。")))

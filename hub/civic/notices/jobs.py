@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from hub import idempotency
+from hub import idempotency, login
 from hub.civic.notices import answers, board, callback, desk, ladder, ladder_pages
 from hub.civic.notices.ladder import Pace
 from hub.db import Tx
@@ -18,13 +18,15 @@ PRUNE_EVERY_S = 3600.0
 async def keep_time(services: Services) -> None:
     pruned = services.clock.monotonic() - PRUNE_EVERY_S
     while True:
-        while await services.store.read(desk.is_time):
-            await services.store.write(desk.keep_time)
+        while await services.store.read(desk.is_time) and await services.store.write(desk.keep_time):
+            pass
         if await services.store.read(answers.is_late):
             await services.store.write(answers.keep_clock)
         if services.clock.monotonic() - pruned >= PRUNE_EVERY_S:
             pruned = services.clock.monotonic()
             await services.store.write(_prune)
+            while await services.store.write(login.prune):
+                pass
         await services.clock.sleep(TICK_S)
 
 
