@@ -275,7 +275,10 @@ class Demo:
         ):
             self.console.print(f"\n[bold]{name}[/] · {url}", soft_wrap=True)
             self.console.print(lan.qr_lines(url), markup=False, highlight=False, soft_wrap=True)
+        players = f"http://{self.lan}:{settings.http_port}/tv/playlist.m3u"
+        self.console.print(f"\n[bold]播放器 players[/] (Kodi, VLC, TiviMate, Jellyfin) · {players}", soft_wrap=True)
         self.console.print(lan.WHAT_HTTP_CANNOT, soft_wrap=True)
+        self.console.print(lan.if_nothing_opens((settings.http_port, secure)), soft_wrap=True)
 
     # -- what is printed -------------------------------------------------------------------------------------------
     def _ways(

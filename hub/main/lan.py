@@ -34,6 +34,15 @@ WHAT_HTTP_CANNOT = (
 )
 
 
+def if_nothing_opens(ports: tuple[int, int]) -> str:
+    """The two usual reasons."""
+    http, https = ports
+    return (
+        f"打不开时：电视、手机要和本机在同一个网络，本机防火墙要放行 TCP {http} 和 {https} / "
+        f"if nothing opens: same network as this machine, and let its firewall pass TCP {http} and {https}"
+    )
+
+
 def own_address() -> str:
     """This machine's address on the house network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

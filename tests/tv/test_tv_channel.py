@@ -16,8 +16,10 @@ from channels.tv_picture import Sheet, Type
 from channels.tv_stream import PICTURES, VIDEO_PID, WRAP
 from hub import font, slides
 from hub.civic.notices import desk
+from hub.civic.television import studio
 from hub.civic.television.library import Library
 from hub.civic.television.station import sheets_of
+from hub.civic.television.studio import Spoken
 from hub.clock import ManualClock
 from hub.settings import STATE
 from simulators.transport_stream import Stream
@@ -270,3 +272,25 @@ async def test_read_aloud_a_page_stands_as_long_as_its_voice_and_is_silent_for_w
     assert sizes["aloud"] > sizes["silent"] + 5_000
     assert loudest(heard) > 1_000
     assert loudest(nothing) < 50
+
+
+async def test_an_emergency_is_struck_before_it_is_read_and_nothing_else_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Spoken] = []
+    monkeypatch.setattr(studio, "VOICE_S_MAX", 0.001)  # no voice is that quick: the chime is heard all the same
+    made = studio.spoken
+    monkeypatch.setattr(studio, "spoken", lambda wanted: (asked.append(wanted), made(wanted))[1])
+    async with tuned(tmp_path) as tv:
+        tv.office.released()
+        await tv.names(voice="1")
+        assert [each.chime for each in asked] == [False]
+        tv.alarm(text="请立即远离河道。" * 30)
+        clock(tv).advance(SEGMENT_S)
+        struck = await tv.bytes_of((await tv.names(voice="1"))[-1])
+        silent = await tv.bytes_of((await tv.names())[-1])
+    later = asked[1:]
+    assert len(later) > 1
+    assert [each.chime for each in later] == [True] + [False] * (len(later) - 1), "once, before the first page"
+    assert 0.4 * 32_767 < loudest(struck) < 0.7 * 32_767
+    assert loudest(silent) < 50

@@ -290,7 +290,8 @@ class Station:
         for sheet, seconds in sheets:
             page, sound, count = self.studio.key(sheet), "", segments(seconds)
             if channel.voice:
-                sound = await self.studio.ready(Spoken(read_aloud(sheet, channel.lang), channel.lang))
+                struck = sheet.form == "alarm" and first_of(sheet)
+                sound = await self.studio.ready(Spoken(read_aloud(sheet, channel.lang), channel.lang, struck))
                 count = max(count, self.studio.said_segments(sound))
             channel.sheets[page] = sheet
             turns.append(Turn(page, count, sound))
@@ -332,12 +333,15 @@ def welcome(name: str) -> tuple[Sheet, float]:
     return Sheet(_("Welcome to {name}").format(name=name), ("", *lines)), WELCOME_S
 
 
+def first_of(sheet: Sheet) -> bool:
+    return not sheet.mark or sheet.mark.startswith("1/")
+
+
 def read_aloud(sheet: Sheet, lang: str) -> str:
     """The title once, and the lines as they were before they were set."""
-    begins = not sheet.mark or sheet.mark.startswith("1/")
     text = ("" if lang == "zh" else " ").join(sheet.lines).replace("\t", "，" if lang == "zh" else ", ")
     stop = "。" if lang == "zh" else ". "
-    return f"{sheet.badge}{stop}{sheet.title}{stop}{text}" if begins else text
+    return f"{sheet.badge}{stop}{sheet.title}{stop}{text}" if first_of(sheet) else text
 
 
 def written(entries: list[Entry], names: dict[int, str]) -> bytes:

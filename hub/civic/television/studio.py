@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import channels
-from channels import tv_codec, tv_picture
+from channels import tv_chime, tv_codec, tv_picture
 from channels.tv_codec import Coded
 from channels.tv_picture import Crawl, Hour, Name, Sheet, Type
 from channels.tv_stream import SOUNDS
@@ -34,6 +34,7 @@ class Spoken:
 
     text: str
     tongue: str  # of channels/loudspeaker_voice.py
+    chime: bool = False  # first
 
 
 Wanted = Sheet | Name | Hour | Crawl | Spoken
@@ -125,7 +126,8 @@ class Studio:
 
 
 def spoken(wanted: Spoken) -> list[bytes]:
-    """AAC frames of a machine's voice; none where the extra `tts` is missing or the voice fails."""
+    """AAC frames of a machine's voice; where the extra `tts` is missing or the voice fails the chime alone, or none."""
+    opening = tv_codec.sound(tv_chime.chime(tv_codec.SOUND_HZ), tv_codec.SOUND_HZ) if wanted.chime else []
     voice = Path(channels.__file__).with_name("loudspeaker_voice.py")
     words = [sys.executable, "-I", str(voice), wanted.tongue]
     try:
@@ -136,6 +138,6 @@ def spoken(wanted: Spoken) -> list[bytes]:
         done = None
     if done is None or done.returncode:
         log.warning("a TV page could not be read aloud", extra={"code": done.returncode if done else "time-out"})
-        return []
+        return opening
     with wave.open(io.BytesIO(done.stdout)) as file:
-        return tv_codec.sound(file.readframes(file.getnframes()), file.getframerate())
+        return opening + tv_codec.sound(file.readframes(file.getnframes()), file.getframerate())
