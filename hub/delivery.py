@@ -136,14 +136,14 @@ def claim(
     rows, fanouts = _picked(tx, channel, limit, ranks, purse)
     lease, until = tx.new_id(), tx.now() + timedelta(seconds=lease_s)
     bindings = _by_id(tx, ChannelBinding, {row.binding for row in rows})
-    messages = {ident: message_of(fanouts[ident]) for ident in {row.fanout for row in rows}}
+    messages = {place: message_of(fanouts[place[0]], place[1]) for place in {(row.fanout, row.lang) for row in rows}}
     rows = _awake(tx, rows, messages, curfew) if heeds_nights else rows
-    prices = {ident: price(message) for ident, message in messages.items()} if limits.fen is not None else {}
+    prices = {place: price(message) for place, message in messages.items()} if limits.fen is not None else {}
     read_already, claimed = _read_already(tx, rows), list[Claimed]()
     empty = digest.empty(tx, [row.id for row in rows if digest.is_one(row.key) and row.attempts == 0])
     counted, fen = 0, 0
     for row in rows:
-        binding, cost = bindings[row.binding], prices.get(row.fanout, 0)
+        binding, cost = bindings[row.binding], prices.get((row.fanout, row.lang), 0)
         if row.purpose == "send" and (row.notice, row.revision, row.resident) in read_already:
             _move(tx, row, "cancelled", "seen on another screen already")
         elif row.id in empty:
@@ -159,7 +159,7 @@ def claim(
                 counted, fen = counted + 1, fen + cost
             row.state, row.lease, row.lease_until, row.attempts = "claimed", lease, until, row.attempts + 1
             tx.session.add(row)
-            delivery = Delivery(row.id, row.key, messages[row.fanout], Address(channel, binding.address))
+            delivery = Delivery(row.id, row.key, messages[row.fanout, row.lang], Address(channel, binding.address))
             claimed.append(Claimed(delivery, row.purpose, lease, row.attempts, row.binding, untried))
     quota.count(tx, channel, counted, fen)
     tx.session.flush()
@@ -248,9 +248,12 @@ def _count_due(read: Read, channel: str, ranks: Sequence[int]) -> int:
     return int(read.session.execute(rows).scalar_one())
 
 
-def _awake(tx: Tx, rows: list[Outbox], messages: Mapping[str, Message], curfew: Quiet | None) -> list[Outbox]:
+def _awake(
+    tx: Tx, rows: list[Outbox], messages: Mapping[tuple[str, str], Message], curfew: Quiet | None
+) -> list[Outbox]:
     """Those that may leave at this hour. The others wait for the morning, or leave it to the screens."""
-    asking = [row for row in rows if preferences.asks(messages[row.fanout].priority, messages[row.fanout].kind)]
+    said = {row.id: messages[row.fanout, row.lang] for row in rows}
+    asking = [row for row in rows if preferences.asks(said[row.id].priority, said[row.id].kind)]
     standings = preferences.standings(tx, {row.resident for row in asking}, curfew)
     asleep = set[str]()
     for row in asking:

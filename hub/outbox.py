@@ -8,6 +8,7 @@ acknowledged, or out by expired, cancelled, dead, unreachable.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, cast
 
@@ -82,6 +83,11 @@ class Fanout(SQLModel, table=True):
     expires: datetime | None = Field(default=None, sa_column=Column(UtcTime))
     url: str = Field(max_length=200)
     lang: str = Field(max_length=8)
+    # The same in English, where somebody wrote it, for those who asked to be written to in English.
+    title_en: str | None = Field(default=None, sa_column=Column(SealedText("fanout.title")))
+    text_en: str | None = Field(default=None, sa_column=Column(SealedText("fanout.text")))
+    area_en: str = Field(default="", max_length=64)
+    issuer_en: str = Field(default="", max_length=64)
     zone: str = Field(max_length=64)
     cause: str | None = Field(default=None, max_length=36)
     ended_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))  # nothing of it leaves from then on
@@ -106,6 +112,7 @@ class Outbox(SQLModel, table=True):
     channel: str = Field(max_length=16)
     binding: str = Field(foreign_key="channel_binding.id", max_length=36)
     purpose: str = Field(default="send", max_length=8)  # send | recall
+    lang: str = Field(default="", max_length=8)  # empty: the fan-out's own
     rank: int
     state: str = Field(default="planned", max_length=16)
     not_before: datetime = Field(sa_column=Column(UtcTime, nullable=False))
@@ -167,7 +174,7 @@ _TABLE = cast(Table, Outbox.__table__)  # type: ignore[attr-defined]  # for a th
 # What a correction is made of.
 TO_RECALL = tuple(
     _TABLE.c[each]
-    for each in ("key", "fanout", "notice", "revision", "resident", "channel", "binding", "rank", "cause")
+    for each in ("key", "fanout", "notice", "revision", "resident", "channel", "binding", "lang", "rank", "cause")
 )
 
 # A try without an answer may have arrived, whatever became of the row since: its worker was killed, or the answer was
@@ -185,16 +192,21 @@ def plan(
     not_before: datetime | None = None,
     cause: str | None = None,
     follows: str = "",
+    english: Message | None = None,
 ) -> list[str]:
     """Ask for a message to everyone of an audience who has not seen it by then, on these channels or on every one.
 
-    Returns those that anybody at all can be reached on; on the others nothing is planned. `follows` is the notice
-    whose end this tells: on each channel only those hear it to whom that one had gone there.
+    Whoever chose English gets `english`, where there is one. Returns the channels that anybody at all can be reached
+    on; on the others nothing is planned. `follows` is the notice whose end this tells: on each channel only those hear
+    it to whom that one had gone there.
     """
     asked = [each for each in audience.bound_channels(tx) if channels is None or each in channels]
     for channel in asked:
         row = _fanout(tx, message, channel, str(to), not_before=not_before, cause=cause)
         row.follows = follows
+        if english is not None:
+            row.title_en, row.text_en = english.title, english.text
+            row.area_en, row.issuer_en = english.area_name[:64], english.issuer[:64]
         tx.session.add(row)
     tx.session.flush()
     bell.pull(tx, bell.FAN_OUT)
@@ -413,11 +425,15 @@ def _fanout(
     )  # fmt: skip
 
 
-def message_of(row: Fanout) -> Message:
-    return Message(
+def message_of(row: Fanout, lang: str = "") -> Message:
+    """What one delivery says; `lang` is the delivery's."""
+    said = Message(
         row.notice, row.revision, cast(Priority, row.priority), row.kind, row.title, row.text, row.area_name,
         row.issuer, row.sent_at, row.expires, row.url, row.lang, row.zone, personal=not row.audience,
     )  # fmt: skip
+    if lang != "en" or row.title_en is None or row.text_en is None:
+        return said
+    return replace(said, title=row.title_en, text=row.text_en, area_name=row.area_en, issuer=row.issuer_en, lang=lang)
 
 
 def _plan_rows(tx: Tx, fanout: Fanout, targets: Sequence[Target], curfew: Quiet | None) -> None:
@@ -425,6 +441,7 @@ def _plan_rows(tx: Tx, fanout: Fanout, targets: Sequence[Target], curfew: Quiet 
     rows, waiting = list[dict[str, Any]](), list[tuple[str, datetime]]()
     asks = preferences.asks(fanout.priority, fanout.kind)
     standings = preferences.standings(tx, [each.resident for each in targets], curfew) if asks else {}
+    english = preferences.english(tx, [each.resident for each in targets]) if fanout.title_en else set()
     begins, topic = max(tx.now(), fanout.not_before), preferences.class_of(fanout.kind)
     gathered = bool(fanout.audience) and fanout.priority in digest.PRIORITIES
     wake: dict[tuple[Quiet | None, str], datetime] = {}
@@ -441,6 +458,8 @@ def _plan_rows(tx: Tx, fanout: Fanout, targets: Sequence[Target], curfew: Quiet 
             night = (who.quiet, who.zone)
             at = wake.get(night) or wake.setdefault(night, who.sendable_at(begins))
             rows.append(_row(tx, fanout, each.resident, each.binding) | held(at, begins, fanout.expires))
+    for row in rows:
+        row["lang"] = "en" if row["resident"] in english else ""
     digest.put(tx, fanout.notice, fanout.revision, waiting)
     fanout.digested += len(waiting)
     fanout.planned += len(rows)
@@ -473,7 +492,7 @@ def recall_row(tx: Tx, row: Outbox | Row[Any]) -> dict[str, Any]:
     return {
         "id": tx.new_id(), "key": f"{row.key}|recall", "fanout": row.fanout, "notice": row.notice,
         "revision": row.revision, "resident": row.resident, "channel": row.channel, "binding": row.binding,
-        "purpose": "recall", "rank": row.rank, "state": "planned", "not_before": tx.now(),
+        "lang": row.lang, "purpose": "recall", "rank": row.rank, "state": "planned", "not_before": tx.now(),
         "expires": tx.now() + timedelta(days=1), "attempts": 0, "why": "", "cause": row.cause, "moved_at": tx.now(),
     }  # fmt: skip
 

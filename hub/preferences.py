@@ -43,7 +43,7 @@ class Preference(SQLModel, table=True):
     zone: str = Field(default="", max_length=64)  # empty: the area's
     digest_at: int | None = Field(default=None)  # minutes after midnight; None: each message by itself
     digest_channel: str = Field(default="", max_length=16)
-    lang: str = Field(default="", max_length=8)  # of messages to this one alone; empty: Chinese
+    lang: str = Field(default="", max_length=8)  # of what is written to them; empty: Chinese
 
 
 class OptOut(SQLModel, table=True):
@@ -199,6 +199,12 @@ def standings(read: Read, residents: Collection[str], quiet: Quiet | None = None
 def of(read: Read, resident: str) -> Preference:
     """What this resident has chosen; a fresh row, not in the store, for whoever has not."""
     return read.session.get(Preference, resident, populate_existing=True) or Preference(resident=resident)
+
+
+def english(read: Read, residents: Collection[str]) -> set[str]:
+    """Who of these is written to in English, where there is English."""
+    theirs = (col(Preference.resident).in_(residents), col(Preference.lang) == "en")
+    return set(read.session.execute(select(col(Preference.resident)).where(*theirs)).scalars())
 
 
 def refused(read: Read, resident: str) -> set[tuple[str, str]]:

@@ -23,6 +23,7 @@ from hub.delivery import Claimed
 from hub.directory import NewHousehold, NewResident, register_households
 from hub.events import PersonalMessage
 from hub.outbox import Fanout, Outbox
+from hub.preferences import Preference
 from tests.notices.office import NAMES, Office, open_office
 from tests.world import LIUHE, START
 
@@ -363,6 +364,38 @@ def _sweep_one(office: Office, how: str) -> None:
     if how != "later":
         with suppress(Killed):
             office.store.write_now(page)
+
+
+def test_everybody_is_written_to_in_the_language_they_chose_also_in_an_emergency_and_when_it_ends(
+    office: Office,
+) -> None:
+    office.store.write_now(lambda tx: tx.session.add(Preference(resident="r-lin", lang="en")))
+    made = office.draft(priority="emergency")
+    office.store.write_now(lambda tx: desk.approve(tx, office.director, made.id))
+    office.store.write_now(lambda tx: desk.release(tx, office.publisher, made.id))
+    untranslated = office.released(title_en="", text_en="")
+    office.spread()
+    batch = claim(office)
+    people = people_of(office)
+    said = {
+        (people[each.delivery.id], each.delivery.message.notice_id): each.delivery.message for each in batch
+    }  # fmt: skip
+    english, chinese = said["r-lin", made.id], said["r-wang", made.id]
+    assert (english.title, english.lang, english.area_name) == ("Water cut", "en", "Liuhe")
+    assert english.text.startswith("No water tomorrow")
+    assert (chinese.title, chinese.lang, chinese.area_name) == ("停水通知", "zh", "浏河社区")
+    assert said["r-lin", untranslated.id].lang == "zh", "in Chinese where nobody translated it"
+    settle(office, batch, *[Accepted(each.delivery.id) for each in batch])
+    office.store.write_now(lambda tx: outbox.cancel(tx, made.id, 1, "retracted", recall=True))
+    office.sweep()
+    assert {people_of(office)[each.delivery.id]: each.delivery.message.lang for each in claim(office)} == {
+        "r-lin": "en",
+        "r-wang": "zh",
+    }
+
+
+def people_of(office: Office) -> dict[str, str]:
+    return {row.id: row.resident for row in rows(office)}
 
 
 def test_an_audience_is_counted_before_anyone_is_told(office: Office) -> None:

@@ -194,9 +194,7 @@ def _climb(tx: Tx, notice: Notice, found: Ladder, rung: Rung, ways: Collection[s
         ways=rung.ways, edition=found.edition, by_hand=bool(by),
     )  # fmt: skip
     here = [way for way in rung.channels if ways is None or way in ways]
-    message = message_of(notice, active.areas_of(tx, notice.id))
-    to = Audience.read(notice.audience)
-    planned = outbox.plan(tx, message, to, here, cause=told.id, follows=notice.clears) if here else []
+    planned = _plan(tx, notice, here, told.id) if here else []
     for way in rung.ways:
         why = _hindrance(tx, notice, way, here, planned)
         # At the release nobody has said yet which channels this hub has: the job confirms them in a moment.
@@ -212,6 +210,14 @@ def _climb(tx: Tx, notice: Notice, found: Ladder, rung: Rung, ways: Collection[s
     tx.session.add(found)
     tx.session.flush()
     tx.touch("notices.ladder", notice.id)
+
+
+def _plan(tx: Tx, notice: Notice, here: Sequence[str], cause: str) -> list[str]:
+    areas = active.areas_of(tx, notice.id)
+    zh, en = message_of(notice, areas), message_of(notice, areas, "en")
+    english = en if en.lang == "en" else None  # nobody translated it
+    to = Audience.read(notice.audience)
+    return outbox.plan(tx, zh, to, here, cause=cause, follows=notice.clears, english=english)
 
 
 def _first(tx: Tx, notice: Notice, found: Ladder, rung: Rung) -> Rung:
