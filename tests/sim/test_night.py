@@ -20,14 +20,14 @@ from tests.sources import ROOT
 
 LONG = os.environ.get("LINLI_TEST_LONG") == "1"
 SEEDS = range(1, 21 if LONG else 2)
-MINUTES = 15.0 if LONG else 2.5
+MINUTES = 15.0 if LONG else 1.5
 BUG_MINUTES, BUG_OFTEN, BUG_SEEDS = 2.0, 4.0, 5
 # The two that take the most nights to be caught have all the time of the long run.
 QUICK = [bug for bug in BUGS if LONG or not bug.name.startswith(("calls for help", "folds repeats"))]
 REPLAY = """
 from hub.main.night.faults import Kind
 from hub.main.night.night import Night
-print(Night("again", 1.0, tuple(Kind)).play().trace.hash)
+print(Night("again", 0.5, tuple(Kind)).play().trace.hash)
 """
 
 
@@ -68,7 +68,7 @@ def test_a_quiet_night_is_quiet() -> None:
 
 
 def test_the_same_seed_is_the_same_night_in_another_process() -> None:
-    here = Night("again", 1.0, tuple(Kind)).play()
+    here = Night("again", 0.5, tuple(Kind)).play()
     other = subprocess.run(
         [sys.executable, "-c", REPLAY],
         cwd=ROOT,
