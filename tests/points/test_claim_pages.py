@@ -11,8 +11,11 @@ import httpx
 import pytest
 
 from hub import directory
+from hub.civic.points import ledger
+from hub.civic.points.why import Why
 from tests.points.claimants import PHOTOS
 from tests.points.hall import Hall, Visitor, a_hall
+from tests.points.ledgers import account, issue
 from tests.world import LIUHE
 
 
@@ -143,11 +146,33 @@ def test_points_go_to_a_neighbour_and_come_back_before_they_arrive(hall: Hall) -
     assert "Nobody has a card with that number" in refused
 
 
-def test_the_slip_the_certificate_and_the_public_notice_are_drawn_in_both_languages(hall: Hall) -> None:
+def test_the_slip_and_the_public_notice_are_drawn_in_both_languages(hall: Hall) -> None:
     wang = hall.enter("r-wang", "resident")
     assert "对账小票" in wang.get("/me/points/slip", lang="zh")
-    assert "Certificate of honour" in wang.get("/me/points/certificate")
-    assert "荣誉证书" in wang.get("/me/points/certificate", lang="zh")
+    assert "nothing to certify" in wang.get("/me/points/certificate")
     assert "王桂兰" not in wang.get("/me/points/slip", lang="zh")
     public = httpx.get(f"{hall.url}/points/notice?area={LIUHE}", trust_env=False)
     assert "目前没有公示" in public.text
+
+
+def test_a_stranger_checks_a_certificate_by_its_number_and_sees_no_whole_name(hall: Hall) -> None:
+    why = Why("award", "B01", "jingmen-46@1", hall.store.clock.now().date())
+    hall.shell.write(lambda tx: ledger.post(tx, issue(tx), account(tx, "person", "r-wang"), 345, "cert:wang", why))
+    wang, desk = hall.enter("r-wang", "resident"), hall.enter("s-staff")
+    _page, path = wang.post("/me/points/certificate", "/me/points/certificate", kind="honour")
+    paper = wang.get(path, lang="zh")
+    assert "荣誉证书" in paper
+    assert "王桂兰" in paper
+    _page, again = wang.post("/me/points/certificate", "/me/points/certificate", kind="honour")
+    assert again == path  # the same figures are the same certificate
+    link = re.search(r"/certificates/([0-9a-z]{12})<", paper)
+    assert link
+    seen = httpx.get(f"{hall.url}/certificates/{link[1].upper()}", trust_env=False)
+    assert (seen.status_code, "王**" in seen.text, "桂兰" in seen.text) == (200, True, False)
+    wrong = httpx.get(f"{hall.url}/certificates/{'0' * 12}", trust_env=False)
+    assert wrong.status_code == 404
+    printed, _path = desk.post(
+        "/desk/points/accounts/person-r-wang/certificate", "/desk/points/accounts/person-r-wang", kind="service"
+    )
+    assert "34.5 hours" in printed
+    hall.enter("r-lin", "resident").get(path, status=404)

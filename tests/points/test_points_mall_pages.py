@@ -147,7 +147,12 @@ def test_a_counter_leaves_and_comes_back(hall: Hall) -> None:
     page, _path = lin.post("/points/mall", "/points/mall", reward=haircut, once="d" * 22)
     code = re.search(r'number-s">(\d{3}) (\d{3})<', page)
     assert code
-    sheet, path = desk.post("/desk/counter/offline", "/desk/counter")
+    here, _path = desk.post("/desk/counter/offline", "/desk/counter/away", name="Yard")
+    assert f">{code[1]}" not in here  # the page knows codes by their marks only
+    found = re.search(r'href="(/desk/counter/offline/[a-z0-9-]+)"', here)
+    assert found
+    path = found[1]
+    sheet = desk.get(path)
     field = re.search(r'name="(code-[a-z0-9-]+)"', sheet)
     assert field
     desk.post("/desk/counter/code", "/desk/counter", status=409, digits=code[1] + code[2])

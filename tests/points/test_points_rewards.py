@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hub import login
 from hub.access import Subject
-from hub.civic.points import accounts, beneficiary, book, budget, chain, counter, holds, ledger, rewards, shelf
+from hub.civic.points import accounts, away, beneficiary, book, budget, chain, counter, holds, ledger, rewards, shelf
 from hub.civic.points.budget import BudgetSpent
 from hub.civic.points.ledger import NotEnoughPoints
 from hub.civic.points.reward_models import Redemption, Reward
@@ -285,9 +285,9 @@ def test_what_staff_did_in_ones_name_is_disputed_for_seven_days(store: Store, cl
 def test_a_counter_without_a_line_spends_nothing_twice(store: Store, clock: ManualClock) -> None:
     cut = store.write_now(lambda tx: shelf.add(tx, LIUHE, HAIRCUT)).id
     first, second = (_asked(store, cut, once) for once in ("one", "two"))
-    away = store.write_now(lambda tx: counter.take_along(tx, LIUHE, DESK)).id
+    gone = store.write_now(lambda tx: away.take_along(tx, LIUHE, DESK)).id
     with pytest.raises(Conflict):
-        store.write_now(lambda tx: counter.take_along(tx, LIUHE, DESK))
+        store.write_now(lambda tx: away.take_along(tx, LIUHE, DESK))
     with pytest.raises(Conflict):
         store.write_now(lambda tx: rewards.pick_up(tx, LIUHE, first.code, DESK))
     with pytest.raises(Conflict):
@@ -295,9 +295,9 @@ def test_a_counter_without_a_line_spends_nothing_twice(store: Store, clock: Manu
     clock.set(START + timedelta(days=8))
     assert store.write_now(rewards.return_unclaimed) == 0
     lines = [("one", first.code), ("two", "000000" if second.code != "000000" else "000001"), ("none", "1")]
-    came = store.write_now(lambda tx: counter.bring_back(tx, away, lines, DESK))
+    came = store.write_now(lambda tx: away.bring_back(tx, gone, lines, DESK))
     assert [each.state for each in came] == ["picked", "refused", "refused"]
-    again = store.write_now(lambda tx: counter.bring_back(tx, away, lines[:1], DESK))
+    again = store.write_now(lambda tx: away.bring_back(tx, gone, lines[:1], DESK))
     assert [each.state for each in again] == ["picked"]
     assert _stands(store)[:2] == (480, 80)  # the second is free again, and lapses like any other
     assert store.write_now(rewards.return_unclaimed) == 1

@@ -3,7 +3,7 @@
 "use strict";
 var CACHE = "linli-@VERSION@";
 var FILES = ["@FILES@"];
-var PAGES = ["/", "/visits"];
+var PAGES = ["/", "/visits", "/desk/counter/away"];
 
 self.addEventListener("install", function (event) {
   event.waitUntil(

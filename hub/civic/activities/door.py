@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import Annotated, Any
 
-import segno
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
-from markupsafe import Markup
 
-from hub import directory
+from hub import directory, qr
 from hub.access import needs, public, signed_in, subject
 from hub.civic.activities import attendance, cards, people, programme, signin
 from hub.db import Read
@@ -160,13 +157,4 @@ async def _screen(request: Request, ident: str, wrong: str = "", status: int = 2
     shown = await services(request).store.read(look)
     base = public_base(request)
     link = f"{base}/activities/{ident}?code={shown['code'].digits}"
-    return page(request, "activities/door.html", status, wrong=wrong, qr=_qr(link), **shown)
-
-
-def _qr(text: str) -> Markup:
-    """Inline SVG in the page's own colours."""
-    drawn = io.BytesIO()
-    segno.make(text, error="m", micro=False).save(
-        drawn, kind="svg", xmldecl=False, svgns=False, omitsize=True, svgclass="qr", lineclass=None, border=2
-    )
-    return Markup(drawn.getvalue().decode().replace('stroke="#000"', 'stroke="currentColor"'))  # noqa: S704
+    return page(request, "activities/door.html", status, wrong=wrong, qr=qr.svg(link), **shown)

@@ -35,6 +35,7 @@ from hub.directory import Area
 from hub.errors import LinliError, NotFound
 from hub.i18n import _, language, speaking
 from hub.page import actor, page, page_live, see_other, services
+from hub.qr import svg
 from hub.services import Services
 
 PREVIEWED = ("tv", "screen", "wechat", "sms", "webpush")
@@ -253,7 +254,7 @@ async def _previews(request: Request, draft: Draft) -> dict[str, Any]:
     except LinliError as error:
         found = {"shown": None, "readings": {}, "preview": None, "unready": error.sentence}
     needed = rules.NEEDED.get(draft.values["priority"], ())
-    qr = poster.qr(poster.address(request, "/n/…"))
+    qr = svg(poster.address(request, "/n/…"))
     return {**found, "empty": False, "needed": len(needed), "qr": qr, "large": draft.show_large, "text_lang": lang}
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import segno
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
-from markupsafe import Markup
 
 from hub.access import needs, public, subject
 from hub.civic.notices import active, cards
@@ -18,6 +17,7 @@ from hub.db import Read
 from hub.errors import NotFound
 from hub.i18n import _, language, speaking
 from hub.page import page, public_base, services
+from hub.qr import svg as qr
 
 router = APIRouter()
 READABLE = ("released", "retracted", "expired", "archived")  # what a link on an old sheet still has an answer for
@@ -95,12 +95,3 @@ async def code(request: Request, ident: str) -> Response:
 def address(request: Request, path: str) -> str:
     base = public_base(request)
     return base + path
-
-
-def qr(text: str) -> Markup:
-    """A QR code as inline SVG; its colours are the page's (currentColor)."""
-    drawn = io.BytesIO()
-    segno.make(text, error="m", micro=False).save(
-        drawn, kind="svg", xmldecl=False, svgns=False, omitsize=True, svgclass="qr", lineclass=None, border=2
-    )
-    return Markup(drawn.getvalue().decode().replace('stroke="#000"', 'stroke="currentColor"'))  # noqa: S704

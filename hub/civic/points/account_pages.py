@@ -64,7 +64,7 @@ async def slip(request: Request, account: str) -> HTMLResponse:
     who = subject(request)
 
     def look(tx: Tx) -> dict[str, Any]:
-        owner = _owner(tx, who, account)
+        owner = owner_of(tx, who, account)
         if owner.kind != "person":
             raise NotFound(_("There is no such account"))
         tx.emit(AccountOpened, account=account, area=owner.area)
@@ -83,7 +83,7 @@ async def gift(request: Request, account: str, points: Text, once: Text) -> Resp
         wanted = points.strip()
         if not (wanted.isascii() and wanted.isdigit() and int(wanted)) or len(once) != 32:
             raise Refused(_("Give the points as a whole number"))
-        transfers.send(tx, who, _owner(tx, who, account), None, int(wanted), once=once)
+        transfers.send(tx, who, owner_of(tx, who, account), None, int(wanted), once=once)
 
     return await _step(request, account, work)
 
@@ -93,7 +93,7 @@ async def move(request: Request, account: str, building: Text, flat: Text) -> Re
     who = subject(request)
 
     def work(tx: Tx) -> None:
-        owner = _owner(tx, who, account)
+        owner = owner_of(tx, who, account)
         moving.move(tx, who, owner.household or "", building, flat)
 
     return await _step(request, account, work)
@@ -129,7 +129,7 @@ async def _one(request: Request, account: str, wrong: str = "", status: int = 20
     who = subject(request)
 
     def look(tx: Tx) -> dict[str, Any]:
-        owner = _owner(tx, who, account)
+        owner = owner_of(tx, who, account)
         tx.emit(AccountOpened, account=account, area=owner.area)
         place = directory.area(tx, owner.area)
         held = ledger.held(tx, [account])
@@ -156,7 +156,7 @@ async def _one(request: Request, account: str, wrong: str = "", status: int = 20
     return page(request, "points/desk_account.html", status, wrong=wrong, once=once, **shown)
 
 
-def _owner(read: Read, who: Subject, account: str) -> Owner:
+def owner_of(read: Read, who: Subject, account: str) -> Owner:
     kind, _dash, ident = account.partition("-")
     owner = beneficiary.one(read, kind, ident)
     if not who.may("points.read", directory.area(read, owner.area).path):

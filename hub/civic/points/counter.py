@@ -1,16 +1,11 @@
-"""The counter (兑换柜台): for whoever has no phone, and for the hours without a line.
+"""The counter (兑换柜台): for whoever has no phone. Hours without a line: away.py.
 
-Without a phone the owner proves the yes by the card and four digits, or a second member of staff stands beside. Whoever
-finds something gone that they did not ask for says so within seven days.
-
-Without a line a counter hands over only what it took along (`take_along`): those redemptions are bound to it until it
-is back (`bring_back`), so nobody else can hand them over, cancel them or let them run out, and nothing is spent twice.
+The owner proves the yes by the card and four digits, or a second member of staff stands beside. Whoever finds something
+gone that they did not ask for says so within seven days.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import func, select, update
@@ -18,9 +13,9 @@ from sqlmodel import col
 
 from hub import directory, login
 from hub.access import Subject
-from hub.civic.points import accounts, beneficiary, rewards, rules
+from hub.civic.points import beneficiary, rewards, rules
 from hub.civic.points.money_events import RedemptionMoved
-from hub.civic.points.reward_models import Offline, Pin, Redemption, Reward
+from hub.civic.points.reward_models import Pin, Redemption, Reward
 from hub.civic.points.rewards import Asked
 from hub.db import Read, Tx
 from hub.directory import Resident
@@ -30,16 +25,7 @@ from hub.i18n import _
 PIN_DIGITS = 4
 PIN_TRIES_MAX = 5  # then the desk sets a new one, with the card on the table
 DISPUTE_FOR = timedelta(days=7)
-TAKEN_ALONG_MAX = 200  # what a counter can hand over in a day, and a sheet of paper can list
-
-
-@dataclass(frozen=True, slots=True)
-class Came:
-    """How one line of the offline sheet was settled."""
-
-    redemption: str
-    state: str  # picked | refused
-    why: str = ""
+WAITING_MAX = 200  # of the list on the counter's page
 
 
 def set_pin(tx: Tx, resident: str, digits: str) -> None:
@@ -118,59 +104,6 @@ def answer(tx: Tx, area: str, ident: str, by: Subject) -> None:
     tx.touch("points.money", found.area)
 
 
-def take_along(tx: Tx, area: str, by: Subject) -> Offline:
-    """Bind what waits here to this counter until it is back. One at a time in a community."""
-    accounts.alone(tx)
-    if open_offline(tx, area) is not None:
-        raise Conflict(_("A counter of this community is away already; bring it back first"))
-    made = Offline(id=tx.new_id(), area=area, by=by.id, at=tx.now())
-    tx.session.add(made)
-    tx.session.flush()
-    waiting = (
-        select(col(Redemption.id))
-        .where(col(Redemption.area) == area, col(Redemption.state) == "held", col(Redemption.offline).is_(None))
-        .order_by(col(Redemption.at))
-        .limit(TAKEN_ALONG_MAX)
-    )
-    tx.change(update(Redemption).where(col(Redemption.id).in_(waiting)).values(offline=made.id))
-    tx.touch("points.money", area)
-    return made
-
-
-def bring_back(tx: Tx, ident: str, lines: Sequence[tuple[str, str]], by: Subject) -> list[Came]:
-    """What was handed over, each with the code the owner gave; everything else is free again. Twice is once."""
-    accounts.alone(tx)
-    away = tx.session.get(Offline, ident)
-    if away is None:
-        raise NotFound(_("No counter took anything along under this number"))
-    came = [_line(tx, away, *line, by) for line in lines]
-    away.closed_at = away.closed_at or tx.now()
-    tx.session.flush()
-    left = select(Redemption).where(col(Redemption.offline) == ident, col(Redemption.state) == "held")
-    for each in tx.session.execute(left).scalars():
-        each.offline = None
-    tx.session.flush()
-    tx.touch("points.money", away.area)
-    return came
-
-
-def _line(tx: Tx, away: Offline, redemption: str, digits: str, by: Subject) -> Came:
-    found = tx.session.get(Redemption, redemption)
-    if found is None or found.offline != away.id:
-        return Came(redemption, "refused", _("This counter did not take it along"))
-    if found.state == "picked":
-        return Came(redemption, "picked")
-    if found.code != digits.strip():
-        return Came(redemption, "refused", _("The code is not the owner's"))
-    rewards.hand_over(tx, found, by, offline=away.id)
-    return Came(redemption, "picked")
-
-
-def open_offline(read: Read, area: str) -> Offline | None:
-    query = select(Offline).where(col(Offline.area) == area, col(Offline.closed_at).is_(None))
-    return read.session.execute(query).scalars().first()
-
-
 def waiting(read: Read, area: str, *, offline: str | None = None) -> list[tuple[Redemption, Reward]]:
     """What is set aside in a community, the oldest first; or what one counter has taken along."""
     query = (
@@ -178,7 +111,7 @@ def waiting(read: Read, area: str, *, offline: str | None = None) -> list[tuple[
         .join(Reward, col(Reward.id) == col(Redemption.reward))
         .where(col(Redemption.area) == area, col(Redemption.state) == "held")
         .order_by(col(Redemption.at), col(Redemption.id))
-        .limit(TAKEN_ALONG_MAX)
+        .limit(WAITING_MAX)
     )
     if offline is not None:
         query = query.where(col(Redemption.offline) == offline)

@@ -15,14 +15,13 @@ from starlette.concurrency import run_in_threadpool
 
 from hub import directory, login
 from hub.access import needs, subject
-from hub.civic.points import accounts, counter, rewards, shelf
+from hub.civic.points import accounts, away, counter, rewards, shelf
 from hub.civic.points.mall_pages import line, rewards_times, shown
-from hub.civic.points.reward_models import Offline
 from hub.civic.points.rewards import Asked
 from hub.civic.points.shelf import New
 from hub.db import Read, Tx
 from hub.directory import Staff, StaffRole
-from hub.errors import LinliError, NotAllowed, NotFound, Refused
+from hub.errors import LinliError, NotAllowed, Refused
 from hub.i18n import _
 from hub.page import actor, page, see_other, services
 from hub.rng import code
@@ -35,8 +34,8 @@ PLACE = "/desk/counter"
 
 
 @router.get(PLACE, dependencies=[DESK])
-async def desk(request: Request) -> HTMLResponse:
-    return await _desk(request)
+async def desk(request: Request, back: int = 0) -> HTMLResponse:
+    return await _desk(request, said=_("The counter is back") if back else "")
 
 
 async def _desk(
@@ -45,15 +44,17 @@ async def _desk(
     who = subject(request)
 
     def look(read: Read) -> dict[str, Any]:
-        away = counter.open_offline(read, who.area)
         return {
-            "tz": directory.area(read, who.area).tz, "away": away, "groups": shown(
+            "tz": directory.area(read, who.area).tz, "out": away.out(read, who.area), "groups": shown(
                 read, who.area, rewards_times(read, who.area)
             ),
             "waiting": [line(each, shelf.name(reward)) for each, reward in counter.waiting(read, who.area)],
             "disputed": [
                 line(each, shelf.name(reward)) | {"said": each.dispute}
                 for each, reward in counter.disputed(read, who.area)
+            ],
+            "clashes": [
+                (each, shelf.name(each.reward) if each.reward else "") for each in away.clashes(read, who.area)
             ],
             "everything": shelf.rewards(read, who.area, everything=True),
             "colleagues": _colleagues(read, who.area, who.id), "kinds": shelf.KINDS,
@@ -153,53 +154,6 @@ async def answer(request: Request, ident: str) -> Response:
     return await _step(request, lambda tx: counter.answer(tx, who.area, ident, who))
 
 
-@router.post(f"{PLACE}/offline", dependencies=[DESK])
-async def leave(request: Request) -> Response:
-    who = subject(request)
-    try:
-        made = await services(request).store.write(lambda tx: counter.take_along(tx, who.area, who), actor(request))
-    except LinliError as error:
-        return await _desk(request, error.sentence, error.status)
-    return see_other(f"{PLACE}/offline/{made.id}")
-
-
-@router.get(f"{PLACE}/offline/{{ident}}", dependencies=[DESK])
-async def sheet(request: Request, ident: str) -> HTMLResponse:
-    """A list to print: what may be handed over without a line, with room for the code that the owner says."""
-    who = subject(request)
-
-    def look(read: Read) -> dict[str, Any]:
-        away = read.session.get(Offline, ident)
-        if away is None or away.area != who.area:
-            raise NotFound(_("No counter took anything along under this number"))
-        found = counter.waiting(read, who.area, offline=ident)
-        rows = [line(each, shelf.name(reward)) | {"who": _masked(read, each.account)} for each, reward in found]
-        return {"away": away, "rows": rows, "tz": directory.area(read, who.area).tz}
-
-    return page(request, "points/offline.html", **await services(request).store.read(look))
-
-
-@router.post(f"{PLACE}/offline/{{ident}}", dependencies=[DESK])
-async def back(request: Request, ident: str) -> Response:
-    """The sheet as it came back: a code beside each that was handed over."""
-    who, form = subject(request), await request.form()
-    lines = [(name[5:], str(digits)[:12]) for name, digits in form.items() if name.startswith("code-") and digits]
-
-    def work(tx: Tx) -> list[str]:
-        away = tx.session.get(Offline, ident)
-        if away is None or away.area != who.area:
-            raise NotFound(_("No counter took anything along under this number"))
-        return [each.why for each in counter.bring_back(tx, ident, lines, who) if each.state == "refused"]
-
-    try:
-        refused = await services(request).store.write(work, actor(request))
-    except LinliError as error:
-        return await _desk(request, error.sentence, error.status)
-    if refused:
-        return await _desk(request, _("{n} lines were refused: {why}").format(n=len(refused), why=refused[0]), 409)
-    return await _desk(request, said=_("The counter is back"))
-
-
 async def _step(request: Request, work: Callable[[Tx], Any], said: str = "") -> Response:
     try:
         await services(request).store.write(work, actor(request))
@@ -253,7 +207,7 @@ def _customer(read: Read, card: str, area: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _masked(read: Read, account: str) -> str:
+def masked(read: Read, account: str) -> str:
     kind, _dash, owner = account.partition("-")
     return directory.masked(directory.resident(read, owner).name) if kind == "person" else ""
 

@@ -72,6 +72,29 @@ class HouseholdMoved(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CounterMoved(Event):
+    """A counter went away with what waited, came back, ran out of time, or brought a line that cannot stand."""
+
+    counter: str
+    area: str
+    state: str  # away | back | lease-ended | conflict
+    count: int
+
+    def subject(self) -> str:
+        return self.counter
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateIssued(Event):
+    certificate: str
+    area: str
+    kind: str
+
+    def subject(self) -> str:
+        return self.certificate
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountOpened(Event):
     """Staff read the entries of an account."""
 

@@ -1,4 +1,4 @@
-"""Honours: the level by what was earned, the stars of a quarter, and the certificate one prints oneself.
+"""Honours: the level by what was earned, the stars of a quarter, and twelve months running.
 
 A star is not given by a computer: the list says who earned most, the residents' meeting decides, and the award is a
 claim of D05 like any other. A level counts awards alone: neither what was received nor what was spent.
@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from hub import directory
-from hub.civic.points import catalogue, ledger, publicity, rules
+from hub.civic.points import publicity
 from hub.civic.points.models import Account, Posting, Txn
 from hub.db import Read
-from hub.i18n import pick
 
 STARS_MAX = 10  # as many as a meeting can weigh
 STAR = "D05"
@@ -72,22 +69,6 @@ def active_months(read: Read, account: str, tz: str) -> int:
     while place in known:
         running, place = running + 1, place - 1
     return running
-
-
-def certificate(read: Read, person: str) -> dict[str, Any]:
-    """For the person's own eyes and printer: the full name stands on it."""
-    found = directory.resident(read, person)
-    place = directory.area(read, found.area)
-    account = ledger.account_id("person", person)
-    held = ledger.held(read, [account])
-    earned = held[account].earned if account in held else 0
-    levels = catalogue.versions()[-1].levels
-    reached, ahead = rules.level(earned, levels), rules.next_level(earned, levels)
-    return {
-        "name": found.name, "place": pick(place.zh, place.en), "earned": earned, "tz": place.tz, "now": read.now(),
-        "level": pick(reached.zh, reached.en) if reached else "", "months": active_months(read, account, place.tz),
-        "missing": ahead.points - earned if ahead else 0,
-    }  # fmt: skip
 
 
 def quarter(day: date) -> tuple[date, date]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.civic.points import photos, publicity, recount, rewards, transfers
+from hub.civic.points import away, photos, publicity, recount, rewards, transfers
 from hub.db import Tx
 from hub.module import Job
 from hub.services import Services
@@ -17,6 +17,7 @@ async def keep_time(hub: Services) -> None:
         await hub.clock.sleep(TICK_S)
         await hub.store.write(publicity.settle_due)
         await hub.store.write(transfers.settle_due)
+        await hub.store.write(away.end_leases)
         await hub.store.write(rewards.return_unclaimed)
         if ticks % PURGE_EVERY == 0:
             await hub.store.write(_purge)

@@ -1,4 +1,4 @@
-"""The resident's pages beside the statement: points to a neighbour or the pool, the slip to print, the certificate."""
+"""The resident's pages beside the statement: points to a neighbour or the pool, the slip to print, the PIN."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from hub import directory
 from hub.access import signed_in, subject
-from hub.civic.points import beneficiary, book, cards, counter, honours, ledger, transfers
+from hub.civic.points import beneficiary, book, cards, counter, ledger, transfers
 from hub.db import Read, Tx
 from hub.errors import LinliError, Refused
 from hub.i18n import _, pick
@@ -67,14 +67,6 @@ async def slip(request: Request) -> HTMLResponse:
     who = subject(request)
     shown = await services(request).store.read(lambda read: slip_of(read, who.person or ""))
     return page(request, "points/slip.html", back="/me/points", **shown)
-
-
-@router.get("/me/points/certificate", dependencies=[signed_in("resident")])
-async def certificate(request: Request) -> HTMLResponse:
-    """荣誉证书: the level reached by what was earned, to be printed by whoever earned it."""
-    who = subject(request)
-    shown = await services(request).store.read(lambda read: honours.certificate(read, who.person or ""))
-    return page(request, "points/certificate.html", **shown)
 
 
 def slip_of(read: Read, person: str) -> dict[str, Any]:
