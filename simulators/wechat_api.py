@@ -10,15 +10,16 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import cast
+from urllib.parse import parse_qsl, quote
 
 import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from simulators import wechat_phone
@@ -125,6 +126,7 @@ def create_app(config: WechatSim) -> Starlette:
             Route("/sim/inbox", _inbox),
             Route("/sim/callbacks", _callbacks),
             Route("/", _phones),
+            Route("/press", _press, methods=["POST"]),
         ],
     )
 
@@ -260,7 +262,8 @@ async def _message(world: _World, asked: _Asked) -> Mapping[str, object]:
     attempt = await world.tell(fields)
     # What the follower's phone shows: the passive reply, or that the account did not answer in time.
     shown = attempt.said if attempt.delivered else "该公众号暂时无法提供服务，请稍后再试"
-    world.talks.appendleft(Talk(attempt.at, openid, content or key or scene or str(kind), shown))
+    pressed = next((str(each["name"]) for each in world.platform.menu if each.get("key") == key), key)
+    world.talks.appendleft(Talk(attempt.at, openid, content or pressed or scene or str(kind), shown))
     return {**asdict(attempt), "shown": shown}
 
 
@@ -277,6 +280,14 @@ async def _callbacks(request: Request) -> Response:
 async def _phones(request: Request) -> Response:
     world, openid = _world(request), request.query_params.get("openid", "")
     return HTMLResponse(wechat_phone.page(world.platform.inbox, openid, world.talks, world.platform.menu))
+
+
+async def _press(request: Request) -> Response:
+    """A key of the menu on the page, as a follower presses it."""
+    asked = dict(parse_qsl((await request.body())[:1_000].decode("utf-8", "replace")))
+    with suppress(ValueError):  # whoever has stopped following has no menu any more
+        await _message(_world(request), {"openid": asked.get("openid"), "type": "click", "key": asked.get("key", "")})
+    return RedirectResponse(f"/?openid={quote(asked.get('openid', ''))}", status_code=303)
 
 
 async def serve(

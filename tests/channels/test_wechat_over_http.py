@@ -345,6 +345,18 @@ async def test_menu_and_scene_codes_are_made() -> None:
         assert ticket
 
 
+async def test_a_key_of_the_menu_is_pressed_on_the_phone_that_is_looked_at() -> None:
+    async with scene() as it:
+        await it.channel.set_menu(BUTTONS)
+        everybody = (await it.net.get(f"{it.sim}/")).text
+        assert "<button" not in everybody, "the phones of all are nobody's to press on"
+        assert 'value="answer-help">需要帮助</button>' in (await it.net.get(f"{it.sim}/?openid={FOLLOWERS[0]}")).text
+        pressed = await it.net.post(f"{it.sim}/press", data={"openid": FOLLOWERS[0], "key": "answer-help"})
+        assert (pressed.status_code, pressed.headers["location"]) == (303, f"/?openid={FOLLOWERS[0]}")
+        heard = await it.next_event()
+        assert (heard.kind, heard.value, heard.address.value) == ("clicked", "answer-help", FOLLOWERS[0])
+
+
 async def test_the_same_seed_gives_the_same_ids() -> None:
     async def ids() -> list[object]:
         async with scene() as it:
