@@ -9,9 +9,11 @@ from sqlmodel import col
 
 from hub import contacts
 from hub.civic.operations.rulebook import Rulebook
+from hub.civic.operations.scope import Scope
 from hub.contacts import StaffContact
 from hub.db import Read
 from hub.directory import Area, Staff, StaffRole
+from hub.registry import Gateway
 
 _CACHE = "operations.duty"  # in a session's own notes, which end with its transaction
 
@@ -28,10 +30,22 @@ class Post:
         return sum(1 for _staff, channels in self.people if channels)
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A role that would reach nobody there."""
+
+    role: str
+    areas: tuple[Area, ...]
+
+
+def _roles(book: Rulebook) -> list[str]:
+    said = (role for rule in book.rules for role in (rule.to, *(step.to for step in rule.steps)))
+    return list(dict.fromkeys(role for role in said if role))
+
+
 def posts(read: Read, book: Rulebook, area: str) -> list[Post]:
     """For each role the rules in force call: who it would be here, and how. Nobody is an answer too."""
-    roles = dict.fromkeys(role for rule in book.rules for role in (rule.to, *(step.to for step in rule.steps)) if role)
-    return [post(read, role, area) for role in roles]
+    return [post(read, role, area) for role in _roles(book)]
 
 
 def nearest(read: Read, role: str, area: str, priority: str) -> list[StaffContact]:
@@ -52,6 +66,25 @@ def nearest(read: Read, role: str, area: str, priority: str) -> list[StaffContac
         )
     chosen: list[StaffContact] = kept[role, area, priority]
     return chosen
+
+
+def gaps(read: Read, book: Rulebook, within: Scope) -> list[Gap]:
+    """Where below a scope a role the rules call would reach nobody: the areas in which anything of ours stands."""
+    rule = select(Area).where(col(Area.code).in_(select(col(Gateway.area))), within.holds(Area.code))
+    places = list(read.session.execute(rule.order_by(col(Area.path))).scalars())
+    held = (
+        select(col(StaffRole.role), col(StaffRole.area))
+        .join(StaffContact, col(StaffContact.staff) == col(StaffRole.staff))
+        .join(Staff, col(Staff.id) == col(StaffRole.staff))
+        .where(col(Staff.active))
+        .distinct()
+    )
+    reached = {(role, area) for role, area in read.session.execute(held)}
+    return [
+        Gap(role, tuple(lacking))
+        for role in _roles(book)
+        if (lacking := [each for each in places if not any((role, code) in reached for code in each.path.split("/"))])
+    ]
 
 
 def post(read: Read, role: str, area: str) -> Post:

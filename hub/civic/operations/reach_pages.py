@@ -13,7 +13,7 @@ from channels import apprise
 from channels.base import Offered
 from hub import caller, calls, contacts, courier, preferences
 from hub.access import Subject, needs, public
-from hub.civic.operations import acts, alarms, duty, rulebook, summons
+from hub.civic.operations import acts, alarms, duty, rulebook, scope, summons
 from hub.civic.operations.words import ROLE_WORDS, WAY_WORDS
 from hub.contacts import StaffContact
 from hub.db import Actor, Read, Tx
@@ -60,11 +60,10 @@ async def _page(request: Request, who: Subject, *, wrong: str = "", code: str = 
         own = {each.channel: each for each in contacts.of_staff(read, who.id)}
         force = alarms.active(read)
         book = rulebook.read(force.text if force is not None else alarms.SHIPPED.read_text(encoding="utf-8"))
-        posts = duty.posts(read, book, who.area)
-        names = acts.called(read, {staff for post in posts for staff, _channels in post.people})
+        gaps = duty.gaps(read, book, scope.of(who, OWN))
         try_ = calls.of(read, {more["tried"]}) if more.get("tried") else []
         return {
-            "own": own, "posts": posts, "people": names,
+            "own": own, "gaps": gaps,
             "tried": next((row for row in try_ if row.staff == who.id), None),
         }  # fmt: skip
 

@@ -15,10 +15,11 @@ from sqlmodel import col
 
 from hub import breaker
 from hub.breaker import ChannelState
-from hub.civic.operations import acts, alarms, board, cluster, setaside
+from hub.civic.operations import acts, alarms, board, cluster, matters, setaside
 from hub.civic.operations.acts import Held
 from hub.civic.operations.board import Place
 from hub.civic.operations.cluster import Incident
+from hub.civic.operations.matters import Matter
 from hub.civic.operations.models import Alarm
 from hub.civic.operations.scope import Scope
 from hub.civic.operations.words import ADVICE, DEVICE_WORDS, Word
@@ -88,7 +89,20 @@ def every(read: Read, scope: Scope) -> list[Task]:
     places = board.look(read, scope)
     count, oldest = setaside.unread(read, scope)
     found = tasks(places, count, oldest, breaker.states(read), lambda codes: _area_names(read, codes))
+    found = with_matters(found, places, matters.of(read, scope))
     return with_alarms(found, places, alarms.listed(read, scope, over=False), alarms.titles(read))
+
+
+def with_matters(found: Sequence[Task], places: Sequence[Place], asked: Sequence[Matter]) -> list[Task]:
+    """What other rooms ask: in the place of a line about the same trouble (it says more), or on a line of its own."""
+    made = {task.key: task for task in found}
+    names = {box.id: (box.name, f"{place.where} {place.name}") for place in places for box in place.boxes}
+    for each in asked:
+        name, where = names.get(each.device, (each.device, ""))
+        href = f"/operate/fleet/{each.device}" if each.device in names else "/operate/fleet"
+        word, advice = matters.WORDS[each.level], matters.ADVICE[each.level]
+        made[each.key] = Task(word, f"{name}: {each.words}", where, advice, each.at, href, each.key, each.area)
+    return list(made.values())
 
 
 def with_alarms(
