@@ -16,6 +16,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from hub.access import Subject
@@ -50,15 +51,27 @@ class Frame:
 class Watcher:
     """One screen: its topics and what it was not sent yet. `write` sends a frame at once, or says that it cannot."""
 
+    __slots__ = ("_events", "_latest", "_taken", "_wake", "_write", "given", "lang", "topics")
+
     def __init__(self, lang: str, write: Callable[[Frame], bool] | None = None) -> None:
         self.lang = lang
         self.topics: set[str] = set()
-        self.wake = asyncio.Event()
         self.given: dict[str, int] = {}  # topic -> the id of the newest frame it was offered
         self._write = write
         self._taken = False  # somebody is sending what was waiting: what is newer must not overtake it
         self._latest: dict[str, Frame] = {}
-        self._events: deque[Frame] = deque(maxlen=REPLAY_FRAMES_MAX)
+        # Thousands of screens keep up and need neither of these: together they are a kilobyte.
+        self._events: deque[Frame] | None = None
+        self._wake: asyncio.Event | None = None
+
+    @property
+    def wake(self) -> asyncio.Event:
+        """Set while something waits to be taken."""
+        if self._wake is None:
+            self._wake = asyncio.Event()
+            if self._latest or self._events:
+                self._wake.set()
+        return self._wake
 
     def offer(self, frame: Frame, *, event: bool) -> None:
         self.given[frame.topic] = frame.id
@@ -66,17 +79,21 @@ class Watcher:
         if free and self._write is not None and self._write(frame):
             return
         if event:
+            if self._events is None:
+                self._events = deque(maxlen=REPLAY_FRAMES_MAX)
             self._events.append(frame)
         else:
             self._latest[frame.topic] = frame
-        self.wake.set()
+        if self._wake is not None:
+            self._wake.set()
 
     def take(self) -> list[Frame]:
         """What waits; until `sent`, nothing is written past it."""
-        frames = [*self._latest.values(), *self._events]
+        frames = [*self._latest.values(), *(self._events or ())]
         self._latest.clear()
-        self._events.clear()
-        self.wake.clear()
+        self._events = None
+        if self._wake is not None:
+            self._wake.clear()
         self._taken = True
         return frames
 
@@ -167,6 +184,11 @@ class Feed:
                 found[where] = frame
         return found
 
+    def held(self, topic: str, lang: str) -> Frame | None:
+        """The fragment as it stands, if it is drawn."""
+        cached = self._cache.get((topic, lang))
+        return cached if isinstance(cached, Frame) else None
+
     async def current(self, topic: str, lang: str) -> Frame:
         """The fragment as it stands: from the cache, or drawn now, once for all who ask meanwhile."""
         cached = self._cache.get((topic, lang))
@@ -245,6 +267,7 @@ class Feed:
     async def watch(self, watcher: Watcher, topic: str, since: int = 0) -> None:
         """Add a topic the caller has already checked with `may_watch`; sends what stands now, or what was missed."""
         name = topic.partition(":")[0]
+        topic = intern(topic)  # every screen of a place names the same few
         watcher.topics.add(topic)
         self._watchers[(topic, watcher.lang)].add(watcher)
         if self._topics[name].kind == "event":

@@ -20,7 +20,9 @@ from web.guards import LOOPBACK, CsrfCheck, OwnHouse, SafeHeaders
 from web.live import Live
 from web.mishaps import Mishaps
 from web.passwords import Passwords
+from web.polls import Polls
 from web.prove import Prove, prove_page
+from web.quick import LIVE
 from web.sessions import Sessions
 from web.shelf import Shelf
 from web.speech import Speech
@@ -45,9 +47,10 @@ def create_app(services: Services, *, state_folder: Path | None = None) -> FastA
         openapi_url=None,
         dependencies=[Depends(csrf), Depends(Prove())],
     )
-    app.state.passwords, app.state.quick = Passwords(), []
+    app.state.passwords = Passwords()
     app.state.services, app.state.surfaces, app.state.sessions, app.state.secure = services, surfaces, sessions, secure
     app.state.live = Live(services.feed, sessions, services.clock, frozenset(hosts), secure)
+    app.state.quick = {LIVE: Polls(services.feed, frozenset(hosts)).quick}
     app.state.metrics = ops.make_registry(app.state.live)
     # Added from inside to outside.
     app.add_middleware(Auth, sessions=sessions, surfaces=surfaces, secure=secure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -102,7 +102,7 @@ def known_host(host: str, hosts: Iterable[str]) -> bool:
     return (urlsplit(f"//{host}").hostname or "") in hosts if host else False
 
 
-def own_origin(headers: Headers) -> bool:
+def own_origin(headers: Mapping[str, str]) -> bool:
     """Whether the request comes from a page of this very origin, or from no page at all (a program)."""
     host = headers.get("host", "")
     origin = headers.get("origin")

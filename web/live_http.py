@@ -15,6 +15,7 @@ from hub.errors import NotFound, Refused
 from hub.feed import Watcher
 from hub.i18n import _, language
 from hub.page import services
+from web import polls
 from web.auth import cookie_of
 from web.live import ASK_AGAIN_S, TOPICS_MAX, Live, Said
 
@@ -25,17 +26,22 @@ def router() -> APIRouter:
     routes = APIRouter(dependencies=[public("each topic is granted or refused by itself")], include_in_schema=False)
 
     @routes.get("/live/poll")
-    async def poll(request: Request, t: Annotated[str, Query(max_length=400)]) -> Response:
-        """One topic as it stands; 304 while it is what the client has, without touching the store."""
+    async def poll(
+        request: Request, t: Annotated[list[Annotated[str, Query(max_length=400)]], Query(max_length=TOPICS_MAX)]
+    ) -> Response:
+        """Topics as they stand; 304 while they are what the client has, without touching the store."""
         feed = services(request).feed
-        if not feed.may_watch(subject(request), t):
+        single = len(t) == 1
+        if not t or (single and not feed.may_watch(subject(request), t[0])):
             raise NotFound(_("There is nothing here for you"))
-        frame = await feed.current(t, language())
-        tag = f'"{frame.etag}"'
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Cookie, Accept-Language"}
-        if tag in request.headers.get("if-none-match", ""):
+        shared = [topic for topic in t if single or polls.public(feed, topic)]
+        own = [topic for topic in t if topic not in shared]
+        frames = list((await feed.currents(shared, language())).values())
+        tag = polls.tagged(frames, own)
+        headers = {"ETag": f'"{tag}"', "Cache-Control": polls.KEPT, "Vary": "Cookie, Accept-Language"}
+        if f'"{tag}"' in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        return Response(frame.data, media_type="application/json", headers=headers)
+        return Response(polls.written(frames, own), media_type="application/json", headers=headers)
 
     @routes.get("/live/events")
     async def events(request: Request, t: Annotated[list[str], Query(max_length=TOPICS_MAX)]) -> Response:

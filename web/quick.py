@@ -1,21 +1,27 @@
 """Public bytes that many fetch over and over: answered before the application is asked, on the connection itself.
 
-A slice that has some puts a callable into `app.state.quick`: the path of a plain GET in, the whole answer out, or None.
-Whatever is not a plain GET of one piece, on an idle connection that keeps up, goes the ordinary way; so does what no
-callable knows. Nothing here knows who asks: only what anybody may have can be answered so.
+Whoever has some puts a callable into `app.state.quick` under the first step of its path: a plain GET in, the whole
+answer out, or None, or a future after which it shall be asked again. Whatever is not a plain GET of one piece, on an
+idle connection that keeps up, goes the ordinary way; so does what no callable knows. Nothing here knows who asks: only
+what anybody may have can be answered so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-Quick = Callable[[bytes], bytes | None]
+Answer = bytes | asyncio.Future[Any] | None
+Quick = Callable[[bytes, bytes], Answer]  # the address, and the lines below it as they came
+TV, LIVE = b"/tv/", b"/live/"
+WAITING_BYTES_MAX = 64 * 1024
 _END = b"\r\n\r\n"
-_METHOD = b"GET /tv/"  # a door that is asked for everything would cost everybody else a look at their head
+# A door that is asked for everything would cost everybody else a look at their head.
+_BEGINS = tuple(b"GET " + step for step in (TV, LIVE))
 # With one of these a request means more than its first line.
 _HEADERS = (
     b"\nconnection: close",
@@ -30,14 +36,20 @@ _HEADERS = (
 class QuickHttp(H11Protocol):
     """uvicorn's own protocol, with a shorter way for `Quick` answers."""
 
-    def __init__(self, quick: Sequence[Quick], **given: Any) -> None:
+    def __init__(self, quick: Mapping[bytes, Quick], **given: Any) -> None:
         super().__init__(**given)
         self._quick = quick
+        self._waiting = b""  # a request whose answer is being made, and whatever came behind it
 
     def data_received(self, data: bytes) -> None:
-        if data.startswith(_METHOD) and self._quick and self._idle():
+        if self._waiting:
+            self._waiting += data
+            if len(self._waiting) > WAITING_BYTES_MAX:
+                self.transport.close()
+            return
+        if data.startswith(_BEGINS) and self._quick and self._idle():
             answer = self._answered(data)
-            if answer is not None:
+            if isinstance(answer, bytes):
                 self._unset_keepalive_if_required()
                 self.transport.write(answer)
                 self.server_state.total_requests += 1
@@ -45,7 +57,17 @@ class QuickHttp(H11Protocol):
                     self.timeout_keep_alive, self.timeout_keep_alive_handler
                 )
                 return
+            if answer is not None:
+                self._unset_keepalive_if_required()
+                self._waiting = data
+                answer.add_done_callback(self._ask_again)
+                return
         super().data_received(data)
+
+    def _ask_again(self, _made: object) -> None:
+        data, self._waiting = self._waiting, b""
+        if not self.transport.is_closing():
+            self.data_received(data)
 
     def _idle(self) -> bool:
         """Nothing is under way, nothing waits to be read or to be taken by a slow viewer."""
@@ -58,7 +80,7 @@ class QuickHttp(H11Protocol):
             and not self.transport.is_closing()
         )
 
-    def _answered(self, data: bytes) -> bytes | None:
+    def _answered(self, data: bytes) -> Answer:
         if data.find(_END) != len(data) - len(_END):
             return None
         line, _break, rest = data.partition(b"\r\n")
@@ -68,8 +90,5 @@ class QuickHttp(H11Protocol):
         head = rest.lower()
         if not (head.startswith(b"host:") or b"\nhost:" in head) or any(each in b"\n" + head for each in _HEADERS):
             return None
-        for quick in self._quick:
-            answer = quick(words[1])
-            if answer is not None:
-                return answer
-        return None
+        quick = self._quick.get(words[1][: words[1].index(b"/", 1) + 1])
+        return None if quick is None else quick(words[1], rest)

@@ -72,7 +72,6 @@ class HttpServer:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`; then live screens are told to come back (1012) and answers under way end."""
         live: Live = self.app.state.live
-        live.open()
         config = uvicorn.Config(
             self.app,
             http=partial(QuickHttp, self.app.state.quick),  # type: ignore[arg-type] # called as a class is

@@ -21,7 +21,7 @@ from hub.directory import StaffRole
 from hub.login import close_sessions_of
 from tests.web.shell_world import Shell, make_shell
 from tests.world import LIUHE
-from web.live import CLOSED_RESTART, CLOSED_REVOKED, Proof
+from web.live import CLOSED_RESTART, CLOSED_REVOKED, PING_S, SILENT_S, Proof
 from web.serve import HttpServer, bind
 
 pytestmark = pytest.mark.anyio
@@ -309,3 +309,85 @@ async def test_a_hundred_screens_hear_one_notice_drawn_once(shell: Shell) -> Non
         assert all("停水" in each["html"] for each in heard)
         assert shell.tiny.drawn == drawn + 1
         await asyncio.gather(*(screen.close() for screen in screens))
+
+
+async def test_a_box_that_asks_for_all_topics_at_once_costs_the_store_nothing(shell: Shell) -> None:
+    own = shell.token("tv", "tv", "tv-1", LIUHE)
+    asked = [NOTES, f"tiny.tv:{LIUHE}"]
+    async with Served(shell) as served, httpx.AsyncClient(base_url=served.server.url) as client:
+        client.cookies.set("linli_tv", own)
+        ask = {"surface": "tv", "lang": "zh", "t": asked}
+        everything = (await client.get("/live/poll", params={**ask, "t": [*asked, PURSE]})).json()
+        assert [each["t"] for each in everything] == [*asked, PURSE]
+        assert everything[-1] == {"t": PURSE, "own": True}, "what is not for everybody is asked for alone"
+        await served.note("停水")
+        read, drawn = shell.store.read, shell.tiny.drawn
+        first = await client.get("/live/poll", params=ask)  # drawn now, once
+        shell.store.read = None  # type: ignore[method-assign, assignment] # whoever reads the store now fails
+        shell.app.state.sessions.forget(own)  # as it is five seconds later
+        for _again in range(3):
+            answer = await client.get("/live/poll", params=ask, headers={"if-none-match": first.headers["etag"]})
+            assert (answer.status_code, answer.content) == (304, b"")
+        fresh = await client.get("/live/poll", params=ask)
+        single = await client.get("/live/poll", params={**ask, "t": NOTES})
+        shell.store.read = read  # type: ignore[method-assign]
+    assert "停水" in fresh.json()[0]["html"]
+    assert fresh.json() == first.json() == [single.json(), first.json()[1]]
+    assert shell.tiny.drawn == drawn + 2, "each topic once"
+
+
+async def test_all_who_ask_while_it_is_drawn_wait_for_the_one_drawing(shell: Shell) -> None:
+    async with Served(shell) as served, httpx.AsyncClient(base_url=served.server.url) as client:
+        ask = {"lang": "zh", "t": [NOTES, f"tiny.tv:{LIUHE}"]}
+        answers = await asyncio.gather(*(client.get("/live/poll", params=ask) for _box in range(30)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.content for answer in answers}) == 1
+        assert shell.tiny.drawn == 2, "each topic once"
+        foreign = await client.get("/live/poll", params=ask, headers={"origin": "http://evil.example"})
+        renamed = await client.get("/live/poll", params=ask, headers={"host": "evil.example"})
+        assert (foreign.status_code, renamed.status_code) == (403, 421)
+
+
+async def test_a_screen_that_takes_nothing_holds_up_nobody_and_then_has_the_newest(shell: Shell) -> None:
+    async with Served(shell) as served, served.open() as quick:
+        await say(quick, sub=[NOTES])
+        await hear(quick)
+        slow = await served.open(max_queue=1)
+        await say(slow, sub=[NOTES])
+        await until(lambda: shell.services.feed.viewers(NOTES) == 2)
+        viewers = shell.app.state.live.viewers
+        for viewer in viewers:
+            viewer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        slow.transport.pause_reading()
+        sent = 0
+        while not any(viewer.stuck_since for viewer in viewers) or sent % 5:
+            sent += 1
+            await served.note(f"{sent} " + "停水" * 20_000)
+            assert json.loads(await quick.recv())["html"].count("停水") == 20_000 * sent
+        slow.transport.resume_reading()
+        heard = 0
+        while f"{sent} 停水" not in json.loads(await asyncio.wait_for(slow.recv(), 5))["html"]:
+            heard += 1
+        assert heard < sent, "what was overtaken is not sent"
+        await slow.close()
+
+
+async def test_a_line_that_answers_no_try_is_let_go(shell: Shell) -> None:
+    async with Served(shell) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
+        writer.write(
+            b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+        live = shell.app.state.live
+        (viewer,) = live.viewers
+        viewer.heard_at -= PING_S + 1
+        viewer.pinged_at -= PING_S + 1
+        live.tend()
+        assert await asyncio.wait_for(reader.readexactly(2), 5) == b"\x89\x00", "a ping"
+        viewer.heard_at -= SILENT_S
+        live.tend()
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        await until(lambda: not live.viewers)
+        writer.close()

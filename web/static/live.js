@@ -16,7 +16,10 @@
   var failures = 0;
   var everOpened = false;
   var leaving = false;
+  var own = {};
+  var turn = 0;
   var POLL_MS = 5000;
+  var OWN_TURNS = 12;
   var policy = null;
   if (window.trustedTypes && window.trustedTypes.createPolicy) {
     /* Fragments are drawn and escaped by our own server, on our own origin. */
@@ -93,8 +96,9 @@
     }
   }
 
-  function hear(text) {
-    var said = JSON.parse(text);
+  function hear(text) { take(JSON.parse(text)); }
+
+  function take(said) {
     if (!said.t || typeof said.html !== "string") { return; }
     state.messages += 1;
     if (last[said.t] === said.html) { return; }
@@ -145,16 +149,16 @@
     };
   }
 
-  function query() {
+  function query(list) {
     var parts = ["surface=" + surface, "lang=" + lang()];
-    each(topics(), function (topic) { parts.push("t=" + encodeURIComponent(topic)); });
+    each(list, function (topic) { parts.push("t=" + encodeURIComponent(topic)); });
     return parts.join("&");
   }
 
   function openEvents() {
     if (!window.EventSource || !topics().length) { poll(); return; }
     state.way = "events";
-    source = new EventSource("/live/events?" + query());
+    source = new EventSource("/live/events?" + query(topics()));
     source.onopen = function () { failures = 0; say(true); };
     source.onmessage = function (event) { hear(event.data); };
     source.onerror = function () {
@@ -163,23 +167,38 @@
     };
   }
 
+  /* What everybody may see is asked for in one; what is the asker's own by itself, on a television once a minute. */
   function poll() {
+    var shared = [];
+    var mine = [];
     state.way = "poll";
-    each(topics(), function (topic) {
-      var asked = new XMLHttpRequest();
-      asked.open("GET", "/live/poll?surface=" + surface + "&lang=" + lang() + "&t=" + encodeURIComponent(topic), true);
-      if (etags[topic]) { asked.setRequestHeader("If-None-Match", etags[topic]); }
-      asked.onreadystatechange = function () {
-        if (asked.readyState !== 4) { return; }
-        say(asked.status === 200 || asked.status === 304);
-        if (asked.status === 200) {
-          etags[topic] = asked.getResponseHeader("ETag");
-          hear(asked.responseText);
-        }
-      };
-      asked.send();
-    });
+    each(topics(), function (topic) { (own[topic] ? mine : shared).push(topic); });
+    if (shared.length) { ask(shared); }
+    if (turn % (surface === "tv" ? OWN_TURNS : 1) === 0) { each(mine, function (topic) { ask([topic]); }); }
+    turn += 1;
     window.setTimeout(poll, POLL_MS * (0.8 + 0.4 * Math.random()));
+  }
+
+  function ask(list) {
+    var asked = new XMLHttpRequest();
+    var wanted = query(list);
+    asked.open("GET", "/live/poll?" + wanted, true);
+    if (etags[wanted]) { asked.setRequestHeader("If-None-Match", etags[wanted]); }
+    asked.onreadystatechange = function () {
+      if (asked.readyState !== 4) { return; }
+      say(asked.status === 200 || asked.status === 304);
+      if (asked.status === 200) {
+        etags[wanted] = asked.getResponseHeader("ETag");
+        heard(JSON.parse(asked.responseText));
+      }
+    };
+    asked.send();
+  }
+
+  function heard(answer) {
+    each(answer.length === undefined ? [answer] : answer, function (said) {
+      if (said.own) { own[said.t] = true; turn = 0; } else { take(said); }
+    });
   }
 
   /* Proofs: a notice in view for 5 s was shown; one that was opened or pressed was seen. Each is told once a revision. */

@@ -38,7 +38,7 @@ def station(request: Request) -> Station:
         if not tv_codec.available():
             raise Unavailable(_(MISSING))
         found = state.television = Station(services(request))
-        state.quick[:] = [found.quick]
+        state.quick[b"/tv/"] = found.quick
     made: Station = found
     return made
 

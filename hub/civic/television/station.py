@@ -155,7 +155,7 @@ class Station:
             for entry in channel.timetable.due(newest)
         )
 
-    def quick(self, path: bytes) -> bytes | None:
+    def quick(self, path: bytes, _head: bytes) -> bytes | None:
         """The whole answer to a player that asks for what is at hand; anything else goes the ordinary way."""
         known = self._answers.get(path)
         if known is not None and known[0] >= self.timeline.newest():
