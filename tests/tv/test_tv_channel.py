@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import subprocess
 from datetime import timedelta
 from itertools import pairwise
@@ -256,7 +257,10 @@ async def test_without_its_extra_the_channel_says_what_to_install(
             answer = await tv.net.get(path, headers={"accept-language": "en"})
             assert answer.status_code == 503
             assert "linli[tv]" in answer.text
-        assert (await tv.net.get(f"/tv/{LIUHE}")).status_code == 200, "the portal works without it"
+        portal = await tv.net.get(f"/tv/{LIUHE}", headers={"accept-language": "zh-CN"})
+    assert portal.status_code == 200, "the portal works without it"
+    tiles = re.findall(r'class="tile-name">([^<]+)<', portal.text)
+    assert tiles == ["通知公告", "社区动态", "积分光荣榜", "活动预告"], "a slice that is not there has no tile"
 
 
 async def test_read_aloud_a_page_stands_as_long_as_its_voice_and_is_silent_for_whoever_did_not_ask(

@@ -308,6 +308,26 @@ def test_without_a_line_the_tv_keeps_what_it_has_and_says_how_old_it_is(browser:
     context.close()
 
 
+def test_a_box_whose_clock_is_set_back_shows_no_nonsense_and_asks_for_the_time(browser: Browser, shell: Shell) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, locale="zh-CN", service_workers="block")
+    page = context.new_page()
+    page.clock.install()
+    page.goto(f"{shell.url}/tv/{LIUHE}")
+    live(page, 3)
+    before = page.inner_text("#clock")
+    page.keyboard.press("1")  # while somebody reads nothing is taken away
+    page.clock.set_system_time(0)
+    page.clock.run_for(10_000)
+    told = [int(part) for part in page.inner_text("#clock").split(":")]
+    was = [int(part) for part in before.split(":")]
+    assert 0 <= (told[0] * 60 + told[1]) - (was[0] * 60 + was[1]) <= 2 or told[0] == 0
+    assert page.inner_text("#list-title")
+    page.keyboard.press("Backspace")
+    with page.expect_navigation():
+        page.clock.run_for(10_000)
+    context.close()
+
+
 def test_a_drill_looks_like_no_emergency(browser: Browser, shell: Shell) -> None:
     page = tv(browser, shell)
     grounds = []

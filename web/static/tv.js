@@ -16,6 +16,10 @@
   var heard = loaded;
   var day = byId("day").textContent;
   var CUT_MS = 20000;
+  var TICK_MS = 10000;
+  var JUMP_MS = 120000;
+  var ticked = loaded;
+  var stale = false;
 
   function root() { return document.documentElement; }
 
@@ -434,16 +438,30 @@
     byId("day").className = now - heard < CUT_MS ? "" : "cut";
   }
 
-  /* The box's own clock may be wrong by years: the hub's time at loading, and how long ago that was. */
+  /* The box's own clock may be wrong by years, and be set while we look: then the hub is asked for the time anew. */
+  function watchClock() {
+    var now = new Date().getTime();
+    var back = now - ticked < 0 ? now - ticked - TICK_MS : 0;
+    loaded += back;
+    heard += back;
+    if (back || now - ticked > JUMP_MS || now - loaded > 6 * 3600 * 1000) { stale = true; }
+    ticked = now;
+  }
+
+  /* The hub's time at loading, and how long ago that was. */
   function tick() {
     var parts = stage.getAttribute("data-now").split(":");
-    var minutes = parseInt(parts[0], 10) * 60 + parseInt(parts[1], 10) + Math.floor((new Date().getTime() - loaded) / 60000);
-    var hour = Math.floor(minutes / 60) % 24;
-    var minute = minutes % 60;
+    var minutes;
+    var hour;
+    var minute;
+    watchClock();
+    minutes = parseInt(parts[0], 10) * 60 + parseInt(parts[1], 10) + Math.floor((new Date().getTime() - loaded) / 60000);
+    hour = Math.floor(minutes / 60) % 24;
+    minute = minutes % 60;
     age();
     if (top() && top().kind === "text") { drawCode(top().item); }
     write("clock", (hour < 10 ? "0" : "") + hour + ":" + (minute < 10 ? "0" : "") + minute);
-    if (new Date().getTime() - loaded > 6 * 3600 * 1000 && !stack.length && heard > new Date().getTime() - CUT_MS) {
+    if (stale && !stack.length && heard > new Date().getTime() - CUT_MS) {
       location.reload();
     }
   }
@@ -456,7 +474,7 @@
     if (bound() !== wasBound) { wasBound = bound(); window.setTimeout(function () { location.reload(); }, 2500); }
   });
   window.addEventListener("resize", function () { scale(); draw(); });
-  window.setInterval(tick, 10000);
+  window.setInterval(tick, TICK_MS);
   /* The next one, when whoever reads slowly has read this one. */
   function turnHero() {
     if (!top() && !alarm.open) { flip += 1; drawHome(); }
