@@ -13,6 +13,9 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
 if TYPE_CHECKING:
     from hub.db import Read, Tx
 
@@ -21,6 +24,7 @@ T = TypeVar("T")
 # Few sizes, so that the driver finds the statement it has prepared before. 256 rows of 40 columns stay below the
 # 32,766 parameters of SQLite and the 65,535 of PostgreSQL.
 _ROWS = (256, 64, 16, 4, 1)
+COPIED_MIN = 16  # rows of one insert; fewer cost less as values
 NAMES_MAX = 500  # in one IN (...)
 
 
@@ -31,11 +35,28 @@ def insert(tx: Tx, table: str, columns: tuple[str, ...], rows: Sequence[tuple[An
     tx.session.flush()  # what the ORM still holds back must not come after this
     connection = tx.session.connection()
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    if mark == "%s" and not tail and len(rows) >= COPIED_MIN:
+        return _copy(connection, table, columns, rows)
     written = 0
     for part in _parts(rows):
         statement = _statement(table, columns, len(part), mark, tail)
         written += connection.exec_driver_sql(statement, tuple(chain.from_iterable(part))).rowcount
     return written
+
+
+def _copy(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> int:
+    """PostgreSQL's own way for many rows: nothing to parse, one statement for its triggers, errors as everywhere."""
+    driver: Any = connection.connection.driver_connection
+    words = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+    failed: type[Exception] = connection.dialect.dbapi.Error  # type: ignore[union-attr]
+    try:
+        with driver.cursor() as cursor:
+            with cursor.copy(words) as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return int(cursor.rowcount)
+    except failed as error:
+        raise DBAPIError.instance(words, None, error, failed, hide_parameters=True) from error
 
 
 def insert_new(

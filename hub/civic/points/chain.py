@@ -35,6 +35,7 @@ _END = (
     .order_by(col(Link.month).desc(), col(Link.seq).desc())
     .limit(1)
 )
+_ADDED = insert(Link).returning(col(Link.id))
 _ZONE = select(col(Area.tz)).where(col(Area.code) == bindparam("area"))
 
 
@@ -85,7 +86,7 @@ def extend(tx: Tx, area: str, now: datetime, hashes: Sequence[str]) -> int:
         "area": area, "month": month, "seq": seq, "entries": len(hashes), "prev": previous,
         "hash": link_hash(previous, area, month, seq, hashes), "at": now,
     }  # fmt: skip
-    made = tx.session.execute(insert(Link).returning(col(Link.id)), row).scalar_one()
+    made = tx.session.execute(_ADDED, row).scalar_one()
     return cast(int, made)
 
 

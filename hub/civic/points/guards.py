@@ -34,8 +34,7 @@ _EXPLAINED = """NEW.rule IS NOT NULL AND NEW.area IS NOT NULL
 # Both ends in one ledger, which an account's name tells (`_OPENS` sees to that): this is asked for every posting there
 # is, and a look at two more rows costs more than all else in it. What is held leaves only whole, by settling the hold
 # that brought it; a void goes back to where it came from. `|| ''` keeps SQLite from looking through all that was held.
-_SOUND = """({end}(NEW.source, {four}) = '-fen' AND {end}(NEW.destination, {four}) = '-fen'
-    OR {end}(NEW.source, {four}) <> '-fen' AND {end}(NEW.destination, {four}) <> '-fen')
+_SOUND = """(substr(NEW.source, -4) = '-fen') = (substr(NEW.destination, -4) = '-fen')
     AND EXISTS (SELECT 1 FROM points_txn WHERE id = NEW.txn)
     AND (substr(NEW.destination, 1, 5) <> 'hold-' OR EXISTS (SELECT 1 FROM points_txn t
       WHERE t.id = NEW.txn AND t.until IS NOT NULL AND t.reason = 'hold'))
@@ -53,9 +52,8 @@ _WHY_SOUND = "points: a posting needs a transaction and two accounts of one ledg
 _WHY_FOLLOWS = "points: a link follows the last one of its community"
 
 
-def _apply(source_lowest: str, met: str = "") -> str:
-    """The two updates of one posting; `source_lowest` spells the smaller of two numbers on this engine, `met` looks
-    whether the update met its account: without foreign keys nobody else would."""
+def _apply(met: str) -> str:
+    """The two updates of one posting; `met` looks whether each met its account: without foreign keys nobody would."""
     return f"""UPDATE points_account SET at_posting = NEW.id, balance = balance - NEW.amount,
     earned = earned - CASE WHEN substr(NEW.destination, 1, 6) = 'issue-' THEN NEW.amount ELSE 0 END,
     floor = CASE WHEN balance - NEW.amount < floor
@@ -64,7 +62,7 @@ def _apply(source_lowest: str, met: str = "") -> str:
     WHERE id = NEW.source;{met}
   UPDATE points_account SET at_posting = NEW.id, balance = balance + NEW.amount,
     earned = earned + CASE WHEN substr(NEW.source, 1, 6) = 'issue-' THEN NEW.amount ELSE 0 END,
-    floor = CASE WHEN floor < 0 THEN {source_lowest}(0, balance + NEW.amount) ELSE floor END
+    floor = CASE WHEN floor < 0 THEN MIN(0, balance + NEW.amount) ELSE floor END
     WHERE id = NEW.destination;{met}"""  # noqa: S608 - words of this file only
 
 
@@ -77,13 +75,13 @@ def _sqlite(name: str, when: str, refuse: str, condition: str = "") -> str:
 # first. A raw connection may have foreign keys off, so both ends and the transaction are looked for here as well.
 SQLITE: dict[str, str] = {
     "points_posting_applied": "CREATE TRIGGER points_posting_applied AFTER INSERT ON points_posting\nBEGIN\n  "
-    + _apply("MIN", f"\n  SELECT RAISE(ABORT, '{_WHY_SOUND}') WHERE changes() <> 1;")
+    + _apply(f"\n  SELECT RAISE(ABORT, '{_WHY_SOUND}') WHERE changes() <> 1;")
     + "\nEND",
     "points_posting_sound": _sqlite(
         "points_posting_sound",
         "BEFORE INSERT ON points_posting",
         _WHY_SOUND,
-        f"NOT ({_SOUND.format(end='substr', four=-4)}) OR EXISTS (SELECT 1 FROM points_posting WHERE id = NEW.id)",  # noqa: S608 - as above
+        f"NOT ({_SOUND}) OR EXISTS (SELECT 1 FROM points_posting WHERE id = NEW.id)",  # noqa: S608 - as above
     ),
     "points_link_follows": _sqlite(
         "points_link_follows",
@@ -125,30 +123,62 @@ SQLITE: dict[str, str] = {
 }
 
 
-def _postgres(refused: str, why: str) -> str:
-    return f"BEGIN\n  IF {refused} THEN\n    RAISE EXCEPTION '{why}';\n  END IF;\n  RETURN NEW;\nEND"
+# PostgreSQL looks at all that one statement wrote at once, and moves each account once: a batch has many postings and
+# few accounts. That a balance moves only from inside a trigger says there what `_APPLIES` says above. A plan kept from
+# when the ledger was empty would read all of it at every batch, so each batch gets a plan of its own.
+_ALL = "REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT"
+_LOWERED = f"""(SELECT COALESCE(SUM(p.amount), 0) FROM fresh p, points_txn t
+      WHERE p.source = a.id AND t.id = p.txn AND t.reason IN {_LOWERS_FLOOR})"""  # noqa: S608 - words of this file only
+_APPLY_ALL = f"""UPDATE points_account a SET at_posting = m.last, balance = a.balance + m.change,
+    earned = a.earned + m.earned,
+    floor = CASE WHEN a.balance + m.change < a.floor AND a.balance + m.change + {_LOWERED} >= LEAST(a.floor, a.balance)
+      THEN a.balance + m.change WHEN a.floor < 0 THEN GREATEST(a.floor, LEAST(0, a.balance + m.change))
+      ELSE a.floor END
+    FROM (SELECT account, MAX(id) AS last, SUM(change)::bigint AS change, SUM(earned)::bigint AS earned
+      FROM (SELECT source AS account, id, -amount AS change,
+          CASE WHEN substr(destination, 1, 6) = 'issue-' THEN -amount ELSE 0 END AS earned FROM fresh
+        UNION ALL SELECT destination, id, amount,
+          CASE WHEN substr(source, 1, 6) = 'issue-' THEN amount ELSE 0 END FROM fresh) ends
+      GROUP BY account) m
+    WHERE a.id = m.account"""  # noqa: S608 - words of this file only
+_UNSOUND = """EXISTS (SELECT 1 FROM fresh
+      WHERE ((right(source, 4) = '-fen') = (right(destination, 4) = '-fen')) IS NOT TRUE)
+    OR EXISTS (SELECT 1 FROM fresh f WHERE substr(f.destination, 1, 5) = 'hold-' AND NOT EXISTS (
+      SELECT 1 FROM points_txn t WHERE t.id = f.txn AND t.until IS NOT NULL AND t.reason = 'hold'))
+    OR EXISTS (SELECT 1 FROM fresh f WHERE substr(f.source, 1, 5) = 'hold-' AND NOT EXISTS (
+      SELECT 1 FROM points_txn t, points_posting h
+      WHERE t.id = f.txn AND h.txn = t.settles AND h.destination = f.source AND h.amount = f.amount
+        AND (t.reason <> 'void' OR h.source = f.destination)))"""
+
+
+def _postgres(refused: str, why: str, given: str = "NEW") -> str:
+    return f"BEGIN\n  IF {refused} THEN\n    RAISE EXCEPTION '{why}';\n  END IF;\n  RETURN {given};\nEND"
 
 
 _POSTGRES_BODIES: dict[str, str] = {
-    "points_apply": "BEGIN\n  " + _apply("LEAST") + "\n  RETURN NULL;\nEND",
+    "points_apply": f"BEGIN\n  {_APPLY_ALL};\n  RETURN NULL;\nEND",
     "points_refuse": "BEGIN\n  RAISE EXCEPTION 'points: the ledger is append-only';\nEND",
     "points_guard": _postgres(
-        f"NOT ({_SAME} AND NEW.at_posting > OLD.at_posting AND {_APPLIES})",
+        f"NOT ({_SAME} AND NEW.at_posting > OLD.at_posting AND pg_trigger_depth() > 1)",
         "points: a balance changes only by a posting",
     ),
     "points_empty": _postgres(_OPENS, _WHY_OPENS),
-    "points_explained": _postgres(f"NOT ({_EXPLAINED})", _WHY_EXPLAINED),
-    "points_sound": _postgres(f"({_SOUND.format(end='right', four=4)}) IS NOT TRUE", _WHY_SOUND),
+    "points_explained": _postgres(
+        f"EXISTS (SELECT 1 FROM fresh WHERE NOT ({_EXPLAINED.replace('NEW.', 'fresh.')}))",  # noqa: S608 - as above
+        _WHY_EXPLAINED,
+        "NULL",
+    ),
+    "points_sound": _postgres(_UNSOUND, _WHY_SOUND, "NULL"),
     "points_follows": _postgres(f"NOT ({_FOLLOWS})", _WHY_FOLLOWS),
 }
 # name -> (table, when, level, function)
 _POSTGRES_TRIGGERS: dict[str, tuple[str, str, str, str]] = {
-    "points_posting_applied": ("points_posting", "AFTER INSERT", "ROW", "points_apply"),
+    "points_posting_applied": ("points_posting", "AFTER INSERT", _ALL, "points_apply"),
     "points_account_empty": ("points_account", "BEFORE INSERT", "ROW", "points_empty"),
     "points_account_guarded": ("points_account", "BEFORE UPDATE", "ROW", "points_guard"),
     "points_account_kept": ("points_account", "BEFORE DELETE", "ROW", "points_refuse"),
-    "points_posting_sound": ("points_posting", "BEFORE INSERT", "ROW", "points_sound"),
-    "points_txn_sound": ("points_txn", "BEFORE INSERT", "ROW", "points_explained"),
+    "points_posting_sound": ("points_posting", "AFTER INSERT", _ALL, "points_sound"),
+    "points_txn_sound": ("points_txn", "AFTER INSERT", _ALL, "points_explained"),
     "points_link_follows": ("points_link", "BEFORE INSERT", "ROW", "points_follows"),
 } | {
     f"points_{table}_{verb.lower()}": (f"points_{table}", f"BEFORE {verb}", level, "points_refuse")
@@ -160,7 +190,7 @@ _POSTGRES_TRIGGERS: dict[str, tuple[str, str, str, str]] = {
 # Only the guarded columns: an account may move to another community with its person.
 POSTGRES: dict[str, str] = {
     name: f"CREATE TRIGGER {name} {when}{' OF ' + _GUARDED if name == 'points_account_guarded' else ''} ON {table} "
-    f"FOR EACH {level} EXECUTE FUNCTION {function}()"
+    f"{level if level == _ALL else 'FOR EACH ' + level} EXECUTE FUNCTION {function}()"
     for name, (table, when, level, function) in _POSTGRES_TRIGGERS.items()
 }
 DECLARED: dict[str, dict[str, str]] = {"sqlite": SQLITE, "postgresql": POSTGRES}
@@ -172,7 +202,10 @@ def install(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         for name, body in _POSTGRES_BODIES.items():
             connection.execute(
-                text(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $points$ {body} $points$")
+                text(
+                    f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql "
+                    f"SET plan_cache_mode = force_custom_plan AS $points$ {body} $points$"
+                )
             )
     for statement in DECLARED[connection.dialect.name].values():
         connection.execute(text(statement))
