@@ -11,9 +11,11 @@ import asyncio
 import importlib
 import importlib.util
 import logging
+import socket
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -22,7 +24,7 @@ from urllib.parse import urlsplit
 from channels import words
 from channels.base import RETRACTION, Accepted, Caps, Dead, Delivery, Message, Outcome, Rendered, Retry, Skip
 from channels.text import cut, one_line
-from channels.webhook_net import Network, open_to_us, resolved
+from channels.webhook_net import Network, open_to_us
 
 ADDRESS_KIND = "apprise"
 DEADLINE_S = 15.0
@@ -30,7 +32,7 @@ THREADS_MAX = 8  # services answer in 50-500 ms; more threads only wait for the 
 TITLE_CHARS_MAX, BODY_CHARS_MAX = 120, 1_000
 # Services with one address of their own on the Internet: their part between the slashes is a token and no machine.
 PUBLIC = frozenset({"dingtalk", "feishu", "lark", "wecombot", "wxpusher", "schan"})
-# Services on a machine that the address names: it is looked at like a webhook's.
+# Services on a machine that the address names.
 NAMED = frozenset({"json", "jsons", "ntfy", "ntfys", "mailto", "mailtos", "gotify", "gotifys", "bark", "barks"})
 NOT_INSTALLED = "the apprise extra is not installed on this hub"
 CAPS = Caps(
@@ -39,7 +41,7 @@ CAPS = Caps(
     idempotency_window_s=None,
 )  # fmt: skip
 
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+Ask = Callable[..., list[Any]]  # as socket.getaddrinfo
 
 
 def is_one(url: str) -> bool:
@@ -65,8 +67,8 @@ class Apprise:
     title = "Apprise"
     caps = CAPS
 
-    def __init__(self, allowed: Sequence[Network] = (), resolve: Resolve = resolved) -> None:
-        self._allowed, self._resolve = tuple(allowed), resolve
+    def __init__(self, allowed: Sequence[Network] = (), ask: Ask | None = None) -> None:
+        self._allowed, self._ask = tuple(allowed), ask or _ASK
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="linli-apprise")
 
     def close(self) -> None:
@@ -99,25 +101,50 @@ class Apprise:
         if fault := fault_of(url):
             # Somebody may install it yet; what was written then is told then.
             return Retry(None, fault) if fault == NOT_INSTALLED else Dead(fault)
-        if not await self._open(url):
-            return Dead("a network that is closed to webhooks")
+        guard, loop = _Guard(self._allowed, self._ask), asyncio.get_running_loop()
         try:
             async with asyncio.timeout(DEADLINE_S):
-                loop = asyncio.get_running_loop()
-                taken = await loop.run_in_executor(self._threads, _notify, url, rendered.title, rendered.body)
+                taken = await loop.run_in_executor(self._threads, _guarded, guard, url, rendered.title, rendered.body)
         except TimeoutError:
             return Retry(None, "the provider did not answer in time")
+        if guard.closed:
+            return Dead("a network that is closed to webhooks")
         return Accepted("") if taken else Retry(None, "the service did not take it")
 
-    async def _open(self, url: str) -> bool:
-        parts = urlsplit(url)
-        if parts.scheme in PUBLIC:
-            return True
-        try:
-            found = await self._resolve(parts.hostname or "", parts.port or 443)
-        except (OSError, ValueError):
-            return True  # nowhere to go: the service's own answer says so
-        return bool(found) and all(open_to_us(each, self._allowed) for each in found)
+
+class _Guard:
+    """Where one call may connect to. Apprise asks for names by itself, and so does whoever it is sent on to: the look
+    is where a name becomes a number, so that the number looked at is the one connected to.
+    """
+
+    def __init__(self, allowed: Sequence[Network], ask: Ask) -> None:
+        self._allowed, self._ask = allowed, ask
+        self.closed = False
+
+    def look(self, *asked: Any, **named: Any) -> list[Any]:
+        found = self._ask(*asked, **named)
+        if not found or not all(open_to_us(str(each[4][0]), self._allowed) for each in found):
+            self.closed = True
+            raise socket.gaierror(socket.EAI_FAIL, "a network that is closed to webhooks")
+        return found
+
+
+_ASK: Ask = socket.getaddrinfo
+_GUARD: ContextVar[_Guard | None] = ContextVar("linli_apprise", default=None)
+
+
+def _asked(*asked: Any, **named: Any) -> list[Any]:
+    """In the place of socket.getaddrinfo: as ever for everybody but Apprise's own threads."""
+    guard = _GUARD.get()
+    return _ASK(*asked, **named) if guard is None else guard.look(*asked, **named)
+
+
+def _guarded(guard: _Guard, url: str, title: str, body: str) -> bool:
+    token = _GUARD.set(guard)
+    try:
+        return _notify(url, title, body)
+    finally:
+        _GUARD.reset(token)
 
 
 def _notify(url: str, title: str, body: str) -> bool:
@@ -134,4 +161,5 @@ def _library() -> Any:
         warnings.simplefilter("ignore", DeprecationWarning)  # its own plug-ins' imports, no concern of ours
         library = importlib.import_module("apprise")
         library.Apprise().add("json://localhost")  # the first address reads its hundred and seventy plug-ins
-        return library
+    socket.getaddrinfo = _asked
+    return library

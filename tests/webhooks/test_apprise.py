@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from sqlalchemy import select
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from channels import apprise, webhook_net
@@ -155,6 +156,34 @@ async def test_each_outcome_says_what_happened_and_no_secret_is_in_any_repr() ->
     assert chat.heard[-1]["title"].startswith("【已撤回】")
     closed.close()
     open_.close()
+
+
+async def test_the_number_that_was_looked_at_is_the_one_connected_to_also_where_a_service_sends_us_on() -> None:
+    """A name that changes its number between look and call, or a redirect into the house, finds the door closed."""
+    numbers, asked = {"chat.example": "127.0.0.1", "inner.example": "127.0.0.2"}, list[str]()
+
+    def ask(host: str, port: int, *_more: Any, **_named: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (numbers.get(host, host), port))]
+
+    async def elsewhere(_request: Request) -> Response:
+        return RedirectResponse("http://inner.example/", status_code=307)
+
+    speaker, chat = Apprise(HOME, ask), Chat()
+    chat.app.router.routes.insert(0, Route("/moved", elsewhere, methods=["POST"]))
+    async with serving(chat.app) as url:
+        port = url.rpartition(":")[2]
+
+        def to(path: str) -> Delivery:
+            return Delivery("d", "k", message(), Address("apprise", f"json://chat.example:{port}/{path}"))
+
+        assert isinstance((await speaker.send([to("here")]))[0], Accepted)
+        assert asked == ["chat.example"], "a second question could have another answer"
+        assert await speaker.send([to("moved")]) == [Dead("a network that is closed to webhooks")]
+        numbers["chat.example"] = "10.0.0.7"
+        assert await speaker.send([to("here")]) == [Dead("a network that is closed to webhooks")]
+    assert len(chat.heard) == 1
+    speaker.close()
 
 
 async def test_without_the_extra_the_hub_says_so_and_loses_nothing(
