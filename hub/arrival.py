@@ -35,6 +35,7 @@ from hub.uplink import Uplink
 LANES_MAX = 20_000  # as many topics as devices may be connected; a gateway that invents topics must not fill the memory
 SPEAKING = ("active", "provisioned")  # the first reading of a provisioned device makes it active (lifecycle.py)
 HELD = "quarantined"  # the state of a device that is held back
+CONTROL = "control"  # the kind of a reading of control solution: of the meter, of no person
 UNCALIBRATED = "uncalibrated"
 _BOOT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -219,6 +220,8 @@ def _read(
     if trouble is not None or device is None:
         why = trouble or hub_poison("unknown-device", device=name)
         held = device is not None and device.state == HELD and why["reason"] == "not-active"
+        if held and device is not None and _is_control(frame, device):
+            return _decode(opened, frame, kept, device, new_id, entry)  # the check that may let it back
         poison(opened, name, area, frame.codec, kept.payload, why, entry, _origin(opened, frame) if held else None)
         return
     try:
@@ -356,6 +359,15 @@ def _arrival(
         frame.boot,
         frame.seq,
     )
+
+
+def _is_control(frame: Frame, device: Device) -> bool:
+    """Whether a device that is held back was given control solution: a measurement of the device, of nobody else."""
+    try:
+        measured = codec_of(frame.codec).decode(frame.payload, device.profile) if device.profile is not None else []
+    except DecodeError:
+        return False
+    return bool(measured) and all(each.kind == CONTROL for each in measured)
 
 
 def _origin(opened: Opened, frame: Frame) -> Origin:

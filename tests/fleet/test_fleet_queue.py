@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,16 @@ def test_a_certificate_that_ends_is_one_line_that_says_when(fleet: Fleet) -> Non
     fresh = Paper("C-2", "市计量所", "JJG 692-2010", fleet.clock.now().date(), today + timedelta(days=400), True)
     fleet.act(certificates.enter, "bp-2", fresh)
     assert task.key not in [each.key for each in queue(fleet, "s-ty-op")]
+
+
+def test_a_failed_verification_stands_in_the_queue_until_a_good_one(fleet: Fleet) -> None:
+    today = fleet.clock.now().date()
+    paper = Paper("C-9", "市计量所", "JJG 692-2010", today - timedelta(days=1), today + timedelta(days=300), False)
+    fleet.act(certificates.enter, "bp-1", paper)
+    (task,) = queue(fleet)
+    assert (task.word, "C-9" in task.what) == (matters.HELD, True)
+    fleet.act(certificates.enter, "bp-1", replace(paper, number="C-10", passed=True))
+    assert queue(fleet) == []
 
 
 def test_nobody_is_asked_about_a_device_that_is_retired(fleet: Fleet) -> None:

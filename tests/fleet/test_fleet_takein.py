@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,14 +14,19 @@ import pytest
 from sqlalchemy import select
 
 from devices import pack, topics
+from devices.base import Measurement, Value
+from devices.codecs import codec
 from devices.pack import Record
-from hub import held, lifecycle, quarantine
-from hub.batch import write_batch
-from hub.civic.fleet import takein
+from devices.profile import profile
+from hub import held, lifecycle, quarantine, registry
+from hub.batch import Outcome, write_batch
+from hub.civic.fleet import lots, takein
+from hub.civic.fleet.lots import Strips
 from hub.quarantine import QuarantineRow
 from tests.fleet.fleetrig import HUT, LIUHE, Fleet, cuff
 
 pytestmark = pytest.mark.anyio
+METER = "generic.sig.2a18"
 
 
 @pytest.fixture
@@ -83,6 +89,27 @@ async def test_another_content_under_a_known_key_is_refused_as_a_conflict(fleet:
     fleet.act(takein.wanted, "bp-1", take_in=True)
     assert dict((await take(fleet)).refused) == {"conflict": 1}
     assert (len(fleet.readings("bp-1")), unread(fleet)) == (1, {"conflict": 1})
+
+
+async def test_a_good_control_check_of_a_held_meter_lets_it_back_by_itself(fleet: Fleet) -> None:
+    fleet.act(registry.add_device, "meter-1", HUT, METER, serial="M-1")
+    day = fleet.clock.now().date()
+    fleet.act(lots.open_lot, "meter-1", Strips("L-7", day + timedelta(days=90), "4.9", "6.6"))
+    fleet.act(lots.check, "meter-1", "7.0")
+    drop = Value("glucose", Decimal("5.6"), "mmol/L")
+    assert tell(fleet, drop, "glucose").quarantined == 1, "nobody's drop is measured with strips that failed"
+    bottle = Value("control", Decimal("5.5"), "mmol/L")
+    assert tell(fleet, bottle, "control").stored == 1
+    assert fleet.device("meter-1").state == "active"
+    assert fleet.look(held.standing, "meter-1").waiting == 1
+
+
+def tell(fleet: Fleet, value: Value, kind: str) -> Outcome:
+    fleet.clock.advance(60)
+    local = fleet.clock.now().astimezone(profile(METER).zone).replace(tzinfo=None, microsecond=0)
+    context: dict[str, str | int] = {"sample": "control" if kind == "control" else "capillary-whole"}
+    said = Measurement(kind, (value,), local, (), context, str(fleet.number))
+    return fleet.up(topics.up(LIUHE, HUT, "meter-1", "sig.2a18"), codec("sig.2a18").encode(said, profile(METER)))
 
 
 async def test_what_is_left_out_or_too_old_keeps_no_byte(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from hub import lifecycle, registry
+from hub.arrival import CONTROL
 from hub.civic.fleet import certificates, holds
 from hub.civic.fleet.events import ControlChecked, LotOpened
 from hub.civic.fleet.models import ControlCheck, StripLot
@@ -26,7 +27,6 @@ from hub.i18n import _
 
 UNITS = ("mmol/L", "mg/dL", "umol/L")
 EXPIRED, FAILED = "lot-expired", "control-failed"
-CONTROL = "control"  # the kind of a reading of control solution: of the meter, of no person
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,9 @@ DUE_ZH = "检定证书还有 {days} 天到期（{due}）"
 DUE_EN = "its certificate ends in {days} days ({due})"
 OVER_ZH = "检定证书已于 {due} 到期"
 OVER_EN = "its certificate ended on {due}"
+FAILED = "held-certificate"
+FAILED_ZH = "检定不合格（证书 {number}），已停用隔离"
+FAILED_EN = "it failed its verification (certificate {number}) and is out of use"
 
 
 class Matter(SQLModel, table=True):
@@ -71,8 +74,12 @@ def on_due(tx: Tx, event: CertificateDue) -> None:
 
 
 def on_entered(tx: Tx, event: CertificateEntered) -> None:
-    if event.result == "pass":
-        _over(tx, event.device, event.area, "calibration_due")
+    if event.result != "pass":
+        said = {"number": event.number}
+        _ask(tx, event.device, FAILED, event.area, "held", FAILED_ZH.format(**said), FAILED_EN.format(**said))
+        return
+    for trouble in ("calibration_due", FAILED):
+        _over(tx, event.device, event.area, trouble)
 
 
 def on_moved(tx: Tx, event: DeviceMoved) -> None:
