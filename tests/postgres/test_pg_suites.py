@@ -58,6 +58,7 @@ LONG = [
     ("tests/operations/test_operations_rules.py tests/operations/test_operations_pages.py", 40),
     ("tests/health/test_health_triage.py tests/health/test_health_mine.py", 20),
     ("tests/points/test_points_ledger.py", 30),
+    ("tests/fleet/test_fleet_takein.py tests/fleet/test_fleet_queue.py tests/fleet/test_fleet_retention.py", 13),
     ("tests/points/test_points_award.py tests/points/test_activities_sheets.py", 10),
 ]
 SUITES = LONG if os.environ.get("LINLI_TEST_LONG") == "1" else SHORT
