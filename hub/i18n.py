@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
+from hub.counted import counted
+
 LANGUAGES = ("zh", "en")
 _language: ContextVar[str] = ContextVar("linli_language", default="zh")
 
@@ -40,12 +42,18 @@ def N_(msgid: str) -> str:
 
 def translate(msgid: str, lang: str) -> str:
     """English is what is written in the code, but for ids that are no words (`wechat`): those stand in an en.po."""
-    return catalogue(lang).get(msgid, msgid)
+    said = catalogue(lang).get(msgid, msgid)
+    return _english(said) if lang == "en" else said
 
 
 def pick(zh: str, en: str) -> str:
     """The text of a data row that carries both languages."""
     return zh if _language.get() == "zh" or not en else en
+
+
+@cache
+def _english(said: str) -> str:
+    return counted(said)
 
 
 @cache

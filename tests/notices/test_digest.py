@@ -193,7 +193,7 @@ def test_whoever_reads_english_gets_the_overview_in_english(office: Office) -> N
     office.clock.advance(timedelta(hours=10).total_seconds())
     send(office)
     said = {each.resident: outbox.message_of(fanout(office, each)) for each in overviews(office)}
-    assert said["r-lin"].title == "Overview of today: 1 notices"
+    assert said["r-lin"].title == "Overview of today: 1 notice"
     assert (said["r-lin"].lang, said["r-lin"].area_name) == ("en", "Liuhe")
     assert (said["r-wang"].lang, said["r-wang"].area_name) == ("zh", "浏河社区")
 
