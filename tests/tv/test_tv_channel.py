@@ -18,11 +18,13 @@ from channels.tv_stream import PICTURES, VIDEO_PID, WRAP
 from hub import font, slides
 from hub.civic.notices import desk
 from hub.civic.television import studio
+from hub.civic.television.headlines import headlines
 from hub.civic.television.library import Library
 from hub.civic.television.station import sheets_of
 from hub.civic.television.studio import Spoken
 from hub.clock import ManualClock
 from hub.settings import STATE
+from hub.slides import Slide
 from simulators.transport_stream import Stream
 from tests.conftest import needs
 from tests.tv.channel import SEGMENT_S, Tuned, tuned
@@ -165,6 +167,18 @@ async def test_headlines_run_below_no_quicker_than_they_are_read_and_stop_for_an
     assert apart(alone[0], alone[11], (0, 624, 1280, 720)) < 0.5, "something runs beside an emergency"
 
 
+def test_headlines_begin_with_what_matters_and_end_before_anybody_leaves() -> None:
+    def slide(text: str, **more: object) -> Slide:
+        return Slide("n", "停水通知", (), badge="重要", order=10, text=text, **more)  # type: ignore[arg-type]
+
+    assert headlines([slide("尊敬的居民朋友：\n明天停水。")], "zh") == "重要 停水通知：明天停水。"
+    assert headlines([slide("各位：")], "zh") == "重要 停水通知：各位："
+    many = headlines([slide("字" * 500)] * 12, "zh")
+    assert len(many) < 300
+    assert many.count("停水通知") > 1
+    assert headlines([slide("x"), slide("y", covers=True)], "zh") == "", "nothing runs beside an emergency"
+
+
 async def test_a_place_without_notices_greets_and_tells_the_time(tmp_path: Path) -> None:
     async with tuned(tmp_path) as tv:
         first = decoded(await tv.bytes_of((await tv.names(TAYING))[-1], TAYING))[0]
@@ -268,6 +282,10 @@ async def test_read_aloud_a_page_stands_as_long_as_its_voice_and_is_silent_for_w
 ) -> None:
     async with tuned(tmp_path) as tv:
         tv.office.released(text="因管道检修，明天八点至十二点停水，请提前储水。")
+        waited = (await tv.names(voice="1"))[-1]
+        assert waited.split("-")[4] == "", "a picture waited for a voice"
+        await tv.station.settled()
+        clock(tv).advance(SEGMENT_S)
         spoken = (await tv.names(voice="1"))[-1]
         silent = (await tv.names())[-1]
         sizes = {voice: len(await tv.bytes_of(name)) for voice, name in (("aloud", spoken), ("silent", silent))}
@@ -288,8 +306,12 @@ async def test_an_emergency_is_struck_before_it_is_read_and_nothing_else_is(
     async with tuned(tmp_path) as tv:
         tv.office.released()
         await tv.names(voice="1")
+        await tv.station.settled()
         assert [each.chime for each in asked] == [False]
         tv.alarm(text="请立即远离河道。" * 30)
+        clock(tv).advance(SEGMENT_S)
+        await tv.names(voice="1")
+        await tv.station.settled()
         clock(tv).advance(SEGMENT_S)
         struck = await tv.bytes_of((await tv.names(voice="1"))[-1])
         silent = await tv.bytes_of((await tv.names())[-1])

@@ -18,7 +18,7 @@ def headlines(shown: Sequence[Slide], lang: str) -> str:
         return ""
     stop = "：" if lang == "zh" else ": "
     said = [
-        f"{each.badge} {each.title}{stop}{cut(one_line(each.text), HEADLINE_CHARS_MAX)}".strip()
+        f"{each.badge} {each.title}{stop}{cut(_first_words(each.text), HEADLINE_CHARS_MAX)}".strip()
         for each in shown
         if each.order < NEWS and each.happens is None and each.text
     ]
@@ -27,3 +27,9 @@ def headlines(shown: Sequence[Slide], lang: str) -> str:
         if sum(map(len, kept)) + len(each) <= ALL_CHARS_MAX:
             kept.append(each)
     return BETWEEN.join(kept)
+
+
+def _first_words(text: str) -> str:
+    """Without the salutation: everybody knows whom a community addresses."""
+    first, _line, rest = text.strip().partition("\n")
+    return one_line(rest if rest.strip() and first.rstrip().endswith(("：", ":", "，", ",")) else text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections import OrderedDict
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -82,6 +83,7 @@ class Channel:
     name: Name = field(default_factory=lambda: Name("", ""))
     crawl: str = ""  # what runs through the band below, and how many segments it takes; empty: the day and the hour
     crawl_segments: int = 1
+    unsaid: tuple[Spoken, ...] = ()  # what shall be read aloud and is not spoken yet
     turns: tuple[Turn, ...] = ()
     sheets: dict[str, Sheet] = field(default_factory=dict)
     timetable: Timetable = field(default_factory=Timetable)
@@ -236,9 +238,26 @@ class Station:
             for each in wanted:
                 await self.studio.ready(each)
 
-        task = asyncio.create_task(prepare(), name="tv-ahead")
+        self._background(prepare(), "tv-ahead")
+
+    def _background(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
         self._ahead.add(task)
         task.add_done_callback(self._ahead.discard)
+
+    async def settled(self) -> None:
+        """Once all that was begun ahead of time is made."""
+        while self._ahead:
+            await asyncio.gather(*self._ahead)
+
+    async def _say(self, channel: Channel) -> None:
+        """A voice takes seconds, and no picture waits for it: the page is silent until it can be read aloud."""
+        while channel.unsaid:
+            spoken = channel.unsaid[0]
+            await self.studio.ready(spoken)
+            channel.unsaid = tuple(each for each in channel.unsaid if each != spoken)
+            if spoken.chime or not channel.unsaid:
+                channel.good_until = None
 
     def _around(self, channel: Channel, number: int, page: str) -> tuple[Name, Hour | Crawl]:
         """The bands above and below a page. What must be read now has nothing running beside it."""
@@ -286,18 +305,25 @@ class Station:
         crawl = headlines(shown, channel.lang) if self._crawls else ""
         if crawl != channel.crawl:
             channel.crawl, channel.crawl_segments = crawl, await self.studio.crawl_segments(crawl)
-        turns = []
+        turns, unsaid = [], []
         for sheet, seconds in sheets:
             page, sound, count = self.studio.key(sheet), "", segments(seconds)
             if channel.voice:
                 struck = sheet.form == "alarm" and first_of(sheet)
-                sound = await self.studio.ready(Spoken(read_aloud(sheet, channel.lang), channel.lang, struck))
-                count = max(count, self.studio.said_segments(sound))
+                spoken = Spoken(read_aloud(sheet, channel.lang), channel.lang, struck)
+                if self.studio.has(spoken):
+                    sound = self.studio.key(spoken)
+                    count = max(count, self.studio.said_segments(sound))
+                else:
+                    unsaid.append(spoken)
             channel.sheets[page] = sheet
             turns.append(Turn(page, count, sound))
         kept = {turn.page for turn in turns} | {turn.page for turn in channel.turns}
         channel.sheets = {page: sheet for page, sheet in channel.sheets.items() if page in kept}
         channel.turns = tuple(turns)
+        if unsaid and not channel.unsaid:
+            self._background(self._say(channel), "tv-voice")
+        channel.unsaid = tuple(unsaid)
         ends = [each.until for each in shown if each.until is not None and each.until > now]
         if channel.good_until is not None:  # else something changed while we looked
             channel.good_until = min([channel.good_until, *ends])

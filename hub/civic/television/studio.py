@@ -46,6 +46,7 @@ class Studio:
         self._letters = Type(font)
         self._edition = f"{tv_picture.LOOK} {tv_codec.edition()} {font.stat().st_size if font else 0}"
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="linli-tv")
+        self._voices = ThreadPoolExecutor(1, thread_name_prefix="linli-tv-voice")  # pictures do not wait behind them
         self._coming: dict[str, asyncio.Future[bool]] = {}
         self._keys: dict[Wanted, str] = {}
         self.coded = 0
@@ -77,8 +78,9 @@ class Studio:
             coming = self._coming.get(key)
             if coming is None:
                 loop = asyncio.get_running_loop()
+                thread = self._voices if isinstance(wanted, Spoken) else self._thread
                 coming = self._coming[key] = asyncio.ensure_future(
-                    loop.run_in_executor(self._thread, self._made, wanted, key)
+                    loop.run_in_executor(thread, self._made, wanted, key)
                 )
                 coming.add_done_callback(lambda _done: self._coming.pop(key, None))
             await asyncio.shield(coming)
