@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -14,6 +15,7 @@ from sqlmodel import col
 
 from hub import directory
 from hub.access import Subject
+from hub.audit import AuditRow
 from hub.civic.points import claims, ledger, photos, publicity
 from hub.civic.points.claim_models import Claim
 from hub.civic.points.claims import Draft
@@ -88,6 +90,11 @@ class Hamlet:
             return ledger.post(tx, issue(tx), ident, amount, f"grant:{person}:{tx.new_id()}", why).txn
 
         return str(self.write(give))
+
+
+def heard(hamlet: Hamlet, kind: str = "PersonalMessage") -> list[dict[str, object]]:
+    rows = select(col(AuditRow.detail)).where(col(AuditRow.kind) == kind).order_by(col(AuditRow.seq))
+    return [json.loads(row) for row in hamlet.store.read_now(lambda read: read.session.execute(rows).scalars().all())]
 
 
 def picture(name: str) -> Picture:

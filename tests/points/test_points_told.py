@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from sqlmodel import col
 
 from channels.webhook import CloudEvent
 from hub import audit, why
-from hub.audit import AuditRow
 from hub.civic import points
 from hub.civic.points import claims, counter, rewards, shelf, supervision
 from hub.civic.points.models import Posting
@@ -23,7 +21,7 @@ from hub.civic.webhooks import kinds, said
 from hub.db import Actor, Tx
 from hub.errors import NotAllowed, NotFound
 from hub.events import BudgetAlert
-from tests.points.claimants import Hamlet, a_hamlet, hours
+from tests.points.claimants import Hamlet, a_hamlet, heard, hours
 from tests.world import LIUHE
 
 
@@ -31,11 +29,6 @@ from tests.world import LIUHE
 def hamlet(tmp_path: Path) -> Iterator[Hamlet]:
     with a_hamlet(tmp_path) as made:
         yield made
-
-
-def heard(hamlet: Hamlet, kind: str = "PersonalMessage") -> list[dict[str, object]]:
-    rows = select(col(AuditRow.detail)).where(col(AuditRow.kind) == kind).order_by(col(AuditRow.seq))
-    return [json.loads(row) for row in hamlet.store.read_now(lambda read: read.session.execute(rows).scalars().all())]
 
 
 def tissues(tx: Tx) -> str:

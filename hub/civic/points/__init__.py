@@ -16,6 +16,7 @@ from hub.civic.points import (
     counter_pages,
     desk_pages,
     docket_cards,
+    duty_pages,
     jobs,
     kiosk_pages,
     mall_pages,
@@ -47,6 +48,7 @@ PERMISSIONS = {
     "points.supervise": ("supervisor",),
     "points.counter": ("staff", "director"),
     "points.money": ("points_office", "director", "supervisor"),  # three of them sign a budget
+    "points.roster": ("director", "points_office"),
     "points.catalogue": ("points_office", "director"),
     "points.export": ("points_office", "supervisor"),
 }
@@ -58,6 +60,7 @@ def router() -> APIRouter:
         own_pages.router,
         claim_pages.router,
         desk_pages.router,
+        duty_pages.router,
         api.router,
         claim_api.router,
         office_pages.router,
@@ -96,6 +99,7 @@ MODULE = Module(
         Nav("staff", "/desk/counter", N_("Counter"), "points.counter", icon="card", order=32),
         Nav("staff", "/desk/budget", N_("Points budget"), "points.office", icon="points", order=64),
         Nav("staff", "/desk/catalogue", N_("Points catalogue"), "points.catalogue", icon="points", order=65),
+        Nav("staff", "/desk/points/duty", N_("Duty hours"), "points.roster", icon="clock", order=67),
         Nav("staff", "/desk/proof", N_("Proof of the ledger"), "points.export", icon="shield", order=66),
     ),
     uploads=("/me/points/claims", "/desk/points/claims", "/desk/points/import"),

@@ -18,6 +18,7 @@ from hub import directory
 from hub.access import needs, public, signed_in, subject
 from hub.civic.points import claim_rules, claims, docket, photos, publicity, transfers
 from hub.civic.points.claim_models import Claim, Objection, Transfer
+from hub.civic.points.claim_pages import began_of
 from hub.civic.points.claims import Draft
 from hub.command import answered
 from hub.db import Read, Tx
@@ -43,6 +44,7 @@ class ClaimBody(BaseModel):
     place: str = Field(default="", max_length=80)
     number: str = Field(default="", max_length=64)
     about: str = Field(default="", max_length=64)
+    began: str = Field(default="", max_length=5, pattern="^([0-2][0-9]:[0-5][0-9])?$")
     # A photo as base64, or the number of a document or ticket.
     evidence: list[Annotated[str, Field(max_length=BASE64_CHARS_MAX)]] = Field(default=[], max_length=photos.PHOTOS_MAX)
 
@@ -84,7 +86,7 @@ async def declare(request: Request, body: ClaimBody, key: Key = None) -> JSONRes
     kind, _dash, owner = body.account.partition("-")
     draft = Draft(
         kind, owner, body.item, body.date, body.words or body.item, body.hours or body.amount, body.place,
-        body.number or (numbers[0] if numbers else ""), body.about,
+        body.number or (numbers[0] if numbers else ""), body.about, began=began_of(body.began),
     )  # fmt: skip
     return await _command(request, key, lambda tx: Answer(201, shape(claims.declare(tx, who, draft, pictures))))
 

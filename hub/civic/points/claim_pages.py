@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, time
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -24,6 +24,8 @@ from hub.i18n import _, pick
 from hub.page import actor, page, page_live, see_other, services
 
 Text = Annotated[str, Form(max_length=600)]
+FIELD_MAX = 600
+FIELDS = ("owner", "whose", "item", "day", "began", "hours", "words", "place", "number", "about")
 router = APIRouter(include_in_schema=False)
 
 
@@ -39,31 +41,12 @@ async def blank(request: Request) -> HTMLResponse:
 
 
 @router.post("/me/points/claims/new", dependencies=[signed_in("resident")])
-async def declare(
-    request: Request,
-    item: Text,
-    day: Text,
-    words: Text,
-    whose: Text = "person",
-    hours: Text = "",
-    place: Text = "",
-    number: Text = "",
-) -> Response:
-    who = subject(request)
-    written = {
-        "item": item,
-        "day": day,
-        "words": words,
-        "whose": whose,
-        "hours": hours,
-        "place": place,
-        "number": number,
-    }
+async def declare(request: Request) -> Response:
+    who, written = subject(request), await filled(request)
     try:
         pictures = await read_photos(request)
-        owner = who.household if whose == "household" else who.person
-        kind = "household" if whose == "household" else "person"
-        draft = Draft(kind, owner or "", item, day_of(day), words, hours_of(hours), place, number)
+        home = written["whose"] == "household"
+        draft = drafted(written, "household" if home else "person", (who.household if home else who.person) or "")
         made = await services(request).store.write(
             lambda tx: claims.declare(tx, who, draft, pictures), actor(request), can_wait=True
         )
@@ -164,6 +147,19 @@ async def object_to_notice(request: Request, ident: str, words: Text) -> Respons
     return see_other(f"/points/notice/{ident}")
 
 
+async def filled(request: Request) -> dict[str, str]:
+    """The form of a claim as it was written, the resident's or the desk's."""
+    form = await request.form()
+    return {name: str(form.get(name, ""))[:FIELD_MAX] for name in FIELDS}
+
+
+def drafted(written: dict[str, str], kind: str, owner: str) -> Draft:
+    return Draft(
+        kind, owner, written["item"], day_of(written["day"]), written["words"], hours_of(written["hours"]),
+        written["place"], written["number"], written["about"], began=began_of(written["began"]),
+    )  # fmt: skip
+
+
 async def read_photos(request: Request) -> list[Picture]:
     """Outside any transaction and off the loop: looking at a large photo is work of a second.
 
@@ -186,6 +182,17 @@ def day_of(text: str) -> date:
         return date.fromisoformat(text.strip())
     except ValueError:
         raise Refused(_("Give the day")) from None
+
+
+def began_of(text: str) -> int | None:
+    """The minute of the day."""
+    if not text.strip():
+        return None
+    try:
+        at = time.fromisoformat(text.strip())
+    except ValueError:
+        raise Refused(_("Give the time as 14:30")) from None
+    return at.hour * 60 + at.minute
 
 
 def hours_of(text: str) -> Decimal | None:
@@ -213,7 +220,7 @@ def _completed(claim: Any, words: str, place: str) -> Draft:
     hours = Decimal(claim.minutes) / 60 if claim.minutes else None
     return Draft(
         claim.owner_kind, claim.owner, claim.item, claim.act_date, words or claim.words, hours, place or claim.place,
-        claim.number, claim.about,
+        claim.number, claim.about, began=claim.began,
     )  # fmt: skip
 
 

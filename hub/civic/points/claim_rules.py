@@ -19,6 +19,7 @@ REMINDERS = 2  # in writing, before a nuisance costs points
 REMINDER_DAYS = 180  # an older reminder has been forgotten
 REMINDED = ("D07", "D09")
 FALSE_CLAIM = "D10"
+PEER = "S"  # the signature that another community gives where the owner is on the staff
 
 # A letter of the catalogue -> the permission that may sign it.
 SIGNS = {

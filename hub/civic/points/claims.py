@@ -17,7 +17,7 @@ from sqlmodel import col
 
 from hub import approval, directory
 from hub.access import Subject
-from hub.civic.points import beneficiary, catalogue, claim_rules, deductions, docket, photos, publicity, rules
+from hub.civic.points import beneficiary, catalogue, claim_rules, deductions, docket, duty, photos, publicity, rules
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claim_models import Claim
 from hub.civic.points.photos import Picture
@@ -45,6 +45,7 @@ class Draft:
     number: str = ""
     about: str = ""
     batch: str | None = None
+    began: int | None = None  # the minute of the day
 
 
 def declare(tx: Tx, by: Subject, draft: Draft, pictures: Sequence[Picture] = ()) -> Claim:
@@ -63,6 +64,9 @@ def declare(tx: Tx, by: Subject, draft: Draft, pictures: Sequence[Picture] = ())
     worth = item.points if item.points < 0 else rules.value(item, draft.hours)
     _alone(tx, home, draft.item, draft.day, kind)
     forced = item.points < 0 and deductions.complained_about(tx, by.id, home)
+    staff = duty.of_persons(tx, [owner]).get(owner) if kind == "person" and item.points > 0 else None
+    if staff:
+        forced = duty.judge(tx, staff, item, draft.day, draft.began, int((draft.hours or 0) * 60))
     if item.points < 0:
         deductions.allowed(tx, item, kind, owner, draft)
     # A person's acts are told apart from those of the others at home; an act of the home is everybody's.
@@ -72,7 +76,8 @@ def declare(tx: Tx, by: Subject, draft: Draft, pictures: Sequence[Picture] = ())
         minutes=int((draft.hours or 0) * 60), points=worth, about=draft.about.strip()[:64],
         number=draft.number.strip()[:NUMBER_MAX], words=draft.words.strip(), place=draft.place.strip()[:80],
         of_minor=child, act=claim_rules.act_key(item.code, owner, draft.day, proof), batch=draft.batch,
-        state="claimed", forced=forced, declared_by=by.person or by.id if own else by.id, by_staff=not own,
+        state="claimed", forced=forced, began=draft.began, peer=staff is not None,
+        declared_by=by.person or by.id if own else by.id, by_staff=not own,
         declared_at=tx.now(),
     )  # fmt: skip
     _unique(tx, claim)
@@ -222,7 +227,7 @@ def _sign(tx: Tx, by: Subject, claim: Claim, done: int) -> Claim:
     letter = letters[done]
     if by.id == claim.declared_by:
         raise _not_signed(_("Another person than whoever declared it must sign"), claim, letter, "declared", by)
-    by.require(claim_rules.SIGNS[letter], directory.area(tx, claim.area).path)
+    _may_sign(tx, by, claim, letter)
     if claim.points < 0 and deductions.complained_about(tx, by.id, claim.home):
         said = _("This household complained about you within 30 days; somebody else must judge")
         raise _not_signed(said, claim, letter, "complaint", by)
@@ -237,6 +242,18 @@ def _sign(tx: Tx, by: Subject, claim: Claim, done: int) -> Claim:
     tx.session.flush()
     docket.moved(tx, claim)
     return claim
+
+
+def _may_sign(read: Read, by: Subject, claim: Claim, letter: str) -> None:
+    """Whose role covers it; what somebody on the staff claims is approved by another community's worker."""
+    path, permission = directory.area(read, claim.area).path, claim_rules.SIGNS[letter]
+    if not (claim.peer and letter == claim_rules.PEER):
+        by.require(permission, path)
+    elif by.may(permission, path):
+        said = _("Claims of somebody on the staff are approved by a worker of another community")
+        raise _not_signed(said, claim, letter, "peer", by)
+    else:
+        by.require(permission)
 
 
 def _not_signed(sentence: str, claim: Claim, letter: str, why: str, by: Subject) -> NotSigned:

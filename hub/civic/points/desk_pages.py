@@ -24,8 +24,7 @@ from hub.civic.points import (
     publicity,
 )
 from hub.civic.points.claim_models import Claim
-from hub.civic.points.claim_pages import Text, choices, day_of, hours_of, read_photos, shown
-from hub.civic.points.claims import Draft
+from hub.civic.points.claim_pages import Text, choices, drafted, filled, read_photos, shown
 from hub.civic.points.models import Txn
 from hub.db import Read, Tx
 from hub.errors import LinliError, NotFound
@@ -47,32 +46,17 @@ async def blank(request: Request) -> HTMLResponse:
 
 
 @router.post("/desk/points/claims/new", dependencies=[needs("points.declare")])
-async def declare(
-    request: Request,
-    owner: Text,
-    item: Text,
-    day: Text,
-    words: Text,
-    hours: Text = "",
-    place: Text = "",
-    number: Text = "",
-    about: Text = "",
-) -> Response:
+async def declare(request: Request) -> Response:
     """In somebody's name (代办), or the proposal of a deduction."""
-    who = subject(request)
-    written = {
-        "owner": owner, "item": item, "day": day, "words": words, "hours": hours, "place": place, "number": number,
-        "about": about,
-    }  # fmt: skip
+    who, written = subject(request), await filled(request)
+    owner = written["owner"].strip()
     try:
         pictures = await read_photos(request)
 
         def work(tx: Tx) -> Claim:
-            kind, ident = claim_import.meant(tx, who.area, owner)
-            draft = Draft(kind, ident, item, day_of(day), words, hours_of(hours), place, number, about)
-            return claims.declare(tx, who, draft, pictures)
+            return claims.declare(tx, who, drafted(written, *claim_import.meant(tx, who.area, owner)), pictures)
 
-        made = await services(request).store.write(work, actor(request, on_behalf_of=owner.strip()[:64] or None))
+        made = await services(request).store.write(work, actor(request, on_behalf_of=owner[:64] or None))
     except LinliError as error:
         return await _form(request, written, error.sentence, error.status)
     return see_other(f"/desk/points/claims/{made.id}")
@@ -233,7 +217,9 @@ async def _one(request: Request, ident: str, wrong: str = "", status: int = 200)
         path = directory.area(read, claim.area).path
         seen = docket_cards.whole(read, claim)
         signed = any((who.person or who.id) == each for each in signers(read, claim))
-        may = bool(seen["next"]) and who.may(seen["next"], path) and claim.state in claim_rules.SIGNABLE
+        waits = bool(seen["next"]) and claim.state in claim_rules.SIGNABLE
+        theirs = claim.peer and seen["next"] == claim_rules.SIGNS[claim_rules.PEER]
+        may = waits and who.may(seen["next"], None if theirs else path) and not (theirs and who.may(seen["next"], path))
         other = docket.find(read, claim.held) if claim.held else None
         return {
             **seen, "signed_mine": signed, "may_sign": may and not signed and who.id != claim.declared_by,
@@ -252,6 +238,7 @@ def signers(read: Read, claim: Claim) -> list[str]:
 
 def _here(read: Read, who: Subject, ident: str) -> Claim:
     claim = docket.find(read, ident)
-    if not who.may("points.read", directory.area(read, claim.area).path):
+    next_door = claim.peer and who.may("points.approve") and claim.area in docket.beside_of(read, who.area)
+    if not next_door and not who.may("points.read", directory.area(read, claim.area).path):
         raise NotFound(_("There is no such claim"))
     return claim

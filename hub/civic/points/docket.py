@@ -8,14 +8,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import col
 
+from hub import directory
 from hub.approval import Signature
 from hub.civic.points import catalogue, claim_rules, tidings
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claim_models import Claim, Objection, Photo
 from hub.civic.points.events import ClaimMoved
 from hub.db import Read, Tx
+from hub.directory import Area
 from hub.errors import NotFound
 from hub.i18n import _
+
+PEERS_MAX = 50  # of a district's staff; they are few, and claim little
 
 
 def find(read: Read, ident: str) -> Claim:
@@ -60,6 +64,8 @@ def moved(tx: Tx, claim: Claim) -> None:
     tx.touch("points.desk", claim.area)
     tx.touch("points.work", claim.area)
     tx.touch("points.public", claim.area)
+    for area in beside_of(tx, claim.area) if claim.peer else ():
+        tx.touch("points.desk", area)
     for person in told(tx, claim):
         tx.touch("points.claims", person)
 
@@ -75,9 +81,35 @@ def mine(read: Read, person: str, home: str, limit: int = 30) -> list[Claim]:
 
 
 def waiting(read: Read, area: str, limit: int = 100) -> list[Claim]:
-    """What the desk has to do something about, the oldest first."""
+    """What the desk has to do something about, the oldest first; last what the staff next door claimed."""
     query = select(Claim).where(col(Claim.area) == area, col(Claim.state).in_((*claim_rules.SIGNABLE, "objected")))
-    return list(read.session.execute(query.order_by(col(Claim.declared_at)).limit(limit)).scalars())
+    return [*read.session.execute(query.order_by(col(Claim.declared_at)).limit(limit)).scalars(), *peers(read, area)]
+
+
+def peers(read: Read, area: str) -> list[Claim]:
+    """Claims of staff of the same district's other communities that wait for a worker who is no colleague of theirs."""
+    beside = beside_of(read, area)
+    query = select(Claim).where(
+        col(Claim.peer).is_(True), col(Claim.area).in_(beside), col(Claim.state).in_(claim_rules.SIGNABLE)
+    )
+    found = list(read.session.execute(query.order_by(col(Claim.declared_at)).limit(PEERS_MAX)).scalars())
+    signed = signers(read, found)
+    return [each for each in found if _next(each, signed.get(each.id, 0)) == claim_rules.PEER]
+
+
+def beside_of(read: Read, area: str) -> list[str]:
+    """The other communities below the same district or county."""
+    path = directory.area(read, area).path.split("/")
+    rows = select(col(Area.code)).where(
+        col(Area.path).startswith("/".join(path[:2]) + "/"), col(Area.code) != area,
+        col(Area.kind).in_(("community", "village")),
+    )  # fmt: skip
+    return list(read.session.execute(rows).scalars())
+
+
+def _next(claim: Claim, signed: int) -> str:
+    letters = needed(claim)
+    return letters[signed] if signed < len(letters) else ""
 
 
 def objections(read: Read, area: str) -> list[Objection]:

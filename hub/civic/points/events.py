@@ -85,6 +85,17 @@ class CounterMoved(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DutySet(Event):
+    """The weekly duty hours of somebody on the staff were entered."""
+
+    staff: str
+    area: str
+
+    def subject(self) -> str:
+        return self.staff
+
+
+@dataclass(frozen=True, kw_only=True)
 class CertificateIssued(Event):
     certificate: str
     area: str

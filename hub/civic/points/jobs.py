@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.civic.points import away, photos, publicity, recount, rewards, transfers
+from hub.civic.points import away, honours, photos, publicity, recount, rewards, transfers
 from hub.db import Tx
 from hub.module import Job
 from hub.services import Services
@@ -21,6 +21,7 @@ async def keep_time(hub: Services) -> None:
         await hub.store.write(rewards.return_unclaimed)
         if ticks % PURGE_EVERY == 0:
             await hub.store.write(_purge)
+            await hub.store.write(honours.honour_continued)
         ticks += 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from hub.civic.points import award, cards, catalogue, tidings
+from hub.civic.points import award, cards, catalogue, duty, tidings
 from hub.civic.points.award import Award, Credited, Signed
 from hub.db import Tx
 from hub.errors import Refused
@@ -20,6 +20,13 @@ def on_published(_tx: Tx, event: ActivityPublished) -> None:
 def on_submitted(tx: Tx, event: SheetSubmitted) -> None:
     """Refuse now what could not be credited later, while whoever kept the sheet still stands at the desk."""
     _by_sheet(event.rows)
+    staff = duty.of_persons(tx, [row.owner for row in event.rows if row.owner_kind == "person"])
+    if staff:
+        raise Refused(
+            _("{n} of this sheet are on the staff: they claim their hours, and another community approves them").format(
+                n=len(staff)
+            )
+        )
     award.check(tx, [_award(row) for row in event.rows])
 
 

@@ -1,0 +1,88 @@
+"""Staff earn nothing in duty hours, by B and C only, and another community approves; twelve months are honoured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub import directory
+from hub.civic.points import claims, docket, duty, honours, ledger
+from hub.civic.points.why import Why
+from hub.errors import NotAllowed, Refused
+from tests.points.claimants import TODAY, Hamlet, a_hamlet, heard, hours
+from tests.points.ledgers import account, issue
+from tests.world import LIUHE, TAYING
+
+SUNDAY = "08:30-12:00 14:00-17:30"  # TODAY is one
+
+
+@pytest.fixture
+def hamlet(tmp_path: Path) -> Iterator[Hamlet]:
+    with a_hamlet(tmp_path) as made:
+        made.write(lambda tx: directory.hire(tx, "s-zhao", "赵安", "r-zhao", [("staff", LIUHE)], household="h-zhao"))
+        made.write(lambda tx: duty.set_hours(tx, made.staff("s-director"), "s-zhao", {TODAY.weekday(): SUNDAY}))
+        yield made
+
+
+def test_duty_hours_bring_nothing_and_others_are_approved_next_door(hamlet: Hamlet) -> None:
+    mine = {"by": "r-zhao", "owner": "r-zhao", "item": "B05", "hours": hours(2)}
+    with pytest.raises(Refused, match="开始时间"):
+        hamlet.declare(**mine)
+    with pytest.raises(NotAllowed, match="值班时间"):
+        hamlet.declare(**mine, began=16 * 60)
+    with pytest.raises(NotAllowed, match="公益美德类"):
+        hamlet.declare(**mine | {"item": "A01"}, began=19 * 60)
+    claim = hamlet.declare(**mine, began=19 * 60)
+    hamlet.write(lambda tx: claims.verify(tx, hamlet.staff("s-staff"), claim.id))
+    with pytest.raises(NotAllowed, match="其他社区"):
+        hamlet.write(lambda tx: claims.approve(tx, hamlet.staff("s-director"), claim.id))
+    beside = hamlet.store.read_now(lambda read: docket.waiting(read, TAYING))
+    assert [each.id for each in beside] == [claim.id]
+    done = hamlet.write(lambda tx: claims.approve(tx, hamlet.staff("s-taying"), claim.id))
+    assert (done.state, hamlet.balance("person-r-zhao")) == ("posted", 40)
+
+
+def test_without_a_roster_a_supervisor_looks_first(hamlet: Hamlet) -> None:
+    hamlet.write(lambda tx: duty.set_hours(tx, hamlet.staff("s-director"), "s-zhao", {}))
+    claim = hamlet.declare("r-zhao", owner="r-zhao", item="B05", hours=hours(1))
+    assert docket.needed(claim)[0] == "M"
+
+
+@given(
+    began=st.integers(0, 1380), minutes=st.integers(1, 60), rows=st.lists(st.integers(0, 23), unique=True, max_size=4)
+)
+def test_an_act_overlaps_duty_exactly_when_a_minute_of_it_does(began: int, minutes: int, rows: list[int]) -> None:
+    text = " ".join(f"{hour:02}:00-{hour:02}:45" for hour in rows)
+    on = {minute for starts, ends in duty.spans(text) for minute in range(starts, ends)}
+    assert duty.overlap(duty.spans(text), began, minutes) == bool(on & set(range(began, began + minutes)))
+
+
+@pytest.mark.parametrize("text", ["9-12", "12:00-09:00", "08:00-25:00", "08:00-10:00 09:00-11:00", "08:00-10:00 x"])
+def test_hours_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        duty.spans(text)
+
+
+def test_twelve_months_running_are_honoured_once_and_a_gap_begins_anew(hamlet: Hamlet) -> None:
+    def earn(person: str) -> None:
+        why = Why("award", "C03", "jingmen-46@1", hamlet.clock.now().date())
+        hamlet.write(lambda tx: ledger.post(
+            tx, issue(tx), account(tx, "person", person), 5, f"m:{person}:{hamlet.clock.now()}", why
+        ))  # fmt: skip
+
+    honoured = []
+    for month in range(25):
+        earn("r-wang")
+        if month != 5:
+            earn("r-lin")  # with a gap
+        honoured += [hamlet.write(honours.honour_continued), hamlet.write(honours.honour_continued)]
+        hamlet.clock.advance(30.44 * 86_400)
+    assert [place // 2 for place, count in enumerate(honoured) if count] == [11, 17, 23]
+    assert sum(honoured) == 3
+    assert hamlet.balance("person-r-wang") == 25 * 5 + 2 * 30
+    told = heard(hamlet)
+    assert [each["title"] for each in told] == ["积分到账 +30"] * 3
