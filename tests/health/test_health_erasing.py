@@ -14,7 +14,7 @@ from sqlmodel import SQLModel, col
 
 from devices.base import Value
 from hub import audit, derived, readings
-from hub.civic.health import bands, erasing, kiosk, meals, trend
+from hub.civic.health import bands, erasing, keeping, kiosk, meals, trend
 from hub.civic.health.erasing import Scope
 from hub.civic.health.models import PastBand
 from hub.civic.health.rules import DEFAULT_SETS, rulesets
@@ -110,7 +110,7 @@ def test_whatever_is_erased_and_sent_again_stays_erased(hut: Hut) -> None:
     hut.visit(WANG)
     before = 0
 
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=8, deadline=None)
     @given(steps=st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=6))
     def any_order(steps: list[tuple[int, bool]]) -> None:
         nonlocal before
@@ -187,6 +187,19 @@ def test_a_resident_reads_what_goes_and_what_stays_before_it_goes(hut: Hut) -> N
     assert "137" not in after
     assert hut.reading(hers).person == "r-lin", "a post of another's number erases nothing"
     assert hut.store.read_now(lambda read: trend.of_kind(read, "r-wang", "bp")) is None
+
+
+def test_after_three_years_the_numbers_go_by_themselves_and_guests_stay_counted(hut: Hut) -> None:
+    mine = hut.enter("bp", [Value("sys", Decimal(121), "mm[Hg]"), Value("dia", Decimal(79), "mm[Hg]")], person="r-lin")
+    hut.clock.advance(3 * 365 * 86_400)
+    later = hut.enter("bp", [Value("sys", Decimal(122), "mm[Hg]"), Value("dia", Decimal(78), "mm[Hg]")], person="r-lin")
+    assert hut.store.write_now(keeping.let_go) == 0
+    hut.clock.advance(2 * 86_400)
+    assert hut.store.write_now(keeping.let_go) == 1
+    assert hut.store.write_now(keeping.let_go) == 0
+    assert (hut.reading(mine).person, hut.reading(mine).raw_sha256) == (None, "")
+    assert hut.reading(later).person == "r-lin"
+    assert hut.store.read_now(keeping.erased_lately)
 
 
 def sugar(hut: Hut, number: str, *, person: str | None = "r-lin", context: str = "{}") -> str:

@@ -17,6 +17,7 @@ from hub.civic.health import (
     erasing,
     export,
     idle,
+    keeping,
     kiosk,
     meals,
     pad,
@@ -72,7 +73,11 @@ MODULE = Module(
     ),
     glimpses=(pending.glimpse,),
     visitor=kiosk.visitor,
-    jobs=(Job("kiosk-idle", idle.watch, role="web"), Job("health-cover", cover.watch)),
+    jobs=(
+        Job("kiosk-idle", idle.watch, role="web"),
+        Job("health-cover", cover.watch),
+        Job("health-keeping", keeping.watch),
+    ),
     permissions={
         "health.calls": ("attendant", "staff", "director", "doctor"),
         "health.attend": ("attendant",),

@@ -26,7 +26,12 @@ KIND_NAMES: Mapping[str, str] = {
     "hr": N_("Heart rate"),
     "ecg": N_("Heart trace"),
 }
-MEASURE_NAMES: Mapping[str, str] = {**KIND_NAMES, "pulse": N_("Pulse"), "bmi": N_("Body mass index")}
+MEASURE_NAMES: Mapping[str, str] = {
+    **KIND_NAMES,
+    "pulse": N_("Pulse"),
+    "bmi": N_("Body mass index"),
+    MEAN: N_("Mean of the visit"),
+}
 CODE_NAMES: Mapping[str, str] = {
     "sys": N_("Upper pressure"),
     "dia": N_("Lower pressure"),

@@ -13,10 +13,10 @@ from devices import topics
 from devices.base import Measurement, Value
 from devices.codecs import codec
 from devices.profile import all_profiles
-from hub import registry
+from hub import directory, registry
 from hub.arrival import open_uplink
 from hub.batch import write_batch
-from hub.civic.health import alerts, consents, kiosk
+from hub.civic.health import alerts, consents, cover, kiosk, tasks
 from hub.db import Tx
 from hub.registry import KnownDevice
 from hub.uplink import Uplink, Verdict
@@ -24,6 +24,9 @@ from hub.uplink import Uplink, Verdict
 WIRE = "sig.2a35"
 # Days ago, and the two pressures of the visit. The first story's follow-up is open, the second's is overdue.
 STORIES = ((2, ((186, 112), (184, 108))), (16, ((182, 104), (181, 100))))
+
+DEPUTY = "deputy-doctor"
+PHONES = "社区卫生服务站 0724-1000001\n泉口街道卫生院 0724-1000002"
 
 TRUSTING = 20  # who agreed on paper that the family doctor may see all their readings
 
@@ -44,6 +47,7 @@ def seed(tx: Tx, world: Any) -> None:
     elders = [each for each in elders if each.id not in on_stage and each.born.year < world.now.year - 65]
     for person in elders[len(STORIES) : len(STORIES) + TRUSTING]:
         consents.give(tx, person.id, consents.DOCTOR, "written")
+    _cover(tx, hut.id)
     for (days, pressures), person in zip(STORIES, elders, strict=False):
         at = (world.now - timedelta(days=days)).replace(hour=1, minute=12, second=0, microsecond=0)
         _visit(tx, world, hut.id, person.card, at, pressures)
@@ -63,7 +67,25 @@ def _visit(
         alerts.tell_doctor(tx, visit, yes=True)
         for alert in alerts.of_session(tx, visit.id):
             alerts.finish(tx, alert.id)
+        _answered(tx, visit.area)
     kiosk.end(tx, hut)
+
+
+def _cover(tx: Tx, hut: str) -> None:
+    """Who answers for the community of the stories."""
+    area = registry.hut(tx, hut).area
+    known = cover.doctors(tx, area)
+    title = {"title_zh": "代班医生", "title_en": "Deputy doctor"}
+    deputy = directory.hire(tx, DEPUTY, "杜衡", f"n-{DEPUTY}", [("doctor", area)], **title)
+    cover.set_cover(tx, area, known[0].id if known else "", deputy.id, PHONES)
+
+
+def _answered(tx: Tx, area: str) -> None:
+    """The doctor has them in hand: a demo shall not begin with two that nobody answers for."""
+    found = cover.of_area(tx, area)
+    for task in tasks.below(tx, directory.area(tx, area).path, "open"):
+        if found is not None and found.doctor:
+            tasks.hold(tx, task, f"staff:{found.doctor}")
 
 
 def _measure(tx: Tx, hut: str, sys: int, dia: int) -> None:
