@@ -242,11 +242,14 @@ def run(channels: int, rounds: int, passes: int, count: int) -> dict[str, Any]:
             idle = (hub.cpu_s() - before) / IDLE_S
             told = {"machine": machine.described(), "channels": channels, "idle_percent_of_core_each":
                     round(idle / channels * 100, 6), "idle_cores_whole_hub": round(idle, 4)}  # fmt: skip
+            rss = {"base": round(hub.rss_mib())}
             told |= watched(hub, line, areas, rounds)
+            rss["watched"] = round(hub.rss_mib())
             before, began = hub.cpu_s(), time.monotonic()
-            line.get("/tv/guide.xml")
+            guide = line.get("/tv/guide.xml")
             told |= {"guide_cpu_s": round(hub.cpu_s() - before, 1), "guide_wall_s": round(time.monotonic() - began, 1)}
-            told["hub_rss_mib"] = round(hub.rss_mib())
+            told["guide_mb"] = round(len(guide) / 1e6, 1)
+            told["hub_rss_mib"] = {**rss, "with_guide": round(hub.rss_mib())}
             told |= beside_nginx(hub, line, areas, folder, passes, count)
             line.close()
         finally:

@@ -39,6 +39,8 @@ class QuickHttp(H11Protocol):
     def __init__(self, quick: Mapping[bytes, Quick], **given: Any) -> None:
         super().__init__(**given)
         self._quick = quick
+        self._plain = b""  # what stood below the first line when that was last looked at; a player repeats it
+        self._answered_at = 0.0
         self._waiting = b""  # a request whose answer is being made, and whatever came behind it
 
     def data_received(self, data: bytes) -> None:
@@ -50,12 +52,11 @@ class QuickHttp(H11Protocol):
         if data.startswith(_BEGINS) and self._quick and self._idle():
             answer = self._answered(data)
             if isinstance(answer, bytes):
-                self._unset_keepalive_if_required()
                 self.transport.write(answer)
                 self.server_state.total_requests += 1
-                self.timeout_keep_alive_task = self.loop.call_later(
-                    self.timeout_keep_alive, self.timeout_keep_alive_handler
-                )
+                self._answered_at = self.loop.time()
+                if self.timeout_keep_alive_task is None:
+                    self._look_again(self.timeout_keep_alive)
                 return
             if answer is not None:
                 self._unset_keepalive_if_required()
@@ -63,6 +64,17 @@ class QuickHttp(H11Protocol):
                 answer.add_done_callback(self._ask_again)
                 return
         super().data_received(data)
+
+    def _look_again(self, after_s: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(after_s, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """One timer for many short answers: it looks whether the line has been quiet for as long as all that."""
+        left_s = self._answered_at + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._look_again(left_s)
+        else:
+            super().timeout_keep_alive_handler()
 
     def _ask_again(self, _made: object) -> None:
         data, self._waiting = self._waiting, b""
@@ -87,8 +99,10 @@ class QuickHttp(H11Protocol):
         words = line.split(b" ")
         if len(words) != 3 or words[2] != b"HTTP/1.1":
             return None
-        head = rest.lower()
-        if not (head.startswith(b"host:") or b"\nhost:" in head) or any(each in b"\n" + head for each in _HEADERS):
-            return None
+        if rest != self._plain:
+            head = b"\n" + rest.lower()
+            if b"\nhost:" not in head or any(each in head for each in _HEADERS):
+                return None
+            self._plain = rest
         quick = self._quick.get(words[1][: words[1].index(b"/", 1) + 1])
         return None if quick is None else quick(words[1], rest)

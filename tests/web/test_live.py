@@ -22,6 +22,7 @@ from hub.login import close_sessions_of
 from tests.web.shell_world import Shell, make_shell
 from tests.world import LIUHE
 from web.live import CLOSED_RESTART, CLOSED_REVOKED, PING_S, SILENT_S, Proof
+from web.quick import QuickHttp
 from web.serve import HttpServer, bind
 
 pytestmark = pytest.mark.anyio
@@ -390,4 +391,25 @@ async def test_a_line_that_answers_no_try_is_let_go(shell: Shell) -> None:
         live.tend()
         assert await asyncio.wait_for(reader.read(), 5) == b""
         await until(lambda: not live.viewers)
+        writer.close()
+
+
+async def test_a_line_that_is_quiet_after_short_answers_is_let_go(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hasty(QuickHttp):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.timeout_keep_alive = 0.2
+
+    monkeypatch.setattr("web.serve.QuickHttp", Hasty)
+    async with Served(shell) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
+        host = f"127.0.0.1:{served.server.port}"
+        for _turn in range(3):
+            writer.write(f"GET /live/poll?lang=zh&t={NOTES} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "), head
+            await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
+        assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()

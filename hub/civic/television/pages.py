@@ -55,12 +55,10 @@ async def programme_guide(request: Request, area: str = "") -> Response:
     held = station(request).guides
     hub, key = services(request), (_code(area), language(), _base(request))
     async with held.lock:
-        body, until = held.made.get(key, (b"", hub.clock.now()))
+        body, until = held.made.get(key) or (b"", hub.clock.now())
         if until <= hub.clock.now():
             body, fresh = await _guide(request, *key)
-            if len(held.made) > 64:
-                held.made.clear()
-            held.made[key] = body, hub.clock.now() + fresh
+            held.made.put(key, (body, hub.clock.now() + fresh), len(body))
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={"etag": tag, **OPEN})

@@ -37,7 +37,8 @@ WELCOME_S = 15.0
 AHEAD_TURNS = 2  # coded before they are due
 SERVED = 62  # segments after which a listed one is served no more: a set that stood for two minutes begins anew
 TEMPLATES_BYTES_MAX = 128_000_000  # every channel of a city watched at once, one page each
-ANSWERS_BYTES_MAX = 64_000_000  # what several viewers of one channel fetch within the same seconds
+ANSWERS_BYTES_MAX = 32_000_000  # what several viewers of one channel fetch within the same seconds
+GUIDES_BYTES_MAX = 64_000_000  # a city's in two languages
 TARGET_S = round(SEGMENT_S)  # rounded, not up: players stay three of these behind
 AHEAD = 2  # another worker may read its clock a moment before us
 TAG_CHARS = 12
@@ -97,7 +98,7 @@ class Channel:
 class Guides:
     """Guides as they were last written, by place, language and address."""
 
-    made: dict[tuple[str, str, str], tuple[bytes, datetime]] = field(default_factory=dict)
+    made: Shelf[tuple[str, str, str], tuple[bytes, datetime]] = field(default_factory=lambda: Shelf(GUIDES_BYTES_MAX))
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -112,7 +113,7 @@ class Station:
         self._crawls = bool(hub.config.get("tv.crawl"))
         self._channels: dict[tuple[str, str, bool], Channel] = {}
         self._templates: Shelf[str, Segment] = Shelf(TEMPLATES_BYTES_MAX)
-        self._answers: Shelf[bytes, tuple[int, bytes]] = Shelf(ANSWERS_BYTES_MAX)  # good up to a segment's number
+        self._answers: Shelf[bytes, tuple[float, bytes]] = Shelf(ANSWERS_BYTES_MAX)  # good until, of the clock's ticks
         self._hours: dict[tuple[str, str, int], Hour] = {}
         self._ahead: set[asyncio.Task[None]] = set()
         hub.feed.touches.append(self._touched)
@@ -160,7 +161,7 @@ class Station:
     def quick(self, path: bytes, _head: bytes) -> bytes | None:
         """The whole answer to a player that asks for what is at hand; anything else goes the ordinary way."""
         known = self._answers.get(path)
-        if known is not None and known[0] >= self.timeline.newest():
+        if known is not None and known[0] > self._hub.clock.monotonic():
             return known[1]
         _nothing, _tv, area, name = path.split(b"/", 3) if path.count(b"/") == 3 else (b"", b"", b"", b"")
         if name == b"live.m3u8":
@@ -172,7 +173,8 @@ class Station:
             made = answer(self.segment(area.decode("latin-1"), name[:-3].decode("latin-1")), STREAM, KEPT)
         except NotFound:
             return None
-        self._answers.put(path, (int(name.partition(b"-")[0]) + SERVED, made), len(made))
+        left = int(name.partition(b"-")[0]) + SERVED + 1 - self.timeline.now() / SEGMENT_S
+        self._answers.put(path, (self._hub.clock.monotonic() + left * SEGMENT_S, made), len(made))
         return made
 
     def segment(self, area: str, stem: str) -> bytes:
