@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 from sqlmodel import SQLModel, col
 
-from devices.base import Value
+from devices.base import Measurement, Value
+from devices.codecs import codec
+from devices.profile import all_profiles
 from hub import audit, derived, readings
 from hub.civic.health import bands, erasing, keeping, kiosk, meals, trend
 from hub.civic.health.erasing import Scope
@@ -202,13 +205,22 @@ def test_after_three_years_the_numbers_go_by_themselves_and_guests_stay_counted(
     assert hut.store.read_now(keeping.erased_lately)
 
 
-def sugar(hut: Hut, number: str, *, person: str | None = "r-lin", context: str = "{}") -> str:
-    return hut.enter("glucose", [Value.of("glucose", Decimal(number), "mmol/L")], person=person, context=context)
+def sugar(hut: Hut, number: str, meal: str) -> str:
+    values = [Value.of("glucose", Decimal(number), "mmol/L")]
+    return hut.enter("glucose", values, person="r-lin", context=f'{{"meal":"{meal}"}}')
 
 
 def word(hut: Hut, ident: str) -> tuple[str, str]:
     (band,) = hut.store.read_now(lambda read: bands.of(read, hut.reading(ident)))
     return band.ruleset, band.level
+
+
+def meter(hut: Hut, number: str, record: int, meal: str | None = None) -> str:
+    """A meter's own frame, as it comes over the line."""
+    taken = (hut.clock.now() + timedelta(hours=8)).replace(tzinfo=None, microsecond=0)
+    value = Value("glucose", Decimal(number), "mmol/L")
+    said = Measurement("glucose", (value,), taken, (), {"meal": meal} if meal else {}, str(record))
+    return hut.send("glucose", codec("sig.2a18").encode(said, all_profiles()["generic.sig.2a18"]))
 
 
 def test_the_kiosk_asks_when_one_last_ate_and_the_word_follows(hut: Hut) -> None:
@@ -220,30 +232,29 @@ def test_the_kiosk_asks_when_one_last_ate_and_the_word_follows(hut: Hut) -> None
         assert words in page, words
     hut.act(meals.answer, HUT, "fasting")
     assert 'data-stage="measuring"' in hut.page()
-    visit = hut.session()
-    assert visit is not None
-    ident = sugar(hut, "6.5", person=None)
-    hut.store.write_now(lambda tx: meals.take_along(tx, visit, ident))
-    hut.store.write_now(lambda tx: readings.bind(tx, ident, "r-lin", "card", visit.id))
+    ident = meter(hut, "6.5", 1)
     assert word(hut, ident) == ("glucose-fasting", "high")
+    assert "空腹" in hut.page()
+    hut.clock.advance(30)
+    hut.act(kiosk.ask_meal, HUT)
+    assert 'data-stage="meal"' in hut.page()
+    hut.act(meals.answer, HUT, "after")
+    assert 'data-stage="result"' in hut.page()
+    assert "餐后2小时" in hut.page()
+    assert word(hut, ident) == ("glucose-after-meal", "in_range")
 
 
 def test_passing_it_over_means_any_hour_and_never_outweighs_the_meter(hut: Hut) -> None:
     hut.visit(LIN)
     hut.act(kiosk.choose, HUT, "glucose")
     hut.act(meals.answer, HUT, "")
-    visit = hut.session()
-    assert visit is not None
-    plain, said = sugar(hut, "12.0", person=None), sugar(hut, "6.5", person=None, context='{"meal":"fasting"}')
-    for ident in (plain, said):
-        hut.store.write_now(lambda tx, ident=ident: meals.take_along(tx, visit, ident))  # type: ignore[misc]
-        hut.store.write_now(lambda tx, ident=ident: readings.bind(tx, ident, "r-lin", "card", visit.id))  # type: ignore[misc]
-    assert word(hut, plain) == ("glucose-casual", "high")
-    assert word(hut, said) == ("glucose-fasting", "high")
+    assert word(hut, meter(hut, "12.0", 1)) == ("glucose-casual", "high")
+    hut.clock.advance(60)
+    assert word(hut, meter(hut, "6.5", 2, meal="fasting")) == ("glucose-fasting", "high")
 
 
 def test_putting_the_meal_right_makes_a_new_row_and_keeps_the_old(hut: Hut) -> None:
-    ident = sugar(hut, "6.5", context='{"meal":"fasting"}')
+    ident = sugar(hut, "6.5", "fasting")
     assert word(hut, ident) == ("glucose-fasting", "high")
     hut.clock.advance(60)
     hut.act(lambda tx: meals.say(tx, hut.reading(ident), "after", "phone"))

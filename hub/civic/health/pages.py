@@ -175,9 +175,16 @@ def _demo(routes: APIRouter) -> None:
         if kind not in kiosk.KINDS:
             raise NotFound(_("This hut cannot measure that"))
         stage = _stage(request)
-        await services(request).store.write(lambda tx: kiosk.choose(tx, hut, kind), actor(request))
+        await services(request).store.write(lambda tx: _chosen(tx, hut, kind), actor(request))
         await stage.measure(hut, kind)
         return see_other(f"/kiosk/{hut}")
+
+
+def _chosen(tx: Tx, hut: str, kind: str) -> None:
+    """What was chosen by hand stays, with what was said of the last meal."""
+    visit = kiosk.open_at(tx, hut)
+    if visit is None or (visit.stage, visit.focus) != ("measuring", kind):
+        kiosk.choose(tx, hut, kind)
 
 
 def own_hut(who: Subject, hut: str) -> None:
