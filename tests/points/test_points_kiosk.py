@@ -58,7 +58,7 @@ def test_points_show_at_the_kiosk_after_card_and_pin_and_are_gone_with_the_visit
     touched: list[tuple[str, str]] = []
     hall.store.bus.observe(lambda _events, changed: touched.extend(changed))
     hall.shell.write(lambda tx: tidings.tell(tx, ["r-wang"], lambda: "x", lambda: "y"))
-    assert (kiosk_pages.TOPIC, HUT) in touched  # what arrives during the visit is on the glass at once
+    assert (tidings.KIOSK, HUT) in touched  # what arrives during the visit is on the glass at once
     hall.shell.write(lambda tx: kiosk.end(tx, HUT))
     assert figure(hall) is None
     assert "640" not in glass.post(PLACE, PLACE, 422, pin="4071")[0]

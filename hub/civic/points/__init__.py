@@ -31,7 +31,7 @@ from hub.civic.points import (
     trace,
     tv_home,
 )
-from hub.events import ActivityPublished, PersonalMessage, PointsPosted, SheetApproved, SheetSubmitted
+from hub.events import ActivityPublished, PointsPosted, SheetApproved, SheetSubmitted
 from hub.i18n import N_
 from hub.module import Module, Nav, joined
 
@@ -85,7 +85,6 @@ MODULE = Module(
         (SheetSubmitted, sheets.on_submitted),
         (SheetApproved, sheets.on_approved),
         (PointsPosted, publicity.on_posted),
-        (PersonalMessage, kiosk_pages.on_told),
     ),
     jobs=jobs.JOBS,
     permissions=PERMISSIONS,

@@ -10,25 +10,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse
-from sqlalchemy import select
-from sqlmodel import col
 
 from hub import directory, visitor
 from hub.access import Subject, signed_in, subject
-from hub.civic.points import accounts, cards, counter, holds, mall_pages, own_pages
+from hub.civic.points import accounts, cards, counter, holds, mall_pages, own_pages, tidings
 from hub.civic.points.counter_pages import prove
-from hub.db import Read, Tx
+from hub.db import Read
 from hub.errors import LinliError, Refused
-from hub.events import PersonalMessage
 from hub.i18n import _
 from hub.module import Topic
 from hub.page import fragments, page, services
-from hub.registry import Hut
 
 BACK_S = 60  # without a touch; as long as the hut's own page waits before it asks whether somebody is there
 MOST_S = 240  # with touches: whoever comes next must not read on
 PLACE = "/kiosk/-/points"
-TOPIC = "points.kiosk"
 REACHABLE_MAX = 4
 router = APIRouter(include_in_schema=False)
 KIOSK = signed_in("kiosk")
@@ -48,7 +43,7 @@ async def mine(request: Request, pin: Annotated[str, Form(max_length=8)]) -> HTM
     except LinliError as error:
         return await _keys(request, error.sentence, error.status)
     seen = await store.read(lambda read: _statement(read, person))
-    topic = f"{TOPIC}:{who.hut}"
+    topic = f"{tidings.KIOSK}:{who.hut}"
     drawn = await fragments(request, [topic])
     return _kept_nowhere(
         page(
@@ -116,16 +111,8 @@ def figure(read: Read, hut: str) -> dict[str, Any]:
     return cards.figures(read, person.id) if person is not None else {"known": False}
 
 
-def on_told(tx: Tx, event: PersonalMessage) -> None:
-    """Listener: whose points have moved may stand at a kiosk of the community."""
-    if event.kind == "points":
-        here = directory.resident(tx, event.resident).area
-        for hut in tx.session.execute(select(col(Hut.id)).where(col(Hut.area) == here)).scalars():
-            tx.touch(TOPIC, hut)
+def _on_it(subject: Subject, key: str) -> bool:
+    return subject.kind == "kiosk" and subject.hut == key
 
 
-TOPICS = (
-    Topic(
-        TOPIC, "points/kiosk_figure.html", figure, lambda subject, key: subject.kind == "kiosk" and subject.hut == key
-    ),
-)
+TOPICS = (Topic(tidings.KIOSK, "points/kiosk_figure.html", figure, _on_it),)

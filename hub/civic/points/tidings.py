@@ -8,10 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date
 
+from sqlalchemy import select
+from sqlmodel import col
+
 from hub import directory
 from hub.db import Read, Tx
+from hub.directory import Resident
 from hub.events import PersonalMessage
 from hub.i18n import speaking
+from hub.registry import Hut
+
+KIOSK = "points.kiosk"  # the figure of whoever has shown a card at a hut
 
 
 def hearers(read: Read, kind: str, owner: str, day: date) -> list[str]:
@@ -26,5 +33,9 @@ def hearers(read: Read, kind: str, owner: str, day: date) -> list[str]:
 def tell(tx: Tx, people: Iterable[str], title: Callable[[], str], text: Callable[[], str]) -> None:
     with speaking("zh"):
         said = title(), text()
-    for person in people:
+    told = list(people)
+    for person in told:
         tx.emit(PersonalMessage, resident=person, kind="points", title=said[0], text=said[1])
+    near = select(col(Hut.id)).join(Resident, col(Resident.area) == col(Hut.area)).where(col(Resident.id).in_(told))
+    for hut in tx.session.execute(near.distinct()).scalars():
+        tx.touch(KIOSK, hut)  # who is told may stand at a kiosk, with the page of points open
