@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
-from channels.base import Message, Outcome, Rendered, Skip
+from channels.base import Message, Outcome, Priority, Rendered, Skip
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,15 @@ class Setting:
     example: str = field(repr=False)
     default: str | None = None  # None: has to be given
     secret: bool = False
+
+
+SENT_AT = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)  # when the examples' notice went out: 9:30 in Jingmen
+
+
+def water(text: str, priority: Priority = "urgent") -> Message:
+    """The notice that most examples are about."""
+    link = "https://linli.example/n/n-1"
+    return Message("n-1", 1, priority, "notice", "停水通知", text, "浏河社区", "浏河社区居委会", SENT_AT, None, link)
 
 
 @dataclass(frozen=True)

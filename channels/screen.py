@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import httpx
 
 from channels import words
 from channels.base import Caps, Clock, Message, Rendered, Skip
-from channels.proof import Example, Exchange, Setting
+from channels.proof import Example, Exchange, Setting, water
 from channels.text import clean, cut, one_line
 
 CHANNEL_NAME = "screen"
@@ -55,19 +54,7 @@ def create(config: Mapping[str, str], net: httpx.AsyncClient, clock: Clock) -> S
 SETTINGS: tuple[Setting, ...] = ()
 EXCHANGES: tuple[Exchange, ...] = ()
 
-_WATER = Message(
-    "n-1",
-    1,
-    "important",
-    "notice",
-    "停水通知",
-    "尊敬的居民朋友：\r\n  因管道检修，今晚停水。",
-    "浏河社区",
-    "浏河社区居委会",
-    datetime(2026, 11, 22, 1, 30, tzinfo=UTC),
-    None,
-    "https://linli.example/n/n-1",
-)
+_WATER = water("尊敬的居民朋友：\r\n  因管道检修，今晚停水。", "important")
 EXAMPLES = (
     Example(
         _WATER,

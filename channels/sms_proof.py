@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from channels.base import Accepted, AddressGone, Dead, Message, Rendered, Retry, Skip
-from channels.proof import Example, Exchange, Setting, Step
+from channels.base import Accepted, AddressGone, Dead, Rendered, Retry, Skip
+from channels.proof import Example, Exchange, Setting, Step, water
 from channels.sms_codes import OPERATOR_RETRY_S
 
 SETTINGS = (
@@ -24,20 +23,7 @@ SETTINGS = (
     ),
 )
 
-_AT = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
-_WATER = Message(
-    "n-1",
-    1,
-    "urgent",
-    "notice",
-    "停水通知",
-    "因管道检修，今天上午8时至12时停水，请提前储水。\n电话：0724-1000001",
-    "浏河社区",
-    "浏河社区居委会",
-    _AT,
-    None,
-    "https://linli.example/n/n-1",
-)
+_WATER = water("因管道检修，今天上午8时至12时停水，请提前储水。\n电话：0724-1000001")
 _DRILL = replace(
     _WATER, priority="drill", title="Evacuation exercise of all buildings", text="", area_name="Liuhe", lang="en"
 )

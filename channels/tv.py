@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import pairwise
 
 import httpx
 
 from channels import words
 from channels.base import Caps, Clock, Message, Page, Rendered, Skip
-from channels.proof import Example, Exchange, Setting
+from channels.proof import Example, Exchange, Setting, water
 from channels.text import clean, cut, one_line, wrap
 
 CHANNEL_NAME = "tv"
@@ -107,19 +106,7 @@ def create(config: Mapping[str, str], net: httpx.AsyncClient, clock: Clock) -> T
 SETTINGS: tuple[Setting, ...] = ()
 EXCHANGES: tuple[Exchange, ...] = ()
 
-_WATER = Message(
-    "n-1",
-    1,
-    "urgent",
-    "notice",
-    "停水通知",
-    "因管道检修，11月22日8:00至18:00停水（2栋、3栋），请提前储水。",
-    "浏河社区",
-    "浏河社区居委会",
-    datetime(2026, 11, 22, 1, 30, tzinfo=UTC),
-    None,
-    "https://linli.example/n/n-1",
-)
+_WATER = water("因管道检修，11月22日8:00至18:00停水（2栋、3栋），请提前储水。")
 EXAMPLES = (
     Example(
         _WATER,

@@ -6,10 +6,9 @@ import hashlib
 import hmac
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from channels.base import Accepted, AddressGone, Dead, Message, Outcome, Rendered, Retry, Skip
-from channels.proof import Example, Exchange, Setting, Step
+from channels.base import Accepted, AddressGone, Dead, Outcome, Rendered, Retry, Skip
+from channels.proof import Example, Exchange, Setting, Step, water
 
 SETTINGS = (
     Setting(
@@ -27,20 +26,7 @@ SETTINGS = (
     ),
 )
 
-_AT = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
-_WATER = Message(
-    "n-1",
-    1,
-    "urgent",
-    "notice",
-    "停水通知",
-    "因管道检修，今天上午8时至12时停水，请提前储水，谢谢配合。\n电话：0724-1000001",
-    "浏河社区",
-    "浏河社区居委会",
-    _AT,
-    None,
-    "https://linli.example/n/n-1",
-)
+_WATER = water("因管道检修，今天上午8时至12时停水，请提前储水，谢谢配合。\n电话：0724-1000001")
 _LONG = "因抢修供水管道，今天上午8时至12时停水；" * 8
 
 EXAMPLES = (

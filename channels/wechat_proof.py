@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from channels.base import Accepted, AddressGone, Dead, Message, Rendered, Retry, Skip
-from channels.proof import Example, Exchange, Setting, Step
+from channels.proof import SENT_AT, Example, Exchange, Setting, Step, water
 from channels.wechat_codes import OPERATOR_RETRY_S
 
 SETTINGS = (
@@ -34,20 +32,7 @@ SETTINGS = (
     ),
 )
 
-_AT = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
-_WATER = Message(
-    "n-1",
-    1,
-    "urgent",
-    "notice",
-    "停水通知",
-    "因管道检修，今天上午8时至12时停水，请提前储水，谢谢配合。",
-    "浏河社区",
-    "浏河社区居委会",
-    _AT,
-    None,
-    "https://linli.example/n/n-1",
-)
+_WATER = water("因管道检修，今天上午8时至12时停水，请提前储水，谢谢配合。")
 _DRILL = Message(
     "n-2",
     1,
@@ -57,7 +42,7 @@ _DRILL = Message(
     "",
     "Liuhe",
     "Liuhe office",
-    _AT,
+    SENT_AT,
     None,
     "https://linli.example/n/n-2",
     lang="en",
@@ -71,7 +56,7 @@ _WITHDRAWN = Message(
     "停水取消\n供水照常",
     "浏河社区",
     "浏河社区居委会",
-    _AT,
+    SENT_AT,
     None,
     "https://linli.example/n/n-1",
 )
@@ -130,7 +115,9 @@ EXAMPLES = (
             ),
         ),
     ),
-    Example(Message("n-3", 1, "routine", "notice", "\n", "x", "", "", _AT, None, ""), Skip("the notice has no title")),
+    Example(
+        Message("n-3", 1, "routine", "notice", "\n", "x", "", "", SENT_AT, None, ""), Skip("the notice has no title")
+    ),
 )
 
 _TOKEN_PATH, _SEND_PATH = "/cgi-bin/stable_token", "/cgi-bin/message/template/send"

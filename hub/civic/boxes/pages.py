@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import Annotated, Any
 
-import segno
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from hub import box, directory
+from hub import box, directory, qr
 from hub.access import signed_in, subject
 from hub.civic.boxes import news
 from hub.db import Read
@@ -30,10 +28,8 @@ async def code(request: Request, area: str) -> Response:
         raise NotFound(_("This television is bound already"))
     _spend(request, hub.clock.monotonic())
     text = await hub.store.write(lambda tx: box.offer(tx, who), actor(request))
-    base = public_base(request)
-    drawn = io.BytesIO()
-    segno.make(f"{base}/me/tv?code={text}", error="m", micro=False).save(drawn, kind="png", scale=6, border=2)
-    return Response(drawn.getvalue(), media_type="image/png", headers={"cache-control": "no-store"})
+    drawn = qr.png(f"{public_base(request)}/me/tv?code={text}")
+    return Response(drawn, media_type="image/png", headers={"cache-control": "no-store"})
 
 
 @router.post("/tv/{area}/home/opened", dependencies=[signed_in("tv")])

@@ -17,14 +17,13 @@ from hub.access import Subject, covers, needs, subject
 from hub.civic.fleet import book, certificates, claims, holds, lots, takein
 from hub.civic.fleet.book import ACT, CLAIM, VIEW
 from hub.civic.fleet.certificates import Paper
-from hub.civic.fleet.label import address
 from hub.civic.fleet.lots import Strips
 from hub.civic.fleet.models import Hold
 from hub.db import Read, Tx
 from hub.directory import Area
 from hub.errors import LinliError, NotFound, Refused
 from hub.i18n import N_, _, pick
-from hub.page import actor, page, see_other, services
+from hub.page import actor, page, public_base, see_other, services
 from hub.qr import svg
 from hub.registry import Gateway
 
@@ -94,7 +93,7 @@ async def relabel(request: Request, ident: str) -> Response:
 
 
 def _label(request: Request, label: claims.Label) -> HTMLResponse:
-    link = address(request, f"/claim?code={label.code}")
+    link = f"{public_base(request)}/claim?code={label.code}"
     return page(request, "fleet/label.html", label=label, qr=svg(link), link=link)
 
 

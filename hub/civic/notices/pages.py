@@ -34,7 +34,7 @@ from hub.db import Read, Tx
 from hub.directory import Area
 from hub.errors import LinliError, NotFound
 from hub.i18n import _, language, speaking
-from hub.page import actor, page, page_live, see_other, services
+from hub.page import actor, page, page_live, public_base, see_other, services
 from hub.qr import svg
 from hub.services import Services
 
@@ -254,7 +254,7 @@ async def _previews(request: Request, draft: Draft) -> dict[str, Any]:
     except LinliError as error:
         found = {"shown": None, "readings": {}, "preview": None, "unready": error.sentence}
     needed = rules.NEEDED.get(draft.values["priority"], ())
-    qr = svg(poster.address(request, "/n/…"))
+    qr = svg(f"{public_base(request)}/n/…")
     return {**found, "empty": False, "needed": len(needed), "qr": qr, "large": draft.show_large, "text_lang": lang}
 
 

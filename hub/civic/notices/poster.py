@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import math
 import unicodedata
 from dataclasses import dataclass
 
-import segno
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
+from hub import qr
 from hub.access import needs, public, subject
 from hub.civic.notices import active, cards
 from hub.db import Read
 from hub.errors import NotFound
 from hub.i18n import _, language, speaking
 from hub.page import page, public_base, services
-from hub.qr import svg as qr
 
 router = APIRouter()
 READABLE = ("released", "retracted", "expired", "archived")  # what a link on an old sheet still has an answer for
@@ -75,7 +73,7 @@ async def poster(request: Request, ident: str, size: str = "a4", large: str = ""
     with speaking(lang):  # the whole sheet: its telephone, its day and what stands under the code
         body = "\n".join(shown.lines[:-1])
         return page(
-            request, "notices/poster.html", notice=shown, qr=qr(address(request, shown.url)), sheet=sheet,
+            request, "notices/poster.html", notice=shown, qr=qr.svg(f"{public_base(request)}{shown.url}"), sheet=sheet,
             text_lang=lang, large=large == "1", type=type_size(body, sheet, large == "1"),
             long=sheets_needed(body, sheet, large == "1") > 1, other="a5" if sheet == "a4" else "a4",
         )  # fmt: skip
@@ -87,11 +85,5 @@ async def code(request: Request, ident: str) -> Response:
     found = await services(request).store.read(lambda read: active.notice(read, ident).state)
     if found not in READABLE:
         raise NotFound(_("There is no such notice"))
-    drawn = io.BytesIO()
-    segno.make(address(request, f"/n/{ident}"), error="m", micro=False).save(drawn, kind="png", scale=6, border=2)
-    return Response(drawn.getvalue(), media_type="image/png", headers={"cache-control": "public, max-age=3600"})
-
-
-def address(request: Request, path: str) -> str:
-    base = public_base(request)
-    return base + path
+    drawn = qr.png(f"{public_base(request)}/n/{ident}")
+    return Response(drawn, media_type="image/png", headers={"cache-control": "public, max-age=3600"})
