@@ -42,7 +42,7 @@ def test_a_device_held_back_stands_in_the_queue_with_its_reason_until_it_is_rele
         fleet.act(jobs.place_all, fleet.look(findings.gather))
     held, stranger = queue(fleet)
     assert (held.key, held.word, held.href) == ("device/bp-1/held-implausible", matters.HELD, "/operate/fleet/bp-1")
-    assert ("5%" in held.what, held.area) == (True, fleet.look(lifecycle.area_of, fleet.device("bp-1")))
+    assert ("5%" in held.advice, held.area) == (True, fleet.look(lifecycle.area_of, fleet.device("bp-1")))
     assert (stranger.key, stranger.word) == ("device/ghost-1/held-unknown-device", matters.LOOK)
     assert [task.key for task in queue(fleet, "s-ty-op")] == [], "of another community"
     fleet.act(holds.release, fleet.look(holds.of_device, "bp-1")[0].id, "换了袖带")
@@ -57,7 +57,7 @@ def test_a_certificate_that_ends_is_one_line_that_says_when(fleet: Fleet) -> Non
     assert fleet.act(certificates.warn) == 1
     (task,) = queue(fleet, "s-ty-op")
     assert (task.key, task.word, task.area) == ("device/bp-2/calibration_due", matters.DUE, TAYING)
-    assert "7 天" in task.what
+    assert "7 天" in task.advice
     began = task.since
     fleet.clock.advance(8 * 86_400)
     fleet.act(certificates.warn)
@@ -73,7 +73,7 @@ def test_a_failed_verification_stands_in_the_queue_until_a_good_one(fleet: Fleet
     paper = Paper("C-9", "市计量所", "JJG 692-2010", today - timedelta(days=1), today + timedelta(days=300), False)
     fleet.act(certificates.enter, "bp-1", paper)
     (task,) = queue(fleet)
-    assert (task.word, "C-9" in task.what) == (matters.HELD, True)
+    assert (task.word, "C-9" in task.advice) == (matters.HELD, True)
     fleet.act(certificates.enter, "bp-1", replace(paper, number="C-10", passed=True))
     assert queue(fleet) == []
 

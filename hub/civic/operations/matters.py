@@ -28,19 +28,13 @@ LOOK = Word(N_("To be looked at"), "warn", 6)
 OVER = Word(N_("Certificate over"), "bad", 8)
 DUE = Word(N_("Calibration due"), "warn", 5)
 WORDS: Mapping[str, Word] = {"held": HELD, "look": LOOK, "over": OVER, "due": DUE}
-ADVICE: Mapping[str, str] = {
-    "held": N_("Nothing it says is stored as a reading until somebody mends the cause and releases it with a reason"),
-    "look": N_("It goes on measuring; say on its page what was done"),
-    "over": N_("Its readings are stored and nothing classifies them: take it to verification or out of use"),
-    "due": N_("Book the metrological verification"),
-}
-DUE_ZH = "检定证书还有 {days} 天到期（{due}）"
-DUE_EN = "its certificate ends in {days} days ({due})"
-OVER_ZH = "检定证书已于 {due} 到期"
-OVER_EN = "its certificate ended on {due}"
+DUE_ZH = "检定证书还有 {days} 天到期（{due}），请预约计量检定"
+DUE_EN = "Its certificate ends in {days} days ({due}); book the verification"
+OVER_ZH = "检定证书已于 {due} 到期：读数照常入库但不作判读，请送检或停用"
+OVER_EN = "Its certificate ended on {due}: readings are stored and nothing classifies them. Have it verified, or take it out of use"
 FAILED = "held-certificate"
 FAILED_ZH = "检定不合格（证书 {number}），已停用隔离"
-FAILED_EN = "it failed its verification (certificate {number}) and is out of use"
+FAILED_EN = "It failed its verification (certificate {number}) and is out of use"
 
 
 class Matter(SQLModel, table=True):

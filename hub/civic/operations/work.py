@@ -49,7 +49,7 @@ class Task:
     word: Word
     what: str  # a name from the registry, or a msgid of ours
     where: str
-    advice: str  # msgid
+    advice: str  # msgid, or the sentence of whoever asks
     since: datetime | None
     href: str
     key: str = ""  # what it is about and which trouble of it; empty: nobody can hold it
@@ -100,8 +100,8 @@ def with_matters(found: Sequence[Task], places: Sequence[Place], asked: Sequence
     for each in asked:
         name, where = names.get(each.device, (each.device, ""))
         href = f"/operate/fleet/{each.device}" if each.device in names else "/operate/fleet"
-        word, advice = matters.WORDS[each.level], matters.ADVICE[each.level]
-        made[each.key] = Task(word, f"{name}: {each.words}", where, advice, each.at, href, each.key, each.area)
+        word = matters.WORDS[each.level]
+        made[each.key] = Task(word, name, where, each.words, each.at, href, each.key, each.area)
     return list(made.values())
 
 
