@@ -43,8 +43,8 @@ def ops(tmp_path: Path) -> Iterator[Ops]:
     made.store.close()
 
 
-def world(folder: Path) -> Ops:
-    made = Ops(folder)
+def world(folder: Path, *, inline: bool = True) -> Ops:
+    made = Ops(folder, inline=inline)
     made.say(HUT, LIUHE, "online")
     made.act(lambda tx: contacts.enter(tx, "s-operator", "sms", OPERATOR))
     made.act(lambda tx: contacts.enter(tx, "s-director", "sms", DIRECTOR))

@@ -55,7 +55,7 @@ async def operate(
         window=window,
         may_act=who.may(ACT),
         undo=act,
-        undo_word=acts.KINDS[act.kind] if act else "",
+        undo_word=acts.word_of(act) if act else "",
         undo_left_ms=acts.left_ms(act, services(request).clock.now()) if act else 0,
     )
 
