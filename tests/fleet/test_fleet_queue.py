@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from devices.base import Value
 from hub import lifecycle
 from hub.civic.fleet import certificates, findings, holds, jobs
 from hub.civic.fleet.certificates import Paper
-from hub.civic.operations import matters, scope, work
+from hub.civic.operations import matters, scope, stream, work
+from hub.civic.operations.models import Figure
 from hub.civic.operations.work import Task
-from tests.fleet.fleetrig import HUT, OTHER, TAYING, Fleet
+from hub.db import Tx
+from hub.events import ReadingsStored, StoredReading
+from tests.fleet.fleetrig import HUT, LIUHE, OTHER, TAYING, Fleet
 
 
 @pytest.fixture
@@ -86,3 +91,15 @@ def test_nobody_is_asked_about_a_device_that_is_retired(fleet: Fleet) -> None:
     assert len(queue(fleet)) == 1
     fleet.act(lifecycle.move, "bp-1", "retired", "broken")
     assert queue(fleet) == []
+
+
+def test_an_older_word_of_a_device_does_not_take_the_newer_ones_place(fleet: Fleet) -> None:
+    """A battery's 3 % of yesterday, taken in after its change, must not call anybody to change it again."""
+    fleet.store.bus.on(ReadingsStored, stream.hear)
+    now = fleet.clock.now()
+    for at, level in ((now, "95"), (now - timedelta(days=1), "3"), (now + timedelta(hours=1), "94")):
+        value = (Value("battery", Decimal(level), "%"),)
+        said = StoredReading("x", "x", "battery", "bp-1", HUT, HUT, LIUHE, value, "ok", (), at, at, "received", False)
+        fleet.act(Tx.emit, ReadingsStored, readings=(said,))
+        last = fleet.look(lambda read: read.session.get(Figure, ("device:bp-1", "battery")).value)
+        assert last == ("95" if level == "3" else level)

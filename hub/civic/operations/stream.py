@@ -41,7 +41,11 @@ def hear(tx: Tx, event: ReadingsStored) -> None:
             if value.code in THINGS and value.text is not None:
                 said = {"value": value.text[:32], "at": reading.t_received}
                 rule = insert_for(tx)(Figure).values(subject=f"device:{reading.device}", name=value.code, **said)
-                tx.session.execute(rule.on_conflict_do_update(index_elements=["subject", "name"], set_=said))
+                # What a release takes in is older than what the device has said since.
+                newer = col(Figure.at) <= reading.t_received
+                tx.session.execute(
+                    rule.on_conflict_do_update(index_elements=["subject", "name"], set_=said, where=newer)
+                )
 
 
 def of_hub(services: Services) -> dict[str, Any]:
