@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy.exc import NoResultFound
 from sqlmodel import select
 
+from hub import reach
 from hub.access import declarations
 from hub.audit import AuditRow
 from hub.civic.visits import book, cards, doors, knocks, office, pages, rules
 from hub.civic.visits.knocks import Said
+from hub.db import Tx
 from hub.directory import Household, Staff
 from hub.errors import Conflict, NotAllowed, NotFound, Refused
 from hub.events import NoticeEnded, NoticeReleased, NoticeSeen
@@ -187,6 +189,24 @@ def test_visits_end_with_their_notice_and_with_its_next_revision(street: Street)
     assert street.visit(other.id).why == "ended"
     sums = street.store.read_now(lambda read: cards.sums(read, street.notice))
     assert sums == {"cancelled": 2}
+
+
+def test_the_visits_of_a_city_end_page_by_page(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book, "PAGE_VISITS", 1)
+    visits = [street.want("h-he"), street.want("h-tan"), street.want("h-su", revision=2)]
+
+    def revise(tx: Tx) -> None:
+        reach.open_notice(tx, street.notice, 2, [], 3)
+        tx.emit(NoticeReleased, notice=street.notice, revision=2, priority="routine", areas=(LIUHE,))
+
+    street.store.write_now(revise)
+    left = [street.store.write_now(book.end_left_over) for _page in range(2)]
+    assert (left, [street.visit(each.id).state for each in visits]) == (
+        [True, False],
+        ["cancelled", "cancelled", "open"],
+    )
+    street.store.write_now(lambda tx: reach.close_notice(tx, street.notice))
+    assert [street.store.write_now(book.end_left_over) for _page in range(2)] == [True, False]
 
 
 def test_a_knock_from_before_the_end_stands_and_one_from_after_does_not(street: Street) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlmodel import col
 
 from hub import directory, reach
@@ -27,9 +27,12 @@ from hub.directory import Building, Household, Resident, Staff
 from hub.errors import Conflict, NotFound, Refused
 from hub.events import HelpAnswered, HelpWanted, NoticeEnded, NoticeReleased, NoticeSeen, VisitWanted
 from hub.i18n import _
+from hub.reach import ReachNotice
 from hub.upsert import insert_for
 
 HELP = "help|"  # such a visit's key is this and the task
+PAGE_VISITS = 5_000  # ended in one transaction, 30 ms; the rest of a city's follow within the clock's next round
+PAGE_LATE = 200  # each is an event
 
 
 def on_wanted(tx: Tx, event: VisitWanted) -> None:
@@ -237,7 +240,9 @@ def on_released(tx: Tx, event: NoticeReleased) -> None:
 
 
 def _end(tx: Tx, notice: str, revision: int, why: str, which: ColumnElement[bool]) -> None:
-    mine = (col(Visit.notice) == notice, which, col(Visit.state).in_(OPEN))
+    page = select(col(Visit.id)).where(col(Visit.notice) == notice, which, col(Visit.state).in_(OPEN))
+    ids = list(tx.session.execute(page.order_by(col(Visit.area), col(Visit.id)).limit(PAGE_VISITS)).scalars())
+    mine = (col(Visit.id).in_(ids), col(Visit.state).in_(OPEN))
     held = tx.session.execute(select(col(Visit.area), col(Visit.worker)).where(*mine).distinct()).all()
     if not held:
         return
@@ -249,13 +254,39 @@ def _end(tx: Tx, notice: str, revision: int, why: str, which: ColumnElement[bool
         touch(tx, area, worker)
 
 
+def left_over(read: Read) -> tuple[str, int] | None:
+    """A notice with open visits of a revision that is over; and the last such revision."""
+    over = or_(col(ReachNotice.open).is_(False), col(ReachNotice.revision) > col(Visit.revision))
+    found = read.session.execute(
+        select(col(ReachNotice.notice), col(ReachNotice.revision), col(ReachNotice.open))
+        .join(Visit, col(Visit.notice) == col(ReachNotice.notice))
+        .where(col(Visit.state).in_(OPEN), over)
+        .limit(1)
+    ).first()
+    if found is None:
+        return None
+    notice, revision, in_force = found
+    return notice, revision - 1 if in_force else revision
+
+
+def end_left_over(tx: Tx) -> bool:
+    """The next page of them. Says whether there was anything to do."""
+    found = left_over(tx)
+    if found is None:
+        return False
+    notice, revision = found
+    _end(tx, notice, revision, "ended", col(Visit.revision) <= revision)
+    return True
+
+
 def late(now: datetime) -> ColumnElement[bool]:
     return col(Visit.state).in_(OPEN) & (col(Visit.due) <= now) & col(Visit.overdue).is_(False)
 
 
 def keep_clock(tx: Tx, since: datetime) -> int:
     """Say of each visit once that its time is over, and show what may be tried again from now on."""
-    over = tx.session.execute(select(Visit).where(late(tx.now())).with_for_update(skip_locked=True)).scalars().all()
+    some = select(Visit).where(late(tx.now())).order_by(col(Visit.due), col(Visit.id)).limit(PAGE_LATE)
+    over = tx.session.execute(some.with_for_update(skip_locked=True)).scalars().all()
     for each in over:
         each.overdue = True
         tx.session.add(each)

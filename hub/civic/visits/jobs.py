@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hub.civic.visits import book
 from hub.module import Job
 from hub.services import Services
@@ -14,8 +16,12 @@ async def keep_clock(hub: Services) -> None:
     while True:
         await hub.clock.sleep(TICK_S)
         now = hub.clock.now()
+        while await hub.store.read(book.left_over):
+            await hub.store.write(book.end_left_over)
         if await hub.store.read(lambda read, since=since: book.is_time(read, since)):  # type: ignore[misc]
-            await hub.store.write(lambda tx, since=since: book.keep_clock(tx, since))  # type: ignore[misc]
+            keep = partial(book.keep_clock, since=since)
+            while await hub.store.write(keep) == book.PAGE_LATE:
+                pass
         since = now
 
 
