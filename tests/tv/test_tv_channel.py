@@ -20,7 +20,8 @@ from hub.civic.notices import desk
 from hub.civic.television import studio
 from hub.civic.television.headlines import headlines
 from hub.civic.television.library import Library
-from hub.civic.television.station import sheets_of
+from hub.civic.television.station import sheets_of, written
+from hub.civic.television.timetable import LISTED, Entry
 from hub.civic.television.studio import Spoken
 from hub.clock import ManualClock
 from hub.settings import STATE
@@ -212,6 +213,18 @@ async def test_a_segment_is_served_in_its_own_community_and_its_own_minutes_only
         assert (await tv.net.get(f"/tv/{LIUHE}/{name}")).status_code == 404
         assert numbers(await tv.names())[0] > int(name.split("-")[0]), "and goes on with what is on now"
         assert (await tv.net.get("/tv/420802000000/live.m3u8")).status_code == 404, "a district has no channel"
+
+
+def test_a_player_is_told_to_begin_nearer_than_its_own_rule_and_far_enough_to_wait_for_the_next_segment() -> None:
+    entries = [Entry(900 + place, "page", "", 0) for place in range(LISTED)]
+    lines = written(entries, {each.number: f"{each.number}-x" for each in entries}).decode().splitlines()
+    tags = dict(line.removeprefix("#EXT-X-").split(":", 1) for line in lines if line.startswith("#EXT-X-"))
+    target, behind = int(tags["TARGETDURATION"]), -float(tags["START"].removeprefix("TIME-OFFSET="))
+    assert behind < 3 * target, "what every player does by itself"
+    assert behind > SEGMENT_S + target + 1, (
+        "a segment, a look at the list that came too early, and a second to fetch it"
+    )
+    assert behind < LISTED * SEGMENT_S
 
 
 async def test_a_segment_outlives_a_restart(tmp_path: Path) -> None:

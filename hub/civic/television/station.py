@@ -40,6 +40,9 @@ TEMPLATES_BYTES_MAX = 128_000_000  # every channel of a city watched at once, on
 ANSWERS_BYTES_MAX = 32_000_000  # what several viewers of one channel fetch within the same seconds
 GUIDES_BYTES_MAX = 64_000_000  # a city's in two languages
 TARGET_S = round(SEGMENT_S)  # rounded, not up: players stay three of these behind
+# Where a player begins that reads it. Three targets, its own rule, are a second more than two segments and a look at the
+# list in between need, and that second stays between a release and the set for as long as it is on.
+BEHIND_S = 5.0
 AHEAD = 2  # another worker may read its clock a moment before us
 TAG_CHARS = 12
 HOURS_MAX = 1_000
@@ -377,7 +380,8 @@ def written(entries: list[Entry], names: dict[int, str]) -> bytes:
     began = datetime.fromtimestamp(entries[0].number * SEGMENT_S, UTC).isoformat(timespec="milliseconds")
     lines = [
         "#EXTM3U", "#EXT-X-VERSION:3", f"#EXT-X-TARGETDURATION:{TARGET_S}",
-        f"#EXT-X-MEDIA-SEQUENCE:{entries[0].number}", f"#EXT-X-PROGRAM-DATE-TIME:{began.replace('+00:00', 'Z')}",
+        f"#EXT-X-MEDIA-SEQUENCE:{entries[0].number}", f"#EXT-X-START:TIME-OFFSET=-{BEHIND_S:.1f}",
+        f"#EXT-X-PROGRAM-DATE-TIME:{began.replace('+00:00', 'Z')}",
     ]  # fmt: skip
     for entry in entries:
         lines += [f"#EXTINF:{SEGMENT_S:.3f},", f"{names[entry.number]}.ts"]
