@@ -21,8 +21,8 @@ from hub.civic.television import studio
 from hub.civic.television.headlines import headlines
 from hub.civic.television.library import Library
 from hub.civic.television.station import sheets_of, written
-from hub.civic.television.timetable import LISTED, Entry
 from hub.civic.television.studio import Spoken
+from hub.civic.television.timetable import LISTED, Entry
 from hub.clock import ManualClock
 from hub.settings import STATE
 from hub.slides import Slide

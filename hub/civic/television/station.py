@@ -40,8 +40,8 @@ TEMPLATES_BYTES_MAX = 128_000_000  # every channel of a city watched at once, on
 ANSWERS_BYTES_MAX = 32_000_000  # what several viewers of one channel fetch within the same seconds
 GUIDES_BYTES_MAX = 64_000_000  # a city's in two languages
 TARGET_S = round(SEGMENT_S)  # rounded, not up: players stay three of these behind
-# Where a player begins that reads it. Three targets, its own rule, are a second more than two segments and a look at the
-# list in between need, and that second stays between a release and the set for as long as it is on.
+# Where a player begins that reads it. Three targets, its own rule, are a second more than two segments and a look at
+# the list in between need, and that second stays between a release and the set for as long as it is on.
 BEHIND_S = 5.0
 AHEAD = 2  # another worker may read its clock a moment before us
 TAG_CHARS = 12
