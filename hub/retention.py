@@ -27,6 +27,7 @@ KEPT_IN_FRAMES = ("ecg",)  # kinds whose curve stands in the frame alone
 PAGE = 500  # rows a transaction: ingest must not wait behind it
 PAUSE_S = 0.2  # between two pages
 AT_HOUR, AT_MINUTE = 3, 40  # after the recount of points
+FIRST_S = 900.0  # after a start
 ZONE = ZoneInfo("Asia/Shanghai")
 Spares = Callable[[Read, Collection[str]], Collection[str]]
 """A slice's answer to "whose frames, of these readings, must stay?"."""
@@ -92,8 +93,11 @@ def next_night(now: datetime) -> datetime:
 
 
 async def every_night(hub: Services) -> None:
+    """And once soon after a start: a hut's own hub may be switched off every night."""
+    wait_s = FIRST_S
     while True:
-        now = hub.clock.now()
-        await hub.clock.sleep((next_night(now) - now).total_seconds())
+        await hub.clock.sleep(wait_s)
         count = await prune(hub)
         log.info("old frames forgotten", extra={"frames": count, "days": days(hub.config)})
+        now = hub.clock.now()
+        wait_s = (next_night(now) - now).total_seconds()
