@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 
 from hub import directory
 from hub.access import Subject, public, signed_in, subject
-from hub.civic.points import catalogue, claim_rules, claims, docket, docket_cards, photos, publicity
+from hub.civic.points import catalogue, claim_rules, claims, docket, docket_cards, duty, photos, publicity
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claims import Draft
 from hub.civic.points.photos import Picture
@@ -227,9 +227,11 @@ def _completed(claim: Any, words: str, place: str) -> Draft:
 async def _form(request: Request, written: dict[str, str], wrong: str = "", status: int = 200) -> HTMLResponse:
     today = services(request).clock.now().astimezone(ZoneInfo(docket_cards.ZONE)).date()
     items = choices(catalogue.on(today).items, ("person", "household"), deductions=False)
+    person = subject(request).person or ""
+    on_staff = await services(request).store.read(lambda read: bool(duty.of_persons(read, [person])))
     return page(
         request, "points/claim_new.html", status, items=items, today=today.isoformat(), written=written, wrong=wrong,
-        photos_max=photos.PHOTOS_MAX, words_max=claims.WORDS_MAX,
+        photos_max=photos.PHOTOS_MAX, words_max=claims.WORDS_MAX, on_staff=on_staff,
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from hub.civic.points.reward_models import Duty
 from hub.db import Read, Tx
 from hub.directory import Staff, StaffRole
 from hub.errors import NotAllowed, NotFound, Refused
-from hub.i18n import N_, _
+from hub.i18n import N_, _, pick
 
 CATEGORIES = ("B", "C")
 DAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
@@ -105,24 +105,28 @@ def set_hours(tx: Tx, by: Subject, staff: str, week: Mapping[int, str]) -> None:
         raise NotFound(_("There is no such member of staff"))
     if by.id == staff:
         raise NotAllowed(_("Somebody else enters your duty hours"))
+    enter(tx, staff, week, by.id)
+    tx.emit(DutySet, staff=staff, area=places[0])
+
+
+def enter(tx: Tx, staff: str, week: Mapping[int, str], by: str) -> None:
     tx.change(delete(Duty).where(col(Duty.staff) == staff))
     for weekday, text in week.items():
         for starts, ends in spans(text):
-            tx.session.add(Duty(staff=staff, weekday=weekday, starts=starts, ends=ends, by=by.id, at=tx.now()))
+            tx.session.add(Duty(staff=staff, weekday=weekday, starts=starts, ends=ends, by=by, at=tx.now()))
     tx.session.flush()
-    tx.emit(DutySet, staff=staff, area=places[0])
 
 
 def roster(read: Read, area: str) -> list[OnStaff]:
     query = (
-        select(col(Staff.id), col(Staff.name))
+        select(col(Staff.id), col(Staff.name), col(Staff.title_zh), col(Staff.title_en))
         .join(StaffRole, col(StaffRole.staff) == col(Staff.id))
         .where(col(StaffRole.area) == area, col(Staff.active).is_(True))
         .distinct()
         .order_by(col(Staff.id))
     )
     found = []
-    for ident, name in read.session.execute(query):
-        week = hours_of(read, ident)
-        found.append(OnStaff(ident, directory.masked(name), tuple(written(week.get(day, [])) for day in range(7))))
+    for ident, name, zh, en in read.session.execute(query):
+        week, called = hours_of(read, ident), f"{pick(zh, en)} {directory.masked(name)}".strip()
+        found.append(OnStaff(ident, called, tuple(written(week.get(day, [])) for day in range(7))))
     return found

@@ -88,14 +88,14 @@ def pick_up(tx: Tx, area: str, digits: str, by: Subject) -> Redemption:
     return hand_over(tx, found, by)
 
 
-def hand_over(tx: Tx, found: Redemption, by: Subject, *, offline: str | None = None) -> Redemption:
+def hand_over(tx: Tx, found: Redemption, by: Subject, *, offline: str | None = None, tell: bool = True) -> Redemption:
     """Points to the sink, money spent. Only the counter that took it along offline may hand it over meanwhile."""
     if found.offline is not None and found.offline != offline:
         raise Conflict(
             _("A counter without a line has taken this along; hand it over there, or bring that counter back")
         )
     _not_for_own_household(tx, found, by)
-    if not _settle(tx, found, "picked", by.id):
+    if not _settle(tx, found, "picked", by.id, tell=tell):
         raise Conflict(_("This has been settled already"))
     place = directory.area(tx, found.area)
     if found.price:
@@ -196,7 +196,7 @@ def _until(tx: Tx, slot: str | None) -> datetime:
     return found.starts + timedelta(days=1) if found else tx.now() + KEPT_FOR
 
 
-def _settle(tx: Tx, found: Redemption, state: str, by: str) -> bool:
+def _settle(tx: Tx, found: Redemption, state: str, by: str, *, tell: bool = True) -> bool:
     """At most one settles it, whoever else tries at the same moment."""
     accounts.alone(tx)
     done = tx.change(
@@ -206,14 +206,14 @@ def _settle(tx: Tx, found: Redemption, state: str, by: str) -> bool:
     )
     if done:
         tx.session.refresh(found)
-        _told(tx, found)
+        _told(tx, found, tell=tell)
     return bool(done)
 
 
-def _told(tx: Tx, found: Redemption) -> None:
+def _told(tx: Tx, found: Redemption, *, tell: bool = True) -> None:
     tx.emit(RedemptionMoved, redemption=found.id, area=found.area, state=found.state)
     tx.touch("points.money", found.area)
-    if found.state != "held":
+    if tell and found.state != "held":
         _tell(tx, found)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from hub.access import Subject
-from hub.civic.points import beneficiary, budget, rewards, shelf
+from hub.civic.points import beneficiary, budget, duty, rewards, shelf
 from hub.civic.points.models import Account
 from hub.civic.points.shelf import New
 from hub.db import Tx
@@ -25,8 +25,9 @@ SHELF = (
     New("policy", "春晚前排座位", "A front seat at the New Year's show", 50, stock=30),
     New("honour", "荣誉证书", "Certificate of honour", 0, stars=1),
 )  # fmt: skip
-FETCHED = ("抽纸", "牙膏", "理发（志愿）")
-SAVED, SAVERS = 220, 3  # points for all three of them, and how many neighbours
+FETCHED = ("抽纸", "春晚前排座位")  # what few points buy
+SAVED, SAVERS, WAITING = 50, 12, 3  # points, how many neighbours, and how many have not come yet
+WEEK = dict.fromkeys(range(5), "08:30-12:00 14:00-17:30")
 DAYS_AGO = 6
 
 
@@ -38,21 +39,23 @@ def seed(tx: Tx, world: Any, community: Any) -> None:
     for signer in staff:
         budget.grant(tx, community.code, year, len(community.people), signer)
     items = {new.zh: shelf.add(tx, community.code, new).id for new in SHELF}
-    for turn, person in enumerate(_savers(tx, world, community.code)):
+    for each in community.staff[:-1]:  # the last one's are left for whoever looks at the page
+        duty.enter(tx, each.id, WEEK, staff[0].id)
+    savers = _savers(tx, world, community.code)
+    for turn, (person, balance) in enumerate(savers):
+        world.clock.set(world.now - timedelta(days=DAYS_AGO) + timedelta(hours=4 * turn))
+        item = items[FETCHED[0] if balance >= SHELF[0].price else FETCHED[1]]
         owner = beneficiary.one(tx, "person", person)
-        for number, name in enumerate(FETCHED):
-            world.clock.set(world.now - timedelta(days=DAYS_AGO - number))
-            once = f"seed-{community.code}-{turn}-{number}"
-            made = rewards.redeem(tx, owner, items[name], once, asker=person)
-            if number < len(FETCHED) - 1:  # the last one still waits
-                rewards.hand_over(tx, made, staff[0])
+        made = rewards.redeem(tx, owner, item, f"seed-{community.code}-{turn}", asker=person)
+        if turn < len(savers) - WAITING:
+            rewards.hand_over(tx, made, staff[0], tell=False)
 
 
-def _savers(tx: Tx, world: Any, area: str) -> list[str]:
+def _savers(tx: Tx, world: Any, area: str) -> list[tuple[str, int]]:
     """Some neighbours with enough points; what the people of the stage have is left alone."""
     cast = (world.plan.cast.elder, world.plan.cast.volunteer)
     query = (
-        select(col(Account.owner))
+        select(col(Account.owner), col(Account.balance))
         .where(
             col(Account.area) == area, col(Account.kind) == "person", col(Account.balance) >= SAVED,
             col(Account.owner).not_in(cast),
@@ -60,4 +63,4 @@ def _savers(tx: Tx, world: Any, area: str) -> list[str]:
         .order_by(col(Account.owner))
         .limit(SAVERS)
     )  # fmt: skip
-    return list(tx.session.execute(query).scalars())
+    return [(owner, int(balance)) for owner, balance in tx.session.execute(query)]
