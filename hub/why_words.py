@@ -122,6 +122,9 @@ WORDS: dict[str, str] = {
     "PasswordAsked": N_("The password was asked once more"),
     "ResidentMarked": N_("A resident's marks were changed"),
     "ReadingsStored": N_("Readings were stored"),
+    "CertificateIssued": N_("A certificate of honour was issued"),
+    "DutySet": N_("The duty hours of a colleague were entered"),
+    "CounterMoved": N_("An offline counter moved"),
     "WebhookChanged": N_("A webhook was changed"),
     "TellingReplayed": N_("Given-up webhooks were told again"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ from tests.world import CITY, LIUHE, STREET, TAYING
 
 HUB: dict[str, Any] = {"waiting": 0, "trouble": 0, "down": 0, "disk_free_mb": 40_960}
 OPERATOR, DIRECTOR = "10000000001", "10000000002"
-EXAMPLES = 60 if os.environ.get("LINLI_TEST_LONG") == "1" else 4
+EXAMPLES = 60 if os.environ.get("LINLI_TEST_LONG") == "1" else 8
 
 
 @pytest.fixture
@@ -183,7 +184,9 @@ def test_quiet_hours_hold_what_can_wait_and_not_what_is_grave(ops: Ops) -> None:
 
 
 def test_an_hour_has_so_many_calls_and_the_rest_is_told_together(ops: Ops) -> None:
-    for number in range(rulebook.CALLS_PER_HOUR):
+    text = SHIPPED.read_text(encoding="utf-8").replace("calls_per_hour = 12", "calls_per_hour = 3")
+    ops.act(lambda tx: setattr(alarms.in_force(tx), "text", text))
+    for number in range(3):
         raised(ops, f"gateway:g-{number}")
         ops.clock.advance(61)
         assert len(carried(ops)) == 1
@@ -313,48 +316,50 @@ stories = st.lists(
 )
 
 
-@settings(max_examples=EXAMPLES)
-@example(story=[(0, "raise"), (0, "leave"), (0, "up"), (0, "leave"), (0, "down"), (0, "leave"), (0, "clear")])
-@given(story=stories)
-def test_whoever_was_told_of_an_alarm_hears_that_it_is_over_and_nobody_else(
-    tmp_path_factory: pytest.TempPathFactory, story: list[tuple[int, str]]
-) -> None:
-    ops = world(tmp_path_factory.mktemp("calls"))
-    try:
-        open_: dict[int, str] = {}
-        for look, (thing, what) in enumerate([*story, *((thing, "clear") for thing in range(3)), (0, "leave")], 2):
-            ident = open_.get(thing, "")
-            match what:
-                case "raise" if not ident:
-                    open_[thing] = raised(ops, f"gateway:g-{thing}")
-                case "up" if ident:
-                    moved(ops, ident, "level", look, level="bad", to="director")
-                case "down" if ident:
-                    moved(ops, ident, "level", look, level="warn", to="operator")
-                case "clear" if ident:
-                    moved(ops, open_.pop(thing), "cleared", look, cleared=ops.clock.now())
-                case "ack" if ident:
-                    ops.act(lambda tx, ident=ident: alarms.acknowledge(tx, "s-x", tx.session.get(Alarm, ident)))
-                case "leave":
-                    ops.clock.advance(7_200)
-                    carried(ops)
-                case "wait":
-                    ops.clock.advance(20)
-        rows = {row.id: row for row in every(ops)}
-        links = ops.store.read_now(lambda read: list(read.session.execute(select(Summons)).scalars()))
-        told = {
-            (each.alarm, each.contact) for each in links if each.what == "begun" and rows[each.call].state in FORWARD
-        }
-        over = [
-            (each.alarm, each.contact) for each in links if each.what == "over" and rows[each.call].state in FORWARD
-        ]
-        assert set(over) == told
-        assert len(over) == len(set(over))
-        for row in rows.values():
-            mine = [each for each in links if each.call == row.id]
-            assert row.count == len(mine)
-    finally:
-        ops.store.close()
+def test_whoever_was_told_of_an_alarm_hears_that_it_is_over_and_nobody_else(ops: Ops) -> None:
+    tries = itertools.count()
+
+    @settings(max_examples=EXAMPLES)
+    @example(story=[(0, "raise"), (0, "leave"), (0, "up"), (0, "leave"), (0, "down"), (0, "leave"), (0, "clear")])
+    @given(story=stories)
+    def lived(story: list[tuple[int, str]]) -> None:
+        live_through(ops, story, f"try-{next(tries)}")
+
+    lived()
+
+
+def live_through(ops: Ops, story: list[tuple[int, str]], mark: str) -> None:
+    """One story on things of its own; at its end all is clear and has left, so that the next begins anew."""
+    open_: dict[int, str] = {}
+    mine: set[str] = set()
+    for look, (thing, what) in enumerate([*story, *((thing, "clear") for thing in range(3)), (0, "leave")], 2):
+        ident = open_.get(thing, "")
+        match what:
+            case "raise" if not ident:
+                open_[thing] = raised(ops, f"gateway:{mark}-{thing}")
+                mine.add(open_[thing])
+            case "up" if ident:
+                moved(ops, ident, "level", look, level="bad", to="director")
+            case "down" if ident:
+                moved(ops, ident, "level", look, level="warn", to="operator")
+            case "clear" if ident:
+                moved(ops, open_.pop(thing), "cleared", look, cleared=ops.clock.now())
+            case "ack" if ident:
+                ops.act(lambda tx, ident=ident: alarms.acknowledge(tx, "s-x", tx.session.get(Alarm, ident)))
+            case "leave":
+                ops.clock.advance(7_200)
+                carried(ops)
+            case "wait":
+                ops.clock.advance(20)
+    rows = {row.id: row for row in every(ops)}
+    every_link = ops.store.read_now(lambda read: list(read.session.execute(select(Summons)).scalars()))
+    links = [each for each in every_link if each.alarm in mine]
+    told = {(each.alarm, each.contact) for each in links if each.what == "begun" and rows[each.call].state in FORWARD}
+    over = [(each.alarm, each.contact) for each in links if each.what == "over" and rows[each.call].state in FORWARD]
+    assert set(over) == told
+    assert len(over) == len(set(over))
+    for ident in {each.call for each in links}:
+        assert rows[ident].count == sum(1 for each in links if each.call == ident)
 
 
 @pytest.mark.anyio
@@ -382,29 +387,26 @@ async def test_a_real_text_message_comes_back_as_an_acknowledgement(ops: Ops) ->
     assert (told.state, told.who.startswith("吴")) == ("acknowledged", True)
 
 
-@pytest.mark.parametrize("lang", ["zh", "en"])
-def test_the_pages_say_who_was_called_and_who_would_be(ops: Ops, lang: str) -> None:
+def test_the_pages_say_who_was_called_and_who_would_be(ops: Ops) -> None:
     ops.services.config = {"sms.url": "http://127.0.0.1:9", "sms.secret": "s", "sms.sign": "邻里", "sms.access_id": "l"}
     ident = raised(ops, f"gateway:{HUT}")
     ops.say(HUT, LIUHE, "offline")
     ops.clock.advance(61)
     carried(ops)
-
-    async def ask() -> dict[str, str]:
-        cookies = {"linli_staff": token(ops), "linli_lang": lang}
-        transport = httpx.ASGITransport(app=ops.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", cookies=cookies) as http:
-            paths = (f"/operate/alarms/{ident}", f"/operate/work/place/{HUT}/offline", "/operate/reach-me")
-            return {path: (await http.get(path)).text for path in (*paths, "/operate/alarms", "/operate")}
-
-    pages = asyncio.run(ask())
-    where, waits, who = ("已交运营商", "叫不到人", "100****0001") if lang == "zh" else (
-        "handed to the provider", "cannot be called", "100****0001"
+    wanted = (
+        (f"/operate/alarms/{ident}", "zh", "已交运营商"), (f"/operate/alarms/{ident}", "en", "handed to the provider"),
+        (f"/operate/work/place/{HUT}/offline", "zh", "已交运营商"), ("/operate/reach-me", "en", "100****0001"),
+        ("/operate/reach-me", "zh", "叫不到人"), ("/operate", "zh", "已呼叫1人次"), ("/operate/alarms", "zh", HUT),
     )  # fmt: skip
-    for path, html in pages.items():
-        assert OPERATOR not in html, path
-    assert where in pages[f"/operate/alarms/{ident}"]
-    assert where in pages[f"/operate/work/place/{HUT}/offline"]
-    assert who in pages["/operate/reach-me"]
-    assert waits not in pages[f"/operate/alarms/{ident}"]
-    assert ("已呼叫1人次" if lang == "zh" else "called 1") in pages["/operate"]
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(app=ops.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            http.cookies.set("linli_staff", token(ops))
+            for path, lang, words in wanted:
+                http.cookies.set("linli_lang", lang)
+                html = (await http.get(path)).text
+                assert words in html, (path, lang)
+                assert OPERATOR not in html, path
+
+    asyncio.run(ask())

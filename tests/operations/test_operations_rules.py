@@ -20,7 +20,7 @@ from hub.access import Subject
 from hub.civic.operations import acts, alarms, rule_sets, rulebook, stream, work
 from hub.civic.operations.alarms import SHIPPED, Memory
 from hub.civic.operations.judge import Entry, Judge
-from hub.civic.operations.models import Alarm, RuleSet, Verdict
+from hub.civic.operations.models import Alarm, Figure, RuleSet, Verdict
 from hub.civic.operations.scope import WHOLE
 from hub.db import Read
 from hub.errors import Conflict, LinliError, NotAllowed, Refused
@@ -28,7 +28,7 @@ from tests.operations.opsrig import HUT, OTHER, Ops
 from tests.world import LIUHE, START, TAYING, staff
 
 STEP = 30
-LONG = 60 if os.environ.get("LINLI_TEST_LONG") == "1" else 3  # each builds a store and lives through some minutes
+LONG = 60 if os.environ.get("LINLI_TEST_LONG") == "1" else 1  # each builds a store and lives through some minutes
 HUB: dict[str, Any] = {"waiting": 0, "trouble": 0, "down": 0, "disk_free_mb": 40_960}
 
 
@@ -271,10 +271,12 @@ def rehearsed(ops: Ops, version: int, text: str) -> list[str]:
     return ops.store.read_now(run)
 
 
-def live(ops: Ops, seconds: int, memory: Memory | None = None, step: int = STEP) -> Memory | None:
+def live(
+    ops: Ops, seconds: int, memory: Memory | None = None, step: int = STEP, hub: dict[str, Any] = HUB
+) -> Memory | None:
     for _look in range(seconds // step):
         ops.clock.advance(step)
-        memory = ops.act(lambda tx, memory=memory: alarms.look(tx, HUB, memory))
+        memory = ops.act(lambda tx, memory=memory: alarms.look(tx, hub, memory))
     return memory
 
 
@@ -286,14 +288,29 @@ moves = st.lists(
         st.tuples(st.just("undo"), st.just("")),
         st.tuples(st.just("crash"), st.just("")),
         st.tuples(st.just("retire"), st.sampled_from(["active", "quarantined"])),
+        st.tuples(st.just("waiting"), st.integers(0, 12_000)),
+        st.tuples(st.just("disk_free_mb"), st.sampled_from([200, 1_000, 3_000, 40_960])),
+        st.tuples(st.just("battery"), st.integers(0, 100)),
+        st.tuples(st.just("sleep"), st.integers(1, 14)),
     ),
     max_size=8,
 )
 
 
+# Rates, hysteresis, both kinds of steps, OR and AND, quiet hours and their morning, a crash in the middle of it.
+EVERYTHING: list[tuple[str, Any]] = [
+    ("waiting", 3_500), ("waiting", 6_000), ("wait", 3), ("crash", ""), ("waiting", 9_500), ("waiting", 4_000),
+    ("wait", 5), ("waiting", 500), ("disk_free_mb", 1_000), ("wait", 3), ("disk_free_mb", 200), ("disk_free_mb", 3_000),
+    ("battery", 14), ("battery", 20), ("battery", 4), ("sleep", 14), ("line", "offline"), ("wait", 6), ("crash", ""),
+    ("sleep", 9), ("battery", 60), ("disk_free_mb", 40_960), ("wait", 3), ("line", "online"), ("wait", 4),
+]  # fmt: skip
+SPOKEN = {"hut-line-down", "hub-queue", "hub-disk", "device-battery"}
+
+
 # Each example builds a store: a failing one is told as it was found, not made smaller for minutes.
 @settings(max_examples=LONG, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @example([("line", "offline"), ("wait", 2), ("crash", ""), ("wait", 6), ("ack", ""), ("undo", ""), ("line", "online")])
+@example(EVERYTHING)
 @given(moves)
 def test_a_rehearsal_over_the_kept_stream_is_the_live_run_byte_for_byte(
     tmp_path_factory: pytest.TempPathFactory, story: list[tuple[str, Any]]
@@ -301,12 +318,17 @@ def test_a_rehearsal_over_the_kept_stream_is_the_live_run_byte_for_byte(
     ops = Ops(tmp_path_factory.mktemp("rules"))
     try:
         ops.say(OTHER, TAYING, "online")
+        hub = dict(HUB)
         memory = live(ops, STEP)
         for what, how in story:
             memory = None if what == "crash" else memory
+            hub |= {what: how} if what in hub else {}
             _move(ops, what, how)
-            memory = live(ops, STEP * how if what == "wait" else STEP, memory)
+            memory = live(ops, STEP * how if what == "wait" else STEP, memory, hub=hub)
         said = log(ops, 1)
+        if story == EVERYTHING:
+            assert {json.loads(line)["rule"] for line in said} >= SPOKEN
+            assert {json.loads(line)["what"] for line in said} == {"raised", "level", "told", "cleared"}
         assert rehearsed(ops, 1, SHIPPED.read_text(encoding="utf-8")) == said
         standing = ops.store.read_now(lambda read: alarms.listed(read, WHOLE, over=False))
         opened = [json.loads(line) for line in said]
@@ -316,7 +338,7 @@ def test_a_rehearsal_over_the_kept_stream_is_the_live_run_byte_for_byte(
         ops.store.close()
 
 
-def _move(ops: Ops, what: str, how: str) -> None:
+def _move(ops: Ops, what: str, how: Any) -> None:
     standing = ops.store.read_now(lambda read: alarms.listed(read, WHOLE, over=False))
     match what:
         case "line":
@@ -325,6 +347,11 @@ def _move(ops: Ops, what: str, how: str) -> None:
             ops.act(lambda tx: alarms.acknowledge(tx, "s-operator", tx.session.get(Alarm, standing[0].id)))
         case "undo" if standing:
             ops.act(lambda tx: alarms.release(tx, tx.session.get(Alarm, standing[0].id)))
+        case "battery":
+            row = Figure(subject="device:bp-2", name="battery", value=str(how), at=ops.clock.now())
+            ops.act(lambda tx: tx.session.merge(row))
+        case "sleep":
+            ops.clock.advance(int(how) * 3_600)
         case "retire":
             ops.act(lambda tx: setattr(tx.session.get(registry.Device, "bp-2"), "state", how))
 
