@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,7 +39,7 @@ from hub.services import Services
 from hub.uplink import Uplink, Verdict
 from tests.world import LIUHE, START, make_store, people, wire
 from web.app import create_app
-from web.render import make_render
+from web.render import Renderer, make_render
 from web.serve import HttpServer
 
 HUT, OTHER = "lh-hut-1", "lh-hut-2"
@@ -52,6 +53,12 @@ WANG, LIN = "LH-000001", "LH-000002"  # tests/world.py: r-wang, born 1944, and r
 
 
 PERMISSIONS = Permissions([MODULE.permissions or {}])  # the slice alone: what it declares is all there is
+
+
+@cache
+def _render() -> Renderer:
+    """One for all huts: it keeps nothing but compiled templates, and those are dear to make."""
+    return make_render((MODULE,), None)
 
 
 def _wired() -> Bus:
@@ -86,7 +93,7 @@ class Hut:
             self.store.write_now(furnish)
         self.book = Registry(self.store, self.clock)
         self.book.look()
-        self.render = make_render((MODULE,), None)
+        self.render = _render()
 
     def write(self, work: Callable[[Tx], object]) -> object:
         """One transaction; on the running server's loop when there is one, so that its screens hear of it."""

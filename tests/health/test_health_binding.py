@@ -164,7 +164,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_whatever_the_order_a_reading_belongs_to_the_visit_of_its_hut_and_time_or_to_nobody(
     steps: list[tuple[str, object, str]],
 ) -> None:

@@ -13,11 +13,11 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from hub import audit
-from hub.civic.health import desk, emergency, kiosk, trust, witness
+from hub.civic.health import desk, emergency, kiosk, pad, trust, witness
 from hub.db import Actor
 from hub.errors import Conflict, NotAllowed, NotFound, Refused
 from tests.health.hutrig import HUT, LIN, WANG, Hut
-from tests.health.test_health_pages import ask, staff
+from tests.health.test_health_pages import LIUHE_PATH, ask, staff
 from tests.health.test_health_triage import FIRST, NUMBERS, drawn, urgent_visit
 
 WHY = "倒在小屋门口，叫不应，需要告诉120之前的血压"
@@ -49,6 +49,9 @@ def test_danger_to_life_opens_one_alert_for_two_people_and_a_day(hut: Hut) -> No
     alert = gone(hut)
     everyone = ("s-attendant", "s-doctor", "s-director", "s-staff")
     assert not any(may_open(hut, who, alert) for who in everyone)
+    rung = drawn(hut, "health/calling.html", pad.view, LIUHE_PATH)
+    assert f'href="/desk/huts/{alert}/emergency"' in rung
+    assert f'href="/desk/huts/{alert}"' not in rung, "the visit is over: nothing is opened beside anybody"
     made = act(hut, "s-attendant", emergency.act, alert, WHY, "s-director")
     assert [who for who in everyone if may_open(hut, who, alert)] == ["s-attendant", "s-director"]
     page = drawn(hut, "health/trust.html", trust.view, "r-wang")

@@ -57,6 +57,12 @@ LONG = [
     ("tests/operations/test_operations_queue.py tests/operations/test_operations_why.py", 25),
     ("tests/operations/test_operations_rules.py tests/operations/test_operations_pages.py", 40),
     ("tests/health/test_health_triage.py tests/health/test_health_mine.py", 20),
+    (
+        "tests/health/test_health_cover.py tests/health/test_health_emergency.py tests/health/test_health_tasks_api.py "
+        "tests/health/test_health_erasing.py --deselect "  # but the one that looks into SQLite's file
+        "tests/health/test_health_erasing.py::test_nothing_of_an_erased_reading_is_left_in_the_file",
+        20,
+    ),
     ("tests/points/test_points_ledger.py", 30),
     ("tests/fleet/test_fleet_takein.py tests/fleet/test_fleet_queue.py tests/fleet/test_fleet_retention.py", 13),
     ("tests/points/test_points_award.py tests/points/test_activities_sheets.py", 10),

@@ -39,7 +39,8 @@ class Row:
     due: date | None
     told_doctor: bool
     openable: bool
-    holds: bool  # a value, which nobody but in danger to life may open now
+    lasting: bool  # the visit: the attendant may open it beside the resident
+    holds: bool  # a value: in danger to life it may be opened without a yes
     taken: bool
     by: str  # who is on the way
 
@@ -135,6 +136,7 @@ def _row(read: Read, alert: HealthAlert) -> Row:
         due=alert.due,
         told_doctor=bool(alert.told_doctor),
         openable=alert.reading is not None and (lasting or bool(alert.told_doctor)),
+        lasting=lasting and alert.reading is not None,
         holds=alert.reading is not None,
         taken=alert.taken_by is not None,
         by=_name(read, alert.taken_by),
