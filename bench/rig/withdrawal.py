@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -67,6 +68,8 @@ class Cuffs:
 async def beside(store: Store, area: str, withdraw: Callable[[Tx], Any]) -> dict[str, Any]:
     """`withdraw` ends the one notice of the store. Its own community has the cuffs."""
     await store.write(lambda tx: tx.session.execute(text(_LEFT)))
+    with closing(store.engine.raw_connection()) as raw:
+        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was just prepared is not the withdrawal's
     cuffs = Cuffs(store, area)
     work = [asyncio.ensure_future(cuffs.ingest.run()), asyncio.ensure_future(cuffs.send())]
     try:

@@ -144,7 +144,8 @@ def test_a_kiosk_reads_them_and_goes_back_by_itself(shell: Shell) -> None:
     with httpx.Client(base_url=shell.url, trust_env=False) as kiosk:
         kiosk.cookies.set("linli_kiosk", shell.token("kiosk", "kiosk", "lh-1", LIUHE))
         first = kiosk.get("/kiosk/-/guides").text
-        assert 'http-equiv="refresh" content="60;url=/kiosk/lh-1"' in first
+        assert '<noscript><meta http-equiv="refresh" content="60;url=/kiosk/lh-1"></noscript>' in first
+        assert 'data-home="/kiosk/lh-1" data-home-s="60"' in first
         assert f"start={pages.KIOSK_MAX}" in first
         assert "事项4" in first + kiosk.get(f"/kiosk/-/guides?start={pages.KIOSK_MAX}").text
         [address, *_more] = re.findall(r"/kiosk/-/guides/[0-9a-f-]{36}", first)

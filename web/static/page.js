@@ -56,6 +56,7 @@
   function start() {
     fresh();
     window.setInterval(fresh, 30000);
+    goHome(document.body);
     document.addEventListener("linli:fresh", fresh);
     window.addEventListener("beforeprint", written);
     window.addEventListener("afterprint", times);
@@ -79,4 +80,17 @@
     }
   }
   if (document.readyState === "loading") { document.addEventListener("DOMContentLoaded", start); } else { start(); }
+
+  /* A screen in a public room goes home when nobody has touched it for a while, so that nobody finds what another one
+     was reading. A touch begins the time anew. */
+  function goHome(body) {
+    var home = body.getAttribute("data-home"), ms = Number(body.getAttribute("data-home-s")) * 1000, touched = new Date();
+    if (!home || !ms) { return; }
+    each(["touchstart", "mousedown", "keydown", "scroll"], function (name) {
+      window.addEventListener(name, function () { touched = new Date(); }, true);
+    });
+    window.setInterval(function () {
+      if (new Date() - touched >= ms) { window.location.replace(home); }
+    }, 1000);
+  }
 }());
