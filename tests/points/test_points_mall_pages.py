@@ -125,7 +125,11 @@ def test_money_is_signed_on_the_page_by_three(hall: Hall) -> None:
 
 def test_anybody_checks_the_files(hall: Hall) -> None:
     auditor, lin = hall.enter("s-super"), hall.enter("r-lin", "resident")
-    assert "holds" in auditor.get("/desk/proof")
+    assert "just now, for the first time" in auditor.get("/desk/proof")
+    auditor.post("/desk/proof", "/desk/proof")
+    checked = auditor.get("/desk/proof")
+    assert "What is checked below holds" in checked
+    assert "for the first time" not in checked
     whole = auditor.http.get(f"/desk/proof/{LIUHE}.csv").content
     mine = lin.http.get("/me/points/proof.csv").content
     heads = lin.http.get("/points/heads").text.split()

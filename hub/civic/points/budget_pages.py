@@ -13,7 +13,8 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from hub import directory
 from hub.access import Subject, needs, public, signed_in, subject
-from hub.civic.points import budget, cards, catalogue, chain, counter, export, local, shelf, verify_ledger
+from hub.civic.points import budget, cards, catalogue, chain, counter, export, local, recount, shelf, verify_ledger
+from hub.civic.points import proof as proofs
 from hub.civic.points.counter_pages import fen_of
 from hub.db import Read, Tx
 from hub.directory import Area
@@ -138,9 +139,23 @@ async def proof(request: Request) -> HTMLResponse:
     def look(read: Read) -> dict[str, Any]:
         places = _places(read, who, "points.export")
         names = {each.code: pick(each.zh, each.en) for each in places}
-        return {"months": export.months(read, names) if names else [], "names": names, "broken": chain.verify(read)}
+        return {
+            "months": export.months(read, names) if names else [], "names": names, "proofs": proofs.look(read, names),
+            "tz": cards.ZONE, "hour": recount.AT_HOUR,
+        }  # fmt: skip
 
     return page(request, "points/proof.html", **await services(request).store.read(look))
+
+
+@router.post("/desk/proof", dependencies=[needs("points.export")])
+async def prove(request: Request) -> Response:
+    """The whole chain of one's own communities, now."""
+    who = subject(request)
+    found = await services(request).store.read(
+        lambda read: proofs.survey(read, [each.code for each in _places(read, who, "points.export")])
+    )
+    await services(request).store.write(lambda tx: proofs.keep(tx, found), actor(request))
+    return see_other("/desk/proof")
 
 
 @router.get("/desk/proof/{area}.{form}", dependencies=[needs("points.export")])

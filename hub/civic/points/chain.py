@@ -8,7 +8,7 @@ there on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
@@ -23,6 +23,7 @@ from hub.db import Read, Tx
 from hub.directory import Area
 
 GENESIS = "0" * 64
+LINKS_AT_ONCE = 500  # so that a city's nights do not need its ledger in memory
 BETWEEN = "\x1f"  # no column of an entry holds one
 COLUMNS = (
     "id", "at", "area", "unit", "source", "destination", "amount", "reason", "rule", "reference", "item", "catalogue",
@@ -47,6 +48,14 @@ class Broken:
     month: str
     seq: int
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    end: tuple[str, int, str]  # month, number and hash of the last link
+    links: int
+    entries: int
+    broken: tuple[Broken, ...]
 
 
 def entry_hash(cells: Iterable[str]) -> str:
@@ -113,22 +122,53 @@ def heads(read: Read) -> dict[tuple[str, str], str]:
     return {(area, month): found for area, month, found in read.session.execute(query)}
 
 
-def verify(read: Read) -> list[Broken]:
-    """Every chain from its first link on, against the rows as they stand now."""
-    hashes: dict[int | None, list[str]] = {}
-    for row in entries(read):
-        hashes.setdefault(row["link"], []).append(entry_hash(cells(row)))
-    broken = [Broken("", "", 0, "entries outside every chain") for each in hashes.pop(None, [])[:1]]
-    end: dict[str, tuple[str, int, str]] = {}
-    query = select(
-        col(Link.id), col(Link.area), col(Link.month), col(Link.seq), col(Link.entries), col(Link.prev), col(Link.hash)
-    ).order_by(col(Link.area), col(Link.month), col(Link.seq))
-    for ident, area, month, seq, count, previous, found in read.session.execute(query):
-        last_month, last_seq, last = end.get(area, ("", 0, GENESIS))
-        mine = hashes.pop(ident, [])
-        if previous != last or seq != (last_seq + 1 if month == last_month else 1):
-            broken.append(Broken(area, month, seq, "does not follow the link before it"))
-        elif len(mine) != count or link_hash(previous, area, month, seq, mine) != found:
-            broken.append(Broken(area, month, seq, "its entries are not the ones that were written"))
-        end[area] = (month, seq, found)
-    return broken + [Broken("", "", 0, "entries of a link that is gone") for each in list(hashes)[:1]]
+def verify(read: Read, areas: Collection[str] | None = None) -> list[Broken]:
+    """Every chain from its first link on, against the rows as they stand now; of all communities, or of these."""
+    broken = [] if areas is not None else outside(read)
+    for area in sorted(areas) if areas is not None else _areas(read):
+        broken += walk(read, area).broken
+    return broken
+
+
+def walk(
+    read: Read, area: str, *, after: int = 0, until: int | None = None, end: tuple[str, int, str] = ("", 0, GENESIS)
+) -> Walked:
+    """One chain from its first link on, or on from where it was checked last: the link `after`, which ended so."""
+    query = (
+        select(col(Link.id), col(Link.month), col(Link.seq), col(Link.entries), col(Link.prev), col(Link.hash))
+        .where(col(Link.area) == area, col(Link.month) >= end[0], col(Link.id) > after)
+        .order_by(col(Link.month), col(Link.seq))
+    )
+    if until is not None:
+        query = query.where(col(Link.id) <= until)
+    links, count = read.session.execute(query).all(), 0
+    broken: list[Broken] = []
+    for start in range(0, len(links), LINKS_AT_ONCE):
+        page = links[start : start + LINKS_AT_ONCE]
+        hashes: dict[int, list[str]] = {}
+        for row in entries(read, col(Txn.link).in_([link[0] for link in page])):
+            hashes.setdefault(row["link"], []).append(entry_hash(cells(row)))
+        for ident, month, seq, wanted, previous, found in page:
+            last_month, last_seq, last = end
+            mine = hashes.get(ident, [])
+            if previous != last or seq != (last_seq + 1 if month == last_month else 1):
+                broken.append(Broken(area, month, seq, "does not follow the link before it"))
+            elif len(mine) != wanted or link_hash(previous, area, month, seq, mine) != found:
+                broken.append(Broken(area, month, seq, "its entries are not the ones that were written"))
+            end, count = (month, seq, found), count + len(mine)
+    return Walked(end, len(links), count, tuple(broken))
+
+
+def outside(read: Read) -> list[Broken]:
+    """Entries that stand in no chain: their link is gone, or they never had one."""
+    query = (
+        select(col(Txn.id))
+        .outerjoin(Link, (col(Link.id) == col(Txn.link)) & (col(Link.area) == col(Txn.area)))
+        .where(col(Link.id).is_(None))
+    )
+    found = read.session.execute(query.limit(1)).first()
+    return [Broken("", "", 0, "entries outside every chain")] if found else []
+
+
+def _areas(read: Read) -> list[str]:
+    return list(read.session.execute(select(col(Link.area)).distinct().order_by(col(Link.area))).scalars())

@@ -112,3 +112,19 @@ class Link(SQLModel, table=True):
     hash: str = Field(max_length=64)
     at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     __table_args__ = (UniqueConstraint("area", "month", "seq"),)
+
+
+class Checked(SQLModel, table=True):
+    """How far a community's chain was recomputed from its first link on, and what was found then (proof.py)."""
+
+    __tablename__ = "points_checked"
+    area: str = Field(primary_key=True, max_length=12)
+    month: str = Field(max_length=7)  # of the last link that was checked
+    seq: int
+    head: str = Field(max_length=64)
+    link: int = Field(sa_type=BigInteger)  # the newest of all links then; what is newer is the tail
+    posting: int = Field(sa_type=BigInteger)
+    links: int = Field(sa_type=BigInteger)
+    entries: int = Field(sa_type=BigInteger)
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    broken: str = Field(default="", max_length=64)  # the first place that did not hold, `2026-11 #7`

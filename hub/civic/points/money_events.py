@@ -52,3 +52,16 @@ class LedgerRecounted(Event):
 
     def subject(self) -> str:
         return "ledger"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainChecked(Event):
+    """A community's whole chain was recomputed."""
+
+    area: str
+    links: int
+    entries: int
+    broken: int
+
+    def subject(self) -> str:
+        return f"chain:{self.area}"

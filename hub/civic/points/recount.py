@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from hub.civic.points import book, cards, chain
+from hub.civic.points import book, cards, chain, proof
+from hub.civic.points.chain import Broken
 from hub.civic.points.money_events import LedgerRecounted
+from hub.civic.points.proof import Survey
 from hub.db import Read, Tx
 from hub.services import Services
 
@@ -31,7 +34,11 @@ class Night:
 
 def check(read: Read) -> Night:
     """Also what was written by hand, past our code and past the chain."""
-    found, broken = book.recount(read), chain.verify(read)
+    return _night(read, chain.verify(read))
+
+
+def _night(read: Read, broken: Sequence[Broken]) -> Night:
+    found = book.recount(read)
     return Night(found.accounts, found.postings, len(found.different) + found.bare + (found.total != 0), len(broken))
 
 
@@ -45,10 +52,18 @@ async def every_night(hub: Services) -> None:
     while True:
         now = hub.clock.now()
         await hub.clock.sleep((next_night(now) - now).total_seconds())
-        await hub.store.write(partial(_say, night=await hub.store.read(check)))
+        night, found = await hub.store.read(survey)
+        await hub.store.write(partial(keep, night=night, found=found))
 
 
-def _say(tx: Tx, night: Night) -> None:
+def survey(read: Read) -> tuple[Night, Survey]:
+    found = proof.survey(read)
+    return _night(read, found.broken), found
+
+
+def keep(tx: Tx, night: Night, found: Survey) -> None:
+    """What was found is said, and how far the chains were checked is kept for whoever looks by day (proof.py)."""
+    proof.keep(tx, found)
     tx.emit(
         LedgerRecounted, accounts=night.accounts, postings=night.postings, different=night.different,
         broken=night.broken,
