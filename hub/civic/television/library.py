@@ -17,7 +17,7 @@ from hub import disk
 
 log = logging.getLogger(__name__)
 DISK_BYTES_MAX = 400_000_000  # 6,000 pages: every community's own three, and what a year brings to all
-MEMORY_BYTES_MAX = 64_000_000  # a thousand pages
+MEMORY_BYTES_MAX = 32_000_000  # five hundred pages; the next ones are a read of the disk away
 _DIGEST_BYTES = 16
 
 
