@@ -234,6 +234,13 @@ def test_a_box_that_only_knows_keypress_works_too(browser: Browser, shell: Shell
     page = tv(browser, shell)
     page.evaluate(f"({KEY})('keypress', 13)")
     assert shown(page) == ["list"]
+    told = {"type": "EVENT_MEDIA_END"}  # the box's own event: a film has ended, and nobody reads less for it
+    page.evaluate("told => { window.Utility = {getEvent: () => JSON.stringify(told)}; }", told)
+    page.evaluate(f"({KEY})('keypress', 768)")
+    assert shown(page) == ["list"]
+    page.evaluate("() => { window.Utility = {getEvent: () => JSON.stringify({type: 'EVENT_GO_CHANNEL'})}; }")
+    page.evaluate(f"({KEY})('keypress', 768)")
+    assert shown(page) == ["hero", "tiles"], "another channel was called"
     page.context.close()
 
 
@@ -269,6 +276,10 @@ def test_an_emergency_covers_the_tv_says_how_to_close_and_is_read_whole(browser:
     assert page.inner_text("#alarm-page") != first
     page.keyboard.press("Backspace")
     assert shown(page) == ["hero", "tiles", "strip"]
+    for red in (275, 1108):
+        page.evaluate(f"({KEY})('keydown', {red})")
+        assert page.is_visible("#alarm"), "the red key reads it again"
+        page.keyboard.press("Backspace")
     shell.write(lambda tx: tx.touch("tiny.alarm", LIUHE))
     until(page, "linliLive.messages >= 5")
     assert not page.is_visible("#alarm")  # closed stays closed, until there is a new revision
