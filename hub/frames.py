@@ -1,8 +1,8 @@
 """Frames: what every byte of a frame was, for whoever asks how a reading came to be.
 
 Who may see the reading's values sees what the bytes say. Who may only see that there was a reading (an operator) sees
-where each field lies, flags, statuses and times; bytes that may tell something of a person are covered, also in
-quarantine, where nobody knows whose they are.
+where each field lies, flags, times, and statuses of the device alone; bytes that may tell something of a person are
+covered (an irregular pulse and a meter's "Hi" are statuses too), also in quarantine, where nobody knows whose they are.
 """
 
 from __future__ import annotations

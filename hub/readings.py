@@ -33,7 +33,7 @@ OPEN_CONTEXT = frozenset({"lot", "sensor"})  # of the device; a meal, a user's n
 # Reasons that tell of a body and not of the measuring: "Hi" is as good as a value.
 BODILY_REASONS = frozenset(
     {
-        *("irregular_pulse", "pulse_above_range", "pulse_below_range", "low_perfusion"),
+        *("irregular_pulse", "pulse_above_range", "pulse_below_range"),
         *("result_too_high", "result_too_low", "beyond_range"),
     }
 )

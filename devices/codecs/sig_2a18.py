@@ -98,7 +98,7 @@ _LAYOUT = Layout(
             "status",
             "u16",
             bit=_STATUS,
-            role="status",
+            role="context",
             title=Told("传感器状态", "Sensor status"),
             flags=lambda raw: names_of(raw, _STATUS_BITS),
         ),

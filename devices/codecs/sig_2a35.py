@@ -59,7 +59,8 @@ TAIL = (
     time_part(_TIME),
     Part("pulse", "sfloat", Quantity("pulse", "/min"), bit=_PULSE),
     Part("user", "u8", bit=_USER, role="context", title=Told("用户编号", "User"), tell=_user),
-    Part("status", "u16", bit=_STATUS, role="status", title=Told("测量状态", "Status"), flags=status_names),
+    # Of the body as much as of the cuff (an irregular pulse), so it is covered like the values.
+    Part("status", "u16", bit=_STATUS, role="context", title=Told("测量状态", "Status"), flags=status_names),
 )
 _LAYOUT = Layout(
     "GSS Blood Pressure Measurement 0x2A35",

@@ -13,6 +13,7 @@ from devices import topics
 from devices.base import Measurement, Value
 from devices.codecs import codec
 from devices.profile import profile
+from hub import frames
 from hub.civic.fleet import lots
 from hub.civic.fleet.lots import Strips
 from hub.readings import BODILY_REASONS, as_json
@@ -40,3 +41,5 @@ def test_around_a_covered_value_stands_nothing_that_tells_of_a_person(fleet: Fle
     assert (opened["context"], opened["reasons"]) == ({"user_index": 2, "lot": "L-7"}, ["irregular_pulse"])
     assert (covered["context"], covered["reasons"]) == ({"lot": "L-7"}, [])
     assert set(row.reasons.split()) <= BODILY_REASONS
+    seen = fleet.look(frames.of_reading, fleet.who(), row.id)
+    assert not [part for part in seen.parts if part.name == "status" and part.text is not None], "nor in the bytes"
