@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from hub.access import subject
-from hub.db import Actor
-from hub.errors import NotFound
+from hub.db import Actor, Tx
+from hub.errors import LinliError, NotFound
 from hub.i18n import _, language
 from hub.services import Services
+
+T = TypeVar("T")
 
 
 def services(request: Request) -> Services:
@@ -53,6 +55,20 @@ def public_base(request: Request) -> str:
 def see_other(path: str) -> RedirectResponse:
     """After a form: go and look (303), so that a reload repeats nothing."""
     return RedirectResponse(path, status_code=303)
+
+
+async def acted(
+    request: Request,
+    work: Callable[[Tx], T],
+    to: str | Callable[[T], str],
+    again: Callable[[str, int], Awaitable[Response]],
+) -> Response:
+    """A form's one write, then the page it leads to; what is refused is said where the form stands (`again`)."""
+    try:
+        made = await services(request).store.write(work, actor(request))
+    except LinliError as error:
+        return await again(error.sentence, error.status)
+    return see_other(to if isinstance(to, str) else to(made))
 
 
 async def fragment(request: Request, topic: str) -> str:

@@ -65,7 +65,7 @@ class Renderer:
             has_font=shelf.has("font/linli-sc.woff2"),
             nav=pass_context(lambda context, surface: self.nav(surface, _subject(context))),
         )
-        for name in ("points", "n", "day", "clock", "stamp"):
+        for name in ("points", "n", "day", "date_of", "clock", "stamp"):
             self.environment.filters[name] = getattr(words, name)
         self.environment.filters["when"] = _when
 

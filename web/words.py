@@ -37,6 +37,14 @@ def day(at: datetime | date, tz: str = ZONE) -> str:
     return f"{weekday} {here.day} {_MONTHS[here.month - 1]}"
 
 
+def date_of(at: datetime | date, tz: str = ZONE) -> str:
+    """2026年11月22日 / 22 Nov 2026: on paper that is kept for years."""
+    here = local(at, tz) if isinstance(at, datetime) else at
+    if language() == "zh":
+        return f"{here.year}年{here.month}月{here.day}日"
+    return f"{here.day} {_MONTHS[here.month - 1]} {here.year}"
+
+
 def clock(at: datetime, tz: str = ZONE) -> str:
     return local(at, tz).strftime("%H:%M")
 

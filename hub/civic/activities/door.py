@@ -11,9 +11,8 @@ from hub import directory, qr
 from hub.access import needs, public, signed_in, subject
 from hub.civic.activities import attendance, cards, people, programme, signin
 from hub.db import Read
-from hub.errors import LinliError
 from hub.i18n import pick
-from hub.page import actor, page, page_live, public_base, see_other, services
+from hub.page import acted, actor, page, page_live, public_base, see_other, services
 from hub.rng import code
 
 DEVICE = "linli_device"
@@ -83,13 +82,10 @@ async def screen(request: Request, ident: str) -> HTMLResponse:
 async def counter(request: Request, ident: str, who: Text, why: Text, way: Text = "in") -> Response:
     """Somebody without a phone: entered here, with the reason."""
     by = subject(request)
-    try:
-        await services(request).store.write(
-            lambda tx: signin.at_counter(tx, by, ident, who, why, out=way == "out"), actor(request)
-        )
-    except LinliError as error:
-        return await _screen(request, ident, error.sentence, error.status)
-    return see_other(f"/desk/activities/{ident}/door")
+    return await acted(
+        request, lambda tx: signin.at_counter(tx, by, ident, who, why, out=way == "out"),
+        f"/desk/activities/{ident}/door", lambda wrong, status: _screen(request, ident, wrong, status),
+    )  # fmt: skip
 
 
 @router.post("/desk/sheets/{ident}/arrivals", dependencies=[needs("activities.write")])
@@ -101,11 +97,10 @@ async def arrivals(request: Request, ident: str) -> Response:
 
 async def _step(request: Request, ident: str, verb: Any) -> Response:
     who = subject(request)
-    try:
-        await services(request).store.write(lambda tx: verb(tx, who, ident), actor(request))
-    except LinliError as error:
-        return await _one(request, ident, wrong=error.sentence, status=error.status)
-    return see_other(f"/activities/{ident}")
+    return await acted(
+        request, lambda tx: verb(tx, who, ident), f"/activities/{ident}",
+        lambda wrong, status: _one(request, ident, wrong=wrong, status=status),
+    )  # fmt: skip
 
 
 async def _one(request: Request, ident: str, *, digits: str = "", wrong: str = "", status: int = 200) -> HTMLResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,10 +14,10 @@ from hub import approval, directory
 from hub.access import Subject, needs, public, subject
 from hub.civic.activities import attendance, cards, people, programme
 from hub.civic.activities.programme import Plan
-from hub.db import Read
+from hub.db import Read, Tx
 from hub.errors import LinliError, Refused
 from hub.i18n import _, pick
-from hub.page import actor, page_live, see_other, services
+from hub.page import acted, actor, page_live, see_other, services
 
 ITEMS = "points.items:sheet"  # drawn by the points slice: which items attendance can credit
 Text = Annotated[str, Form(max_length=400)]
@@ -145,22 +146,13 @@ async def find(request: Request, ident: str, text: Text) -> HTMLResponse:
 @router.post("/desk/sheets/{ident}/add", dependencies=[needs("activities.write")])
 async def add(request: Request, ident: str, account: Text, hours: Text = "") -> Response:
     who = subject(request)
-    try:
-        given = attendance.hours_from(hours)
-        await services(request).store.write(lambda tx: attendance.add(tx, who, ident, account, given), actor(request))
-    except LinliError as error:
-        return await _sheet(request, ident, wrong=error.sentence, status=error.status)
-    return see_other(f"/desk/sheets/{ident}")
+    return await _kept(request, ident, lambda tx: attendance.add(tx, who, ident, account, attendance.hours_from(hours)))
 
 
 @router.post("/desk/sheets/{ident}/list", dependencies=[needs("activities.write")])
 async def enter_list(request: Request, ident: str, text: Annotated[str, Form(max_length=8000)] = "") -> Response:
     who = subject(request)
-    try:
-        await services(request).store.write(lambda tx: attendance.enter_list(tx, who, ident, text), actor(request))
-    except LinliError as error:
-        return await _sheet(request, ident, wrong=error.sentence, status=error.status)
-    return see_other(f"/desk/sheets/{ident}")
+    return await _kept(request, ident, lambda tx: attendance.enter_list(tx, who, ident, text))
 
 
 @router.post("/desk/sheets/{ident}/remove", dependencies=[needs("activities.write")])
@@ -188,11 +180,14 @@ async def send_back(request: Request, ident: str) -> Response:
 async def _step(request: Request, ident: str, verb: Any) -> Response:
     """One step of a sheet's life; what is refused is said on the sheet itself."""
     who = subject(request)
-    try:
-        await services(request).store.write(lambda tx: verb(tx, who, ident), actor(request))
-    except LinliError as error:
-        return await _sheet(request, ident, wrong=error.sentence, status=error.status)
-    return see_other(f"/desk/sheets/{ident}")
+    return await _kept(request, ident, lambda tx: verb(tx, who, ident))
+
+
+async def _kept(request: Request, ident: str, work: Callable[[Tx], object]) -> Response:
+    return await acted(
+        request, work, f"/desk/sheets/{ident}",
+        lambda wrong, status: _sheet(request, ident, wrong=wrong, status=status),
+    )  # fmt: skip
 
 
 async def _sheet(

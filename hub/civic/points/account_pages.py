@@ -31,7 +31,7 @@ from hub.db import Read, Tx
 from hub.directory import Building, Organisation
 from hub.errors import LinliError, NotFound, Refused
 from hub.i18n import _, pick
-from hub.page import actor, page, see_other, services
+from hub.page import acted, actor, page, see_other, services
 from hub.rng import code
 
 Text = Annotated[str, Form(max_length=80)]
@@ -100,11 +100,9 @@ async def move(request: Request, account: str, building: Text, flat: Text) -> Re
 
 
 async def _step(request: Request, account: str, work: Any) -> Response:
-    try:
-        await services(request).store.write(work, actor(request))
-    except LinliError as error:
-        return await _one(request, account, error.sentence, error.status)
-    return see_other(f"/desk/points/accounts/{account}")
+    return await acted(
+        request, work, f"/desk/points/accounts/{account}", lambda wrong, status: _one(request, account, wrong, status)
+    )
 
 
 async def _search(request: Request, wrong: str = "", status: int = 200) -> HTMLResponse:

@@ -11,9 +11,9 @@ from hub import directory, qr
 from hub.access import needs, public, signed_in, subject
 from hub.civic.points import account_pages, certificates
 from hub.db import Read, Tx
-from hub.errors import LinliError, NotFound
+from hub.errors import NotFound
 from hub.i18n import _
-from hub.page import actor, page, public_base, see_other, services
+from hub.page import acted, actor, page, public_base, see_other, services
 
 Kind = Annotated[str, Form(max_length=16)]
 router = APIRouter(include_in_schema=False)
@@ -29,13 +29,10 @@ async def mine(request: Request) -> HTMLResponse:
 @router.post("/me/points/certificate", dependencies=[OWN])
 async def issue(request: Request, kind: Kind) -> Response:
     person = subject(request).person or ""
-    try:
-        made = await services(request).store.write(
-            lambda tx: certificates.issue(tx, person, kind, person), actor(request)
-        )
-    except LinliError as error:
-        return await _mine(request, error.sentence, error.status)
-    return see_other(f"/me/points/certificates/{made.id}")
+    return await acted(
+        request, lambda tx: certificates.issue(tx, person, kind, person),
+        lambda made: f"/me/points/certificates/{made.id}", lambda wrong, status: _mine(request, wrong, status),
+    )  # fmt: skip
 
 
 @router.get("/me/points/certificates/{ident}", dependencies=[OWN])

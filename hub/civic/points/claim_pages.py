@@ -21,7 +21,7 @@ from hub.civic.points.photos import Picture
 from hub.db import Read
 from hub.errors import LinliError, NotFound, Refused
 from hub.i18n import _, pick
-from hub.page import actor, page, page_live, see_other, services
+from hub.page import acted, actor, page, page_live, see_other, services
 
 Text = Annotated[str, Form(max_length=600)]
 FIELD_MAX = 600
@@ -41,8 +41,8 @@ async def blank(request: Request) -> HTMLResponse:
 
 
 @router.post("/me/points/claims/new", dependencies=[signed_in("resident")])
-async def declare(request: Request) -> Response:
-    who, written = subject(request), await filled(request)
+async def declare(request: Request, item: Text) -> Response:
+    who, written = subject(request), await filled(request, item)
     try:
         pictures = await read_photos(request)
         home = written["whose"] == "household"
@@ -96,11 +96,10 @@ async def again(request: Request, ident: str, words: Text, place: Text = "") -> 
 @router.post("/me/points/claims/{ident}/object", dependencies=[signed_in("resident")])
 async def appeal(request: Request, ident: str, words: Text) -> Response:
     who = subject(request)
-    try:
-        await services(request).store.write(lambda tx: publicity.object_to_claim(tx, who, ident, words), actor(request))
-    except LinliError as error:
-        return await _one(request, ident, error.sentence, error.status)
-    return see_other(f"/me/points/claims/{ident}")
+    return await acted(
+        request, lambda tx: publicity.object_to_claim(tx, who, ident, words), f"/me/points/claims/{ident}",
+        lambda wrong, status: _one(request, ident, wrong, status),
+    )  # fmt: skip
 
 
 @router.get("/me/points/entries/{txn}", dependencies=[signed_in("resident")])
@@ -111,11 +110,10 @@ async def entry(request: Request, txn: str) -> HTMLResponse:
 @router.post("/me/points/entries/{txn}/object", dependencies=[signed_in("resident")])
 async def object_to_entry(request: Request, txn: str, words: Text) -> Response:
     who = subject(request)
-    try:
-        await services(request).store.write(lambda tx: publicity.object_to_entry(tx, who, txn, words), actor(request))
-    except LinliError as error:
-        return await _entry(request, txn, error.sentence, error.status)
-    return see_other(f"/me/points/entries/{txn}")
+    return await acted(
+        request, lambda tx: publicity.object_to_entry(tx, who, txn, words), f"/me/points/entries/{txn}",
+        lambda wrong, status: _entry(request, txn, wrong, status),
+    )  # fmt: skip
 
 
 @router.get(
@@ -140,17 +138,19 @@ async def noticed(request: Request, ident: str) -> HTMLResponse:
 @router.post("/points/notice/{ident}", dependencies=[signed_in("resident")])
 async def object_to_notice(request: Request, ident: str, words: Text) -> Response:
     who = subject(request)
-    try:
-        await services(request).store.write(lambda tx: publicity.object_to_claim(tx, who, ident, words), actor(request))
-    except LinliError as error:
-        return await _noticed(request, ident, error.sentence, error.status)
-    return see_other(f"/points/notice/{ident}")
+    return await acted(
+        request, lambda tx: publicity.object_to_claim(tx, who, ident, words), f"/points/notice/{ident}",
+        lambda wrong, status: _noticed(request, ident, wrong, status),
+    )  # fmt: skip
 
 
-async def filled(request: Request) -> dict[str, str]:
-    """The form of a claim as it was written, the resident's or the desk's."""
+async def filled(request: Request, item: str) -> dict[str, str]:
+    """The form of a claim as it was written, the resident's or the desk's.
+
+    The route declares `item` itself: then the framework reads the form, and closes its files when the answer is made.
+    """
     form = await request.form()
-    return {name: str(form.get(name, ""))[:FIELD_MAX] for name in FIELDS}
+    return {name: str(form.get(name, ""))[:FIELD_MAX] for name in FIELDS} | {"item": item}
 
 
 def drafted(written: dict[str, str], kind: str, owner: str) -> Draft:

@@ -29,7 +29,7 @@ from hub.civic.points.models import Txn
 from hub.db import Read, Tx
 from hub.errors import LinliError, NotFound
 from hub.i18n import _
-from hub.page import actor, page, page_live, see_other, services
+from hub.page import acted, actor, page, page_live, see_other, services
 
 router = APIRouter(include_in_schema=False)
 STEPS = {"verify": claims.verify, "approve": claims.approve, "release": claims.release}
@@ -46,9 +46,9 @@ async def blank(request: Request) -> HTMLResponse:
 
 
 @router.post("/desk/points/claims/new", dependencies=[needs("points.declare")])
-async def declare(request: Request) -> Response:
+async def declare(request: Request, item: Text) -> Response:
     """In somebody's name (代办), or the proposal of a deduction."""
-    who, written = subject(request), await filled(request)
+    who, written = subject(request), await filled(request, item)
     owner = written["owner"].strip()
     try:
         pictures = await read_photos(request)
@@ -131,23 +131,18 @@ async def step(request: Request, ident: str, step: str, why: Annotated[str, Form
         else:
             raise NotFound(_("There is no such claim"))
 
-    try:
-        await services(request).store.write(work, actor(request))
-    except LinliError as error:
-        return await _one(request, ident, error.sentence, error.status)
-    return see_other(f"/desk/points/claims/{ident}")
+    return await acted(
+        request, work, f"/desk/points/claims/{ident}", lambda wrong, status: _one(request, ident, wrong, status)
+    )
 
 
 @router.post("/desk/points/objections/{ident}", dependencies=[needs("points.read")])
 async def answer(request: Request, ident: str, words: Text, upheld: Text = "") -> Response:
     who = subject(request)
-    try:
-        await services(request).store.write(
-            lambda tx: publicity.answer(tx, who, ident, words, upheld=upheld == "yes"), actor(request)
-        )
-    except LinliError as error:
-        return await _queue(request, error.sentence, error.status)
-    return see_other("/desk/points")
+    return await acted(
+        request, lambda tx: publicity.answer(tx, who, ident, words, upheld=upheld == "yes"), "/desk/points",
+        lambda wrong, status: _queue(request, wrong, status),
+    )  # fmt: skip
 
 
 @router.post("/desk/points/reversals", dependencies=[needs("points.read")])
@@ -161,11 +156,7 @@ async def reverse(request: Request, txn: Text, why: Text) -> Response:
         ledger.reverse(tx, txn.strip(), why, who)
         tx.touch("points.desk", found)
 
-    try:
-        await services(request).store.write(work, actor(request))
-    except LinliError as error:
-        return await _queue(request, error.sentence, error.status)
-    return see_other("/desk/points")
+    return await acted(request, work, "/desk/points", lambda wrong, status: _queue(request, wrong, status))
 
 
 def ledger_area(read: Read, txn: str) -> str:

@@ -7,9 +7,8 @@ from fastapi.responses import HTMLResponse, Response
 
 from hub.access import needs, subject
 from hub.civic.points import duty
-from hub.errors import LinliError
 from hub.i18n import _
-from hub.page import actor, page, see_other, services
+from hub.page import acted, page, services
 
 router = APIRouter(include_in_schema=False)
 ROSTER = needs("points.roster")
@@ -26,11 +25,10 @@ async def listing(request: Request) -> HTMLResponse:
 async def enter(request: Request, staff: str) -> Response:
     who, form = subject(request), await request.form()
     week = {day: str(form.get(f"day-{day}", ""))[:TEXT_MAX] for day in range(7)}
-    try:
-        await services(request).store.write(lambda tx: duty.set_hours(tx, who, staff, week), actor(request))
-    except LinliError as error:
-        return await _listing(request, error.sentence, error.status)
-    return see_other(f"{PLACE}#{staff}")
+    return await acted(
+        request, lambda tx: duty.set_hours(tx, who, staff, week), f"{PLACE}#{staff}",
+        lambda wrong, status: _listing(request, wrong, status),
+    )  # fmt: skip
 
 
 async def _listing(request: Request, wrong: str = "", status: int = 200) -> HTMLResponse:

@@ -14,7 +14,7 @@ from hub.civic.points import beneficiary, book, cards, counter, ledger, transfer
 from hub.db import Read, Tx
 from hub.errors import LinliError, Refused
 from hub.i18n import _, pick
-from hub.page import actor, page, see_other, services
+from hub.page import acted, actor, page, services
 from hub.rng import code
 
 router = APIRouter(include_in_schema=False)
@@ -44,21 +44,16 @@ async def send(
         destination = None if to == transfers.POOL else transfers.by_card(tx, card)
         transfers.send(tx, who, source, destination, int(wanted), once=once)
 
-    try:
-        await services(request).store.write(work, actor(request))
-    except LinliError as error:
-        return await _listing(request, error.sentence, error.status)
-    return see_other("/me/points/transfers")
+    return await acted(request, work, "/me/points/transfers", lambda wrong, status: _listing(request, wrong, status))
 
 
 @router.post("/me/points/transfers/{ident}/cancel", dependencies=[signed_in("resident")])
 async def cancel(request: Request, ident: str) -> Response:
     who = subject(request)
-    try:
-        await services(request).store.write(lambda tx: transfers.cancel(tx, who, ident), actor(request))
-    except LinliError as error:
-        return await _listing(request, error.sentence, error.status)
-    return see_other("/me/points/transfers")
+    return await acted(
+        request, lambda tx: transfers.cancel(tx, who, ident), "/me/points/transfers",
+        lambda wrong, status: _listing(request, wrong, status),
+    )  # fmt: skip
 
 
 @router.get("/me/points/slip", dependencies=[signed_in("resident")])
