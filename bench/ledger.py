@@ -1,12 +1,13 @@
 """How fast points move, beside the same rows put in with nothing to guard them, in the same passes.
 
-    linli bench ledger [--passes 5] [--transfers 10000] [--group 500] [--engine sqlite] [--engine postgresql] [--json]
+    linli bench ledger [--passes 5] [--transfers 10000] [--group 1000] [--engine sqlite] [--engine postgresql] [--json]
 
 `grouped` moves a point from person to person by `ledger.post_all`, so many to a commit: locks, receipts of repeats, the
 chain's link, triggers that keep both balances, an event for each account. `raw` inserts the same two rows for each
 transfer, made before the clock starts, by the same statements into the same tables and indexes without one trigger,
 committed in the same groups. `one` is a commit for each transfer. A ratio is taken within a pass; what is shown is the
-median over passes. CPU is this process's; PostgreSQL's own is not in it, so there only the wall clock compares.
+median over passes. CPU is this process's; PostgreSQL's own is not in it, so there only the wall clock compares. SQLite
+syncs each commit to the disk; PostgreSQL is a cluster in memory that does not (tests/postgres/cluster.py).
 """
 
 from __future__ import annotations
@@ -195,7 +196,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="linli bench ledger", description="Points moved a second, beside raw rows.")
     parser.add_argument("--passes", type=int, default=5)
     parser.add_argument("--transfers", type=int, default=10_000)
-    parser.add_argument("--group", type=int, default=500)
+    parser.add_argument(
+        "--group", type=int, default=1_000, help="transfers to a commit; the house commits a thousand at once"
+    )
     parser.add_argument("--engine", action="append", choices=("sqlite", "postgresql"))
     parser.add_argument("--json", action="store_true")
     words = parser.parse_args()

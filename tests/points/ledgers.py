@@ -38,7 +38,7 @@ def a_store(folder: Path, *, clock: ManualClock | None = None, inline: bool = Tr
         yield store
 
 
-def _bus() -> Bus:
+def a_bus() -> Bus:
     bus = Bus()
     wire(bus, (points.MODULE, activities.MODULE))
     return bus
@@ -46,7 +46,7 @@ def _bus() -> Bus:
 
 @contextmanager
 def _sqlite(folder: Path, clock: ManualClock | None, inline: bool) -> Iterator[Store]:
-    store = make_store(folder, clock=clock, bus=_bus(), inline=inline)
+    store = make_store(folder, clock=clock, bus=a_bus(), inline=inline)
     try:
         yield store
     finally:
@@ -61,7 +61,7 @@ def _postgres(clock: ManualClock | None, inline: bool) -> Iterator[Store]:
         connection.execute(text(f"CREATE DATABASE {name}"))
     url = make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
     store = Store(
-        url, seal=Seal(KEY), clock=clock or ManualClock(START), rng=SeededRng("linli-test"), bus=_bus(), inline=inline
+        url, seal=Seal(KEY), clock=clock or ManualClock(START), rng=SeededRng("linli-test"), bus=a_bus(), inline=inline
     )
     try:
         migrations.upgrade(store)
