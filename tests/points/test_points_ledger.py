@@ -20,7 +20,7 @@ from hub.civic.points import accounts, book, chain, guards, holds, ledger, recou
 from hub.civic.points.ledger import NotEnoughPoints
 from hub.civic.points.why import Draft, Receipt, Why
 from hub.db import Store, Tx
-from hub.errors import Conflict, NotAllowed, Refused
+from hub.errors import Conflict, NotAllowed, NotFound, Refused
 from tests.points.ledgers import a_store, account, issue
 from tests.world import LIUHE, START
 
@@ -263,6 +263,20 @@ def test_a_movement_that_says_nothing_is_refused(store: Store, amount: int, refe
         store.write_now(lambda tx: _give(tx, "r-wang", amount, reference))
 
 
+def test_nothing_moves_onto_itself_nor_under_a_text_that_could_move_a_cells_border(store: Store) -> None:
+    wang = "person-r-wang"
+    lin = store.write_now(lambda tx: account(tx, "person", "r-lin"))
+    for draft, said in (
+        (Draft(wang, wang, 5, "x", AWARD), "同一个账户"),
+        (Draft(wang, lin, 5, "a\x1fb", AWARD), "160"),
+        (Draft(wang, lin, 5, "x", Why("share", evidence="a\x1fb")), "不该出现的符号"),
+        (Draft(wang, lin, 5, "x", Why("share", rule="a\x1fb")), "不该出现的符号"),
+    ):
+        with pytest.raises(Refused, match=said):
+            store.write_now(lambda tx, draft=draft: ledger.post_all(tx, [draft]))  # type: ignore[misc]
+    assert _balance(store, wang) == 100
+
+
 def test_a_child_under_fourteen_gets_no_account_of_its_own(store: Store) -> None:
     with pytest.raises(Refused, match="14"):
         store.write_now(lambda tx: account(tx, "person", "r-boy"))
@@ -289,6 +303,37 @@ def test_a_reversal_takes_two_people_and_may_go_below_zero(store: Store) -> None
     store.write_now(lambda tx: _give(tx, "r-wang", 100, "second"))
     assert store.read_now(lambda read: ledger.held(read, ["person-r-wang"])["person-r-wang"].floor) == 0
     assert store.read_now(book.recount).sound
+
+
+def test_a_reversal_names_what_there_is_and_gives_back_to_whom_it_was_taken_from(store: Store) -> None:
+    one, two = Subject("s-staff", "staff", person="p-zhou"), Subject("s-director", "staff", person="p-zheng")
+
+    def twice(txn: str, why: str) -> Receipt:
+        store.write_now(lambda tx: ledger.reverse(tx, txn, why, one))
+        done = store.write_now(lambda tx: ledger.reverse(tx, txn, why, two))
+        assert done is not None
+        return done
+
+    with pytest.raises(NotFound):
+        store.write_now(lambda tx: ledger.reverse(tx, "nothing", "错", one))
+    held = store.write_now(
+        lambda tx: holds.hold(tx, "person-r-wang", 30, "h", Why("hold"), tx.now() + timedelta(days=1))
+    )
+    with pytest.raises(Conflict, match="预留"):
+        store.write_now(lambda tx: ledger.reverse(tx, held.txn, "错", one))
+    spent = store.write_now(lambda tx: holds.post(tx, "h", _sink(tx), Why("redeem")))
+    assert _balance(store, "person-r-wang") == 70
+    done = twice(spent.txn, f" {'错' * 200} ")
+    assert (_balance(store, "person-r-wang"), done.destination) == (100, "person-r-wang")
+    with store.engine.connect() as connection:
+        row = connection.execute(
+            text("SELECT verifier, approver, evidence, reverses, rule FROM points_txn WHERE id = :id"), {"id": done.txn}
+        ).one()
+    assert tuple(row) == ("s-staff", "s-director", "错" * 160, spent.txn, "reversal@1")
+
+
+def _sink(tx: Tx) -> str:
+    return ledger.house_account(tx, "redeem", LIUHE, "Asia/Shanghai")
 
 
 def test_nobody_reverses_for_their_own_household_nor_reverses_a_reversal(store: Store) -> None:
