@@ -123,6 +123,7 @@ WORDS: dict[str, str] = {
     "ResidentMarked": N_("A resident's marks were changed"),
     "ReadingsStored": N_("Readings were stored"),
     "CertificateIssued": N_("A certificate of honour was issued"),
+    "ChainChecked": N_("A chain of the ledger was recomputed"),
     "DutySet": N_("The duty hours of a colleague were entered"),
     "CounterMoved": N_("An offline counter moved"),
     "WebhookChanged": N_("A webhook was changed"),

@@ -20,7 +20,7 @@ from sqlmodel import col
 import hub
 from devices.codecs import all_codecs
 from devices.profile import all_profiles
-from hub import approval, contacts, directory, frames, login, readings, why
+from hub import approval, audience, contacts, directory, frames, login, outbox, readings, why
 from hub.access import NOBODY, Subject
 from hub.civic.operations import acts, alarms, rule_sets
 from hub.civic.operations.judge import Entry
@@ -29,9 +29,10 @@ from hub.civic.operations.scope import WHOLE
 from hub.civic.operations.setaside import see
 from hub.db import Tx
 from hub.errors import NotFound
-from hub.events import AlertRaised, Event, NoticeReleased
+from hub.events import AlertRaised, Event, NoticeReleased, PersonalMessage
 from hub.i18n import translate
 from hub.main.asking import _plain
+from hub.outbox import Outbox
 from hub.quarantine import QuarantineRow
 from hub.readings import Reading
 from hub.why import Link
@@ -259,6 +260,18 @@ def test_an_alarm_of_a_device_walks_back_to_the_frame_and_on_to_who_was_called(o
     assert kinds(found.followed) == ["CallMade"]
     call = str((found.followed[0].node or found.way[0].node).detail["call"])  # type: ignore[union-attr,index]
     assert kinds(chain(ops, call, None).way)[-2:] == ["AlarmChanged", "CallMade"]
+
+
+def test_a_delivery_walks_back_to_the_word_that_asked_for_it(ops: Ops) -> None:
+    def ask(tx: Tx) -> str:
+        audience.bind(tx, "r-wang", "sms", "10000000005")
+        said = tx.emit(PersonalMessage, resident="r-wang", kind="points", title="积分", text="有新积分")
+        outbox.plan_personal(tx, said)
+        return str(tx.session.execute(select(col(Outbox.id))).scalar_one())
+
+    delivery = str(ops.act(ask))
+    assert kinds(chain(ops, delivery, None).way)[-1] == "PersonalMessage"
+    assert "DeliveriesPlanned" in kinds(chain(ops, delivery, None).followed)
 
 
 def test_every_kind_of_event_has_a_word_in_both_languages() -> None:
