@@ -329,7 +329,9 @@ def test_a_reversal_names_what_there_is_and_gives_back_to_whom_it_was_taken_from
         row = connection.execute(
             text("SELECT verifier, approver, evidence, reverses, rule FROM points_txn WHERE id = :id"), {"id": done.txn}
         ).one()
+        parts = connection.execute(text("SELECT part, staff FROM signature ORDER BY part")).all()
     assert tuple(row) == ("s-staff", "s-director", "错" * 160, spent.txn, "reversal@1")
+    assert [tuple(each) for each in parts] == [("approve", "s-director"), ("verify", "s-staff")]
 
 
 def _sink(tx: Tx) -> str:
@@ -339,8 +341,10 @@ def _sink(tx: Tx) -> str:
 def test_nobody_reverses_for_their_own_household_nor_reverses_a_reversal(store: Store) -> None:
     grid = Subject("s-grid", "staff", person="p-feng", household="h-lin")
     txn = store.write_now(lambda tx: _give(tx, "r-lin", 10, "lin")).txn
-    with pytest.raises(NotAllowed):
-        store.write_now(lambda tx: ledger.reverse(tx, txn, "错", grid))
+    own = Subject("s-other", "staff", person="r-lin")  # no household of a record, but the very person
+    for signer in (grid, own):
+        with pytest.raises(NotAllowed, match="本人或本户"):
+            store.write_now(lambda tx, signer=signer: ledger.reverse(tx, txn, "错", signer))  # type: ignore[misc]
     done = store.write_now(
         lambda tx: ledger.post(tx, "person-r-lin", issue(tx), 10, f"reversal:{txn}", Why("reversal", reverses=txn))
     )
