@@ -71,7 +71,7 @@
   function fresh() { load(show); }
 
   function told(line, sentence) {
-    var list = root.querySelector("[data-told]"), part = row(line.redemption), said = document.createElement("li");
+    var list = root.querySelector("[data-told]"), part = row(line.redemption), said = document.createElement("p");
     said.className = "note note-bad";
     said.textContent = (part ? part.querySelector("[data-what]").textContent + ": " : "") + sentence;
     list.appendChild(said);
