@@ -247,6 +247,36 @@ def test_one_refused_posting_undoes_the_whole_batch(store: Store) -> None:
     assert store.read_now(lambda read: ledger.receipts(read, ["a", "b", "c"])) == {}
 
 
+def test_each_movement_of_an_owner_is_told_with_what_is_there_then_and_redraws_what_shows_it(store: Store) -> None:
+    told: list[Any] = []
+    store.bus.observe(lambda events, touched: told.append((events, touched)))
+
+    def batch(tx: Tx) -> None:
+        lin, home = account(tx, "person", "r-lin"), account(tx, "household", "h-wang")
+        ledger.post_all(
+            tx,
+            [
+                Draft(issue(tx), lin, 20, "a", AWARD),
+                Draft("person-r-wang", lin, 30, "b", Why("share")),
+                Draft("person-r-wang", home, 7, "c", Why("share")),
+                Draft(lin, _sink(tx), 5, "d", Why("redeem")),
+            ],
+        )
+
+    store.write_now(batch)
+    events, touched = told[-1]
+    moves = [(each.owner, each.amount, each.balance, each.reference) for each in events]
+    assert moves == [
+        ("r-lin", 20, 20, "a"), ("r-wang", -30, 70, "b"), ("r-lin", 30, 50, "b"), ("r-wang", -7, 63, "c"),
+        ("h-wang", 7, 7, "c"), ("r-lin", -5, 45, "d"),
+    ]  # fmt: skip
+    assert len({each.id for each in events}) == len(events)
+    people = ("r-wang", "r-lin")
+    assert touched >= {(topic, each) for topic in ("points.home", "points.statement") for each in people}
+    assert touched >= {("points.tv", LIUHE), ("points.household", "h-wang"), ("points.tv_home", "h-wang")}
+    assert not {key for topic, key in touched if topic == "points.household"} - {"h-wang"}
+
+
 def test_a_reference_twice_in_one_batch_is_posted_once(store: Store) -> None:
     def batch(tx: Tx) -> list[Receipt]:
         ends = issue(tx), account(tx, "person", "r-lin")
@@ -266,7 +296,9 @@ def test_a_movement_that_says_nothing_is_refused(store: Store, amount: int, refe
 def test_nothing_moves_onto_itself_nor_under_a_text_that_could_move_a_cells_border(store: Store) -> None:
     wang = "person-r-wang"
     lin = store.write_now(lambda tx: account(tx, "person", "r-lin"))
+    purse = store.write_now(lambda tx: accounts.purse(tx, LIUHE, 2026))["available"]
     for draft, said in (
+        (Draft(wang, purse, 5, "x", AWARD), "两本账"),
         (Draft(wang, wang, 5, "x", AWARD), "同一个账户"),
         (Draft(wang, lin, 5, "a\x1fb", AWARD), "160"),
         (Draft(wang, lin, 5, "x", Why("share", evidence="a\x1fb")), "不该出现的符号"),
@@ -327,10 +359,11 @@ def test_a_reversal_names_what_there_is_and_gives_back_to_whom_it_was_taken_from
     assert (_balance(store, "person-r-wang"), done.destination) == (100, "person-r-wang")
     with store.engine.connect() as connection:
         row = connection.execute(
-            text("SELECT verifier, approver, evidence, reverses, rule FROM points_txn WHERE id = :id"), {"id": done.txn}
+            text("SELECT proposer, verifier, approver, evidence, reverses, rule FROM points_txn WHERE id = :id"),
+            {"id": done.txn},
         ).one()
         parts = connection.execute(text("SELECT part, staff FROM signature ORDER BY part")).all()
-    assert tuple(row) == ("s-staff", "s-director", "错" * 160, spent.txn, "reversal@1")
+    assert tuple(row) == (None, "s-staff", "s-director", "错" * 160, spent.txn, "reversal@1")
     assert [tuple(each) for each in parts] == [("approve", "s-director"), ("verify", "s-staff")]
 
 
