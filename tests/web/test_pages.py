@@ -176,8 +176,11 @@ def test_the_first_page_reads_offline_and_signing_out_clears_it(browser: Browser
     until(page, "navigator.serviceWorker.controller !== null")
     page.reload()
     until(page, "caches.match('/').then(function (kept) { return Boolean(kept); })")
-    page.context.set_offline(True)
-    page.reload()
+    context = page.context
+    context.set_offline(True)
+    page.close()
+    page = context.new_page()
+    page.goto(shell.url)
     assert "王奶奶" in page.inner_text("h1")
     page.context.set_offline(False)
     page.goto(f"{shell.url}/me")

@@ -18,7 +18,7 @@ PRUNE_EVERY_S = 3600.0
 async def keep_time(services: Services) -> None:
     pruned = services.clock.monotonic() - PRUNE_EVERY_S
     while True:
-        while await services.store.read(desk.is_time) and await services.store.write(desk.keep_time):
+        while await services.store.read(desk.is_time) and await services.store.write(desk.keep_time) > 0:
             pass
         if await services.store.read(answers.is_late):
             await services.store.write(answers.keep_clock)

@@ -43,7 +43,7 @@ async def one(request: Request, ident: str) -> HTMLResponse:
         found = next((each for each in active.notices_of(read, who.area) if each.id == ident), None)
         if found is None:
             raise NotFound(_("There is no such notice"))
-        person = visitor.at(read, who.hut)
+        person = visitor.at(read, who.hut, hub.modules)
         mine = answer_pages.under_notice(read, person, ident) if person else None
         asked = answer_pages.mine(read, person.id)["asked"] if person else []
         return {
@@ -59,7 +59,7 @@ async def answer(request: Request, ident: str, do: Annotated[str, Form(max_lengt
     hub, who = services(request), subject(request)
 
     def take(tx: Tx) -> None:
-        person = visitor.at(tx, who.hut)
+        person = visitor.at(tx, who.hut, hub.modules)
         if person is None:
             raise Refused(_("Show your card first, then answer"))
         if do == "received":
