@@ -241,7 +241,7 @@ def test_one_refused_posting_undoes_the_whole_batch(store: Store) -> None:
             ],
         )
 
-    with pytest.raises(NotEnoughPoints):
+    with pytest.raises(NotEnoughPoints, match="需要60分，可用50分"):
         store.write_now(batch)
     assert _balance(store, "person-r-wang") == 100
     assert store.read_now(lambda read: ledger.receipts(read, ["a", "b", "c"])) == {}
