@@ -72,11 +72,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     class Together(LoadScopeScheduling):  # type: ignore[misc]
+        def __init__(self, *words: Any) -> None:
+            super().__init__(*words)
+            self._blocks: dict[str, str] = {}
+
         def _split_scope(self, nodeid: str) -> str:
-            path = nodeid.partition("::")[0]
-            if path.startswith("tests/e2e/"):
-                return "tests/e2e"
-            return path if _builds_a_world(path) else nodeid
+            if not self._blocks:
+                self._blocks.update(_blocks(self.collection))
+            return self._blocks[nodeid]
 
         def _reschedule(self, node: Any) -> None:
             # A worker begins a test only when it holds the next one too; the successor of a dead one would hold one.
@@ -98,6 +101,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return fatal
 
     return Together(config, log)
+
+
+def _blocks(tests: list[str]) -> dict[str, str]:
+    """What stays together, by test. A file's browser tests stand apart from its plain ones, for they come last."""
+    blocks, before, runs = dict[str, str](), "", Counter[str]()
+    for test in tests:
+        path = test.partition("::")[0]
+        runs[path] += path != before
+        if path.startswith("tests/e2e/"):
+            blocks[test] = "tests/e2e"
+        else:
+            blocks[test] = f"{path} {runs[path]}" if _builds_a_world(path) else test
+        before = path
+    return blocks
 
 
 @cache
