@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from channels.base import Accepted, AddressGone, Caps, Delivery, Message, Outcome, Receipt, Rendered, Retry, Skip
-from hub import courier, delivery, fold, outbox, reach, sweep
+from hub import backoff, courier, delivery, fold, outbox, reach, sweep
 from hub.audience import Audience
 from hub.bus import Bus
 from hub.db import Tx
@@ -147,6 +147,7 @@ async def run(data: Path, far: str) -> None:
     bus.on(NoticeEnded, outbox.on_notice_ended)
     settings = load_settings({"data_dir": data}, {})
     services = wiring.services(settings, store=wiring.open_store(settings, bus=bus))
+    backoff.FIRST_S, backoff.FACTOR = RETRY_S, 1.5  # as many tries in seconds as a night sees in hours
     services.config = {**services.config, "outbox.lease_s": str(LEASE_S), "quiet.hours": ""}
     services.net = httpx.AsyncClient(base_url=far, timeout=SEND_S, trust_env=False)
     print("ready", flush=True)
