@@ -64,8 +64,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One worker takes all that walks through the demo, so that only one is built, and all of a file that builds its
-    world once for all its tests; the rest goes one by one.
+    """One worker takes all that walks through the demo, so that only one is built, all that reads our own sources, and
+    all of a file that builds its world once for all its tests; the rest goes one by one.
 
     pytest-xdist's own groups have no effect with pytest 9: it writes them where pytest no longer reads.
     """
@@ -103,16 +103,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Together(config, log)
 
 
+WHOLE = ("tests/e2e/", "tests/house/")  # one demo for all of it; every source parsed once for all of it
+
+
 def _blocks(tests: list[str]) -> dict[str, str]:
     """What stays together, by test. A file's browser tests stand apart from its plain ones, for they come last."""
     blocks, before, runs = dict[str, str](), "", Counter[str]()
     for test in tests:
         path = test.partition("::")[0]
         runs[path] += path != before
-        if path.startswith("tests/e2e/"):
-            blocks[test] = "tests/e2e"
-        else:
-            blocks[test] = f"{path} {runs[path]}" if _builds_a_world(path) else test
+        folder = next((each for each in WHOLE if path.startswith(each)), "")
+        blocks[test] = folder or (f"{path} {runs[path]}" if _builds_a_world(path) else test)
         before = path
     return blocks
 
