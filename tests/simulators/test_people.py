@@ -156,7 +156,7 @@ def test_apportioned_seats_add_up_and_are_within_one_of_the_share(weights: list[
 
 
 # Without shrinking: an example is a whole population, and seed and day already name it.
-@settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=3, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(st.text("abcdefghij-0123456789", min_size=1, max_size=12), st.dates(date(2020, 1, 1), date(2060, 12, 31)))
 def test_any_seed_and_any_day_keep_the_counts(seed: str, today: date) -> None:
     liuhe = plan(seed, today).communities[0]
