@@ -21,7 +21,7 @@ from hub.i18n import _
 from hub.readings import Reading
 
 TOPIC = "health.kiosk"
-CONSENT_PURPOSE, CONSENT_VERSION = "kiosk", "1"  # a new version of the page asks everyone again
+CONSENT_PURPOSE, CONSENT_VERSION = "kiosk", "2"  # a new version of the page asks everyone again
 KINDS = ("bp", "spo2", "temp", "weight", "glucose")
 REST_S = 300  # five minutes: the guidelines' rest before a cuff, and S-2's before the second one
 CARD_TRIES_MAX = 5  # wrong numbers in one visit; a card's number is short and must not be found by trying
