@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 
 from bench.rig import machine
-from hub import directory, login
+from hub import directory, garbage, login
 from hub.access import Permissions
 from hub.bus import Bus
 from hub.civic.operations import MODULE, board, cards, scope, work
@@ -182,6 +182,7 @@ def main() -> None:
             ingest=Ingest(store, known, clock, SeededRng("ids")), clock=clock, rng=store.rng, net=httpx.AsyncClient(),
             permissions=permissions, modules=(MODULE,), render=render, data=Path(folder),
         )  # fmt: skip
+        garbage.started()  # as every hub does once it is up
         parts = stages(store, services, said.passes)
         asked = asyncio.run(ask(services, said.passes, said.browser))
         store.close()

@@ -95,8 +95,12 @@ def every(read: Read, scope: Scope) -> list[Task]:
 
 def with_matters(found: Sequence[Task], places: Sequence[Place], asked: Sequence[Matter]) -> list[Task]:
     """What other rooms ask: in the place of a line about the same trouble (it says more), or on a line of its own."""
-    made = {task.key: task for task in found}
-    names = {box.id: (box.name, f"{place.where} {place.name}") for place in places for box in place.boxes}
+    if not asked:
+        return list(found)  # a city has seven thousand names to make
+    made, meant = {task.key: task for task in found}, {each.device for each in asked}
+    names = {
+        box.id: (box.name, f"{place.where} {place.name}") for place in places for box in place.boxes if box.id in meant
+    }
     for each in asked:
         name, where = names.get(each.device, (each.device, ""))
         href = f"/operate/fleet/{each.device}" if each.device in names else "/operate/fleet"
@@ -109,8 +113,10 @@ def with_alarms(
     found: Sequence[Task], places: Sequence[Place], raised: Sequence[Alarm], titles: Mapping[str, tuple[str, str]]
 ) -> list[Task]:
     """What rules have raised: beside the thing where it stands in the queue already, else on a line of its own."""
-    made = {task.key: task for task in found}
     told = [alarm for alarm in raised if alarm.told]
+    if not told:
+        return list(found)
+    made = {task.key: task for task in found}
     names = {f"device:{box.id}": f"{place.where} {place.name} {box.name}" for place in places for box in place.boxes}
     names |= {f"gateway:{line.id}": f"{place.where} {place.name}" for place in places for line in place.lines}
     keys = _keys_of(found, places)
