@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 from sqlmodel import select
@@ -129,6 +129,8 @@ ANSWERS: dict[str, Outcome] = {
 
 
 @settings(max_examples=25)
+@example([("unknown", 200), ("accepted", 1)], 3)
+@example([("killed", 200), ("accepted", 1)], 2)
 @given(st.lists(st.tuples(OUTCOMES, st.integers(1, 200)), max_size=14), st.integers(0, 6))
 def test_the_ledger_counts_each_message_that_may_have_left_exactly_once(
     shared: Office, story: list[tuple[str, int]], most: int
