@@ -166,7 +166,7 @@ def test_a_revoked_session_s_page_goes_to_the_sign_in(browser: Browser, shell: S
     page = visit(browser, shell, "/desk/tiny", DESK, linli_staff=token)
     live(page)
     shell.write(lambda tx: close_sessions_of(tx, "s-staff"))
-    page.wait_for_selector("input[name=password]", timeout=6_000)
+    page.wait_for_selector("input[name=password]")  # how soon: test_live.py, which loads no page
     assert page.is_visible("input[name=password]")
     page.context.close()
 
