@@ -99,6 +99,14 @@ def test_the_range_of_the_fasting_is_not_drawn_under_a_meal(hut: Hut) -> None:
         assert (drawn.range.high if drawn.range else "") == ("6.1" if meal == "fasting" else "")
 
 
+def test_the_range_of_oxygen_ends_at_a_hundred_per_cent(hut: Hut) -> None:
+    hut.enter("spo2", values("spo2", "97"), person="r-lin")
+    drawn = hut.store.read_now(lambda read: trend.of_kind(read, "r-lin", "spo2"))
+    assert drawn is not None
+    assert drawn.range is not None
+    assert (drawn.range.low, drawn.range.high) == ("95", "100")
+
+
 def test_the_export_is_a_table_and_a_valid_bundle_of_ones_own(hut: Hut) -> None:
     fill(hut, "bp", "151", range(2))
     hut.enter("bp", [Value("sys", Decimal(199), "mm[Hg]"), Value("dia", Decimal(99), "mm[Hg]")], person="r-lin")

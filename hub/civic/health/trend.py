@@ -30,6 +30,7 @@ WIDTH, HEIGHT = 360, 210  # about a phone's own pixels, so that text keeps its s
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 30
 POINTS_MAX = 200
 DAY_MARKS = 4
+WHOLE = ("pulse", "spo2")  # come in whole numbers: what is "below 101" reads "to 100"
 # kind -> the numbers drawn (two at most), the measure whose range is shaded, and the least the axis spans.
 DRAWN: Mapping[str, tuple[tuple[str, ...], str, tuple[int, int]]] = {
     "bp": (("sys", "dia"), "bp", (40, 160)),
@@ -221,7 +222,7 @@ def _range(kind: str, ruleset: Ruleset, bottom: int, top: int, y: Callable[[floa
         y(upper),
         round(y(lower) - y(upper), 1),
         format(low, "f"),
-        format(high, "f"),
+        format(high - 1 if codes[0] in WHOLE else high, "f"),
         y(float(second)) if second is not None else None,
         format(second, "f") if second is not None else "",
         pick(ruleset.title_zh, ruleset.title_en) if ruleset.meals else "",
