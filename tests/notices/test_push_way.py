@@ -48,7 +48,7 @@ class Town:
         self.office, self.shell, self.far_end = office, shell, far_end
 
     async def offer(self, who: str, said: object, *, csrf: str | None = None) -> httpx.Response:
-        """What ways.js sends for a signed-in resident."""
+        """What push.js sends for a signed-in resident."""
         token = await asyncio.to_thread(
             self.shell.write, lambda tx: login.open_session(tx, "resident", "resident", who)
         )

@@ -1,4 +1,5 @@
-/* Asks the browser for a push subscription and hands it to the hub. ES5; without push the page says so and stays. */
+/* Asks the browser for a push subscription and hands it to the page's own address. ES5; without push the page says so
+   and stays. A page without `data-mine` does not know which browser it has. */
 (function () {
   "use strict";
   var card = document.querySelector("[data-push]");
@@ -25,7 +26,7 @@
 
   function send(subscription) {
     var request = new XMLHttpRequest();
-    request.open("POST", "/me/ways/push");
+    request.open("POST", card.getAttribute("data-to"));
     request.setRequestHeader("Content-Type", "application/json");
     request.setRequestHeader("X-CSRF", card.getAttribute("data-csrf"));
     request.onload = function () {
