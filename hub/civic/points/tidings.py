@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from hub import directory
+from hub.civic.points import keepers
 from hub.db import Read, Tx
 from hub.directory import Resident
 from hub.events import PersonalMessage
@@ -22,9 +23,11 @@ KIOSK = "points.kiosk"  # the figure of whoever has shown a card at a hut
 
 
 def hearers(read: Read, kind: str, owner: str, day: date) -> list[str]:
-    """The person, or those of the household who may have an account. An organisation has its desk."""
+    """The person, those of the household who may have an account, or who acts for the organisation."""
     if kind == "person":
         return [owner]
+    if kind == "organisation":
+        return keepers.people_of(read, [owner])
     if kind != "household":
         return []
     return [each.id for each in directory.members(read, owner) if directory.age(each.born, day) >= directory.MINOR]
