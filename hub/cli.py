@@ -225,10 +225,11 @@ def _run(words: Sequence[str]) -> int:
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*heads, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # a plain word's brackets are no markup: 'psycopg[binary]' stays whole
     # Into a file or a pipe a row stays on its line, so that grep finds it whole.
     Console(width=None if sys.stdout.isatty() else 240).print(table)
 
@@ -277,7 +278,7 @@ def main() -> None:
                 app.add_typer(typer.Typer(help=said), name=name)
         elif first not in QUICK:
             attach_rest()
-        app()
+        app(prog_name="linli")
     except (SettingsError, LinliError) as error:
         sys.exit(f"linli: {error}")
     except KeyboardInterrupt:

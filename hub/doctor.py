@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from channels import tv_codec
-from hub import font
+from hub import extras, font
 from hub.broker import listening
 from hub.settings import Settings, SettingsError
 
@@ -129,8 +129,8 @@ def _font(settings: Settings) -> Finding:
 def _television(_settings: Settings) -> Finding:
     if tv_codec.available():
         return Finding("tv channel", "ok", "a channel for every community at /tv/playlist.m3u")
-    mend = "uv pip install 'linli[tv]'"
-    return Finding("tv channel", "note", "the extra tv is missing: no /tv/*/live.m3u8; the portal page works", mend)
+    says = "the extra tv is missing: no /tv/*/live.m3u8; the portal page works"
+    return Finding("tv channel", "note", says, extras.command("tv"))
 
 
 def _environment(_settings: Settings) -> Finding:

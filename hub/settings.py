@@ -214,6 +214,8 @@ def _unknown(name: str, source: str, known: list[str]) -> str:
 
 
 def _checked(name: str, raw: object, kind: type, limits: Mapping[str, Any], source: str) -> Any:
+    if kind is Path and not str(raw):  # Path("") is the working folder, which nobody means by an empty variable
+        raise SettingsError(f"{name} ({source}) must name a folder; leave it out for the default")
     try:
         value = _number(raw, kind) if kind in (int, float) else kind(str(raw))
     except ValueError as error:

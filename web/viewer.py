@@ -53,7 +53,7 @@ class Viewer(asyncio.Protocol):
         self.token = self.surface = ""
         self.lang = "zh"
         self.watcher: Watcher | None = None
-        self.wire = ServerProtocol(max_size=MESSAGE_BYTES_MAX, logger=log)
+        self.wire = ServerProtocol(max_size=MESSAGE_BYTES_MAX)
         self.stuck_since = self.heard_at = self.pinged_at = 0.0
         self._house = house
         self._said: list[bytes] = []

@@ -325,9 +325,9 @@ class Demo:
         ]
 
     def _say(self, ways: list[Way], plan: DemoPlan, address: Address, password: str) -> None:
-        self.console.print("\nLinli 邻里 · 演示数据,均为虚构 / demo data, all invented", style="bold")
+        self.console.print("\nLinli 邻里 · 演示数据，均为虚构 / demo data, all invented", style="bold")
         self.console.print(
-            "登录地址各用一次,24 小时内有效 / each login address works once, within 24 hours\n", style="dim"
+            "登录地址各用一次，24 小时内有效 / each login address works once, within 24 hours\n", style="dim"
         )
         for way in ways:
             # Two lines a screen: a table would cut the addresses in a narrow window.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from hub import cli
+from hub import cli, extras
 from hub.main import admin
 from tests.sources import ROOT
 
@@ -52,6 +52,7 @@ def test_every_command_of_the_contract_is_offered() -> None:
     )
     assert not [word for word in contract.split() if f" {word} " not in words]
     simulated = linli("simulate", "--help", COLUMNS="200").stdout
+    assert "Usage: linli simulate" in simulated
     assert not [word for word in ("hut", "tv", "phone", "wechat") if f" {word} " not in simulated]
     assert not [
         word for word in ("upgrade", "verify") if f" {word} " not in linli("db", "--help", COLUMNS="200").stdout
@@ -75,6 +76,13 @@ def test_settings_are_shown_with_source_and_reason(tmp_path: Path) -> None:
     assert all(
         any(line.startswith(row["name"]) and row["reason"] in line for line in table.splitlines()) for row in rows
     )
+
+
+def test_what_is_to_be_typed_stands_whole_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    how = extras.command("postgres")
+    assert "'psycopg[binary]>=" in how
+    cli._table(("", "mend by"), [("note", how)])
+    assert how in capsys.readouterr().out
 
 
 def test_a_mistake_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_every_knob_has_a_reason_and_is_read_somewhere() -> None:
         ("LINLI_HTTP_PORT", "eighty", "must be a whole number"),
         ("LINLI_HTTP_PORT", "70000", "must be between 0 and 65535"),
         ("LINLI_SPEED", "nan", "must be a number"),
+        ("LINLI_STATE_DIR", "", "must name a folder"),
         ("LINLI_WECHAT_SECRET_FILE", "/nowhere/at/all", "cannot be read"),
     ],
 )

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from hub import extras
 from hub.main.blegate.radio import Heard, Link, NoRadio, Radio, Seen
 
 _BASE = "-0000-1000-8000-00805f9b34fb"
@@ -29,7 +30,7 @@ def radio() -> Radio:
     try:
         import bleak
     except ImportError:
-        raise NoRadio("reading Bluetooth devices needs the extra `ble`: pip install 'linli[ble]'") from None
+        raise NoRadio(f"reading Bluetooth devices needs the extra `ble`: {extras.command('ble')}") from None
     return BleakRadio(bleak)
 
 
