@@ -11,11 +11,12 @@ from collections import Counter
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy import ColumnElement, delete, exists, or_, select, tuple_
 from sqlmodel import col
 
 from hub import quota
 from hub.db import Read, Tx
+from hub.digest import DigestItem
 from hub.outbox import OPEN, SAID, Fanout, Outbox, OutboxFold
 from hub.reach import ReachNotice
 from hub.services import Services
@@ -25,6 +26,7 @@ AFTER = timedelta(hours=24)  # receipts that come later than this are nobody's p
 ORDINARY_RANK_MAX = 2
 PAGE_ROWS = 1_000  # one short transaction on the smallest machine
 EVERY_S, BREATH_S = 3_600.0, 0.05  # between two pages the writer belongs to others
+OVERVIEW_KEPT = timedelta(days=7)  # a look goes over what is older and still in force: few notices are
 FANOUTS_MAX = 5_000  # of one look; the rest an hour later
 _SWEPT = col(Fanout.sweeping).is_(False)  # or somebody whom a withdrawal has yet to tell could be a counter by then
 
@@ -34,6 +36,8 @@ async def keep_folding(services: Services) -> None:
         await services.clock.sleep(EVERY_S)
         await fold_all(services)
         await services.store.write(quota.prune)
+        while await services.store.write(forget_overviews, can_wait=True) == PAGE_ROWS:
+            await services.clock.sleep(BREATH_S)
 
 
 async def fold_all(services: Services) -> int:
@@ -92,6 +96,24 @@ def _over(now: datetime) -> ColumnElement[bool]:
     """Withdrawn, run out, or replaced by a later revision, a day ago or more; only then nothing can be taken back."""
     ended = or_(col(ReachNotice.open).is_(False), col(ReachNotice.revision) > col(Fanout.revision))
     return or_(ended, col(Fanout.expires) <= now - AFTER)
+
+
+def forget_overviews(tx: Tx, limit: int = PAGE_ROWS) -> int:
+    """What stood in whose daily overview, once nothing can come of it: its delivery is a counter, its notice is over.
+
+    Before that a receipt still proves it, and a notice in force must not stand in the same overview twice.
+    """
+    place = (col(DigestItem.resident), col(DigestItem.notice))
+    under_way = exists().where(col(Outbox.id) == col(DigestItem.outbox))
+    in_force = exists().where(col(ReachNotice.notice) == col(DigestItem.notice), col(ReachNotice.open))
+    ended = (
+        col(DigestItem.state).in_(("sent", "dropped")),
+        col(DigestItem.due) <= tx.now() - OVERVIEW_KEPT,
+        ~under_way,
+        ~in_force,
+    )
+    page = tx.session.execute(select(*place).where(*ended).limit(limit)).all()
+    return tx.change(delete(DigestItem).where(tuple_(*place).in_(page))) if page else 0
 
 
 def _count(tx: Tx, row: Fanout, counts: Counter[tuple[str, str]]) -> None:

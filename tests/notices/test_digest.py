@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlmodel import col, select
 
 from channels.base import Accepted, Receipt
-from hub import audience, delivery, outbox, reach
+from hub import audience, delivery, fold, outbox, reach
 from hub.civic.notices import desk, digest
 from hub.civic.notices.models import Notice
 from hub.digest import DigestItem
@@ -200,3 +200,20 @@ def test_whoever_reads_english_gets_the_overview_in_english(office: Office) -> N
 
 def fanout(office: Office, row: Outbox) -> outbox.Fanout:
     return office.store.read_now(lambda read: read.session.get_one(outbox.Fanout, row.fanout))
+
+
+def test_what_stood_in_an_overview_is_forgotten_once_its_delivery_is_a_counter_and_its_notice_over(
+    office: Office,
+) -> None:
+    ended, stays = (released(office, title=title) for title in ("结束", "仍有效"))
+    evening(office)
+    send(office)
+    office.store.write_now(lambda tx: desk.retract(tx, office.staff, ended.id, "It was a mistake"))
+    evening(office, 8)
+    assert states(office) == {ended.id: "sent", stays.id: "sent"}
+    assert office.store.write_now(fold.forget_overviews) == 0  # its delivery could still be proved
+    [row] = overviews(office)
+    office.store.write_now(lambda tx: tx.session.delete(tx.session.get_one(Outbox, row.id)))  # as folding does
+    assert office.store.write_now(lambda tx: fold.forget_overviews(tx, limit=1)) == 1
+    assert office.store.write_now(fold.forget_overviews) == 0
+    assert states(office) == {stays.id: "sent"}  # or it would stand in a second overview
