@@ -1,18 +1,19 @@
 """Stores for the ledger's tests: SQLite on disk, or PostgreSQL where LINLI_TEST_POSTGRES names a server (postgresql+psycopg://...).
 
-Each test gets a database of its own at the newest version. The same tests run on both engines.
+Each test gets a database of its own, copied from one at the newest version: the migrations take seconds, a copy a tenth
+of one. The same tests run on both engines.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date
+from functools import cache
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from hub import directory, migrations
@@ -22,8 +23,9 @@ from hub.civic.points import beneficiary, ledger
 from hub.clock import ManualClock
 from hub.db import Store, Tx
 from hub.directory import NewHousehold, NewResident
-from hub.rng import SeededRng, SystemRng
+from hub.rng import SystemRng
 from hub.seal import Seal
+from tests.postgres.cluster import a_database, open_store
 from tests.world import KEY, LIUHE, START, make_store, people, wire
 
 POSTGRES = os.environ.get("LINLI_TEST_POSTGRES", "")
@@ -55,22 +57,24 @@ def _sqlite(folder: Path, clock: ManualClock | None, inline: bool) -> Iterator[S
 
 @contextmanager
 def _postgres(clock: ManualClock | None, inline: bool) -> Iterator[Store]:
-    name = f"linli_{uuid.uuid4().hex[:12]}"
-    admin = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    url = make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
-    store = Store(
-        url, seal=Seal(KEY), clock=clock or ManualClock(START), rng=SeededRng("linli-test"), bus=a_bus(), inline=inline
-    )
-    try:
-        migrations.upgrade(store)
-        yield store
-    finally:
-        store.close()
-        with admin.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        admin.dispose()
+    with a_database(make_url(POSTGRES), _template()) as url:
+        store = open_store(url, clock=clock, bus=a_bus(), inline=inline)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+@cache
+def _template() -> str:
+    """The migrated database that the others are copies of; dropped when the run ends."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    url = stack.enter_context(a_database(make_url(POSTGRES)))
+    store = open_store(url)
+    migrations.upgrade(store)
+    store.close()
+    return str(url.database)
 
 
 def crowd(tx: Tx, count: int) -> list[str]:

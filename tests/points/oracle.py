@@ -24,6 +24,11 @@ class Tally:
     def operations(self) -> int:
         return sum(times for what, times in self.tried.items() if not what.startswith("("))
 
+    @property
+    def retries(self) -> int:
+        """Three of four that post one reference at once try again what is posted already, as it were."""
+        return self.tried["repeat"] + self.tried["retry after a kill"] + 3 * self.tried["post at once"] // 4
+
     def __str__(self) -> str:
         kinds = ", ".join(f"{what} {times}" for what, times in sorted(self.tried.items()))
         return f"{self.operations} operations: {kinds}"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
 
 from hub.bus import Bus
 from hub.clock import Clock, ManualClock
@@ -67,7 +68,8 @@ def _run(words: list[str], folder: Path) -> None:
 @contextlib.contextmanager
 def a_database(cluster: URL, template: str = "template0") -> Iterator[URL]:
     name = f"linli_{uuid.uuid4().hex[:12]}"
-    admin = create_engine(cluster, isolation_level="AUTOCOMMIT")
+    # Nothing kept open: a test may have killed the server since, and CONNECTIONS_MAX is for the tests.
+    admin = create_engine(cluster, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     try:
         with admin.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
