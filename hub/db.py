@@ -7,7 +7,7 @@ psycopg 3, the same calls. After a commit the bus tells the observers (feed, tra
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -112,38 +112,6 @@ class Tx(Read):
         finally:
             self._cause = before
         return made
-
-    def emit_all(self, kind: type[E], rows: Sequence[Mapping[str, Any]]) -> None:
-        """The same for many of one kind: a batch of postings has a thousand.
-
-        The first is made by its class, which asks for every field; the rest get theirs at once, because a frozen
-        dataclass sets them one by one and that was a tenth of a batch.
-        """
-        if not rows:
-            return
-        first, *rest = zip(self.new_ids(len(rows)), rows, strict=True)
-        before, now = self._cause, self.clock.now()
-        head: dict[str, Any] = {
-            "at": now, "cause": before or self.actor.cause, "actor": self.actor.id,
-            "on_behalf_of": self.actor.on_behalf_of,
-        }  # fmt: skip
-        batch = [kind(id=first[0], **head, **first[1])]
-        for ident, row in rest:
-            made = object.__new__(kind)
-            object.__setattr__(made, "__dict__", {"id": ident, **head, **row})
-            batch.append(made)
-        listeners = self.bus.listeners(kind)
-        if not listeners:
-            self.events.extend(batch)
-            return
-        try:
-            for made in batch:
-                self.events.append(made)
-                self._cause = made.id
-                for listener in listeners:
-                    listener(self, made)
-        finally:
-            self._cause = before
 
     def change(self, statement: Executable) -> int:
         """Run an UPDATE or DELETE; gives the number of rows it met."""

@@ -453,8 +453,9 @@ class CallMoved(Event):
         return self.call
 
 
-@dataclass(frozen=True, kw_only=True)
-class PointsPosted(Event):
+class Posted(msgspec.Struct, frozen=True, gc=False):
+    """What one movement did to one account that is somebody's; below zero, it went out. A struct: thousands are made."""
+
     account: str
     owner_kind: str
     owner: str
@@ -462,8 +463,12 @@ class PointsPosted(Event):
     balance: int
     reference: str
 
-    def subject(self) -> str:
-        return self.account
+
+@dataclass(frozen=True, kw_only=True)
+class PointsPosted(Event):
+    """All that was posted together, in the order in which it stands in the ledger."""
+
+    posted: tuple[Posted, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from hub.events import (
     FrameQuarantined,
     NoticeReleased,
     PointsPosted,
+    Posted,
     ReadingBound,
     ReadingsStored,
     SheetApproved,
@@ -171,8 +172,8 @@ def test_what_happens_in_another_hut_does_not_take_the_stage() -> None:
 
 def test_a_sheet_leads_to_its_postings() -> None:
     trail = Trail(ManualClock(START), HERE)
-    whose = {"account": "a", "owner_kind": "person", "owner": "r", "reference": "x"}
-    posted = [PointsPosted(id=f"p{n}", at=at(9), cause="s", amount=n, balance=n, **whose) for n in (10, 20)]
+    moves = tuple(Posted("a", "person", "r", amount, balance, "x") for amount, balance in ((10, 10), (20, 30)))
+    posted = PointsPosted(id="p", at=at(9), cause="s", posted=moves)
     sheet = SheetApproved(id="s", at=at(0), sheet="1", activity="2", rows=(), verified_by="a", approved_by="b")
-    trail.heard([sheet, *posted], frozenset())
+    trail.heard([sheet, posted], frozenset())
     assert [step.fact.detail for step in trail.way().steps] == ["", "+10", "+20"]

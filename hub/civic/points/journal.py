@@ -7,6 +7,7 @@ a reason as text and as values) is made once, and what is not is one line each. 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -22,7 +23,7 @@ from hub.civic.points.why import Draft, Held, NotEnoughPoints, Receipt, Why
 from hub.db import Tx
 from hub.directory import Resident
 from hub.errors import Refused
-from hub.events import PointsPosted
+from hub.events import PointsPosted, Posted
 from hub.i18n import _
 
 OVERDRAWS = ("reversal", "false_claim")  # what may take a balance below zero; the database asks the same
@@ -32,54 +33,90 @@ TXN_COLUMNS = (
 )  # fmt: skip
 POSTING_COLUMNS = ("txn", "source", "destination", "amount")
 
-Move = tuple[Held, int, int, str]  # an account, what came or went, what is there then, the reference
+
+class _End:
+    """An account while a batch passes through it: what a thousand drafts ask of it, asked once."""
+
+    __slots__ = ("balance", "bounded", "head", "id", "kind", "owner", "page", "personal", "unit")
+
+    def __init__(self, account: Held, at: str, page: _Page) -> None:
+        self.id, self.kind, self.owner, self.unit = account.id, account.kind, account.owner, account.unit
+        self.balance, self.bounded = account.balance, account.floor is not None
+        self.personal = account.kind in rules.PERSONAL
+        self.head = BETWEEN.join(("", at, account.area, account.unit, account.id, ""))
+        self.page = page
+
+
+@dataclass(slots=True)
+class _Page:
+    """What a batch adds to one community's chain."""
+
+    entries: list[tuple[str, str, Why]] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Written:
+    """A batch as it will stand, before any of it does."""
+
+    pages: dict[str, _Page]
+    postings: list[tuple[str, str, str, int]]
+    posted: list[Posted]
+    receipts: dict[str, Receipt]
 
 
 def write(tx: Tx, drafts: Sequence[Draft], balances: Mapping[str, Held]) -> dict[str, Receipt]:
     """In the order given, each draft by a reference that is new; the accounts are locked."""
-    moves = settled(drafts, balances)
     now = tx.now()
-    at, reasons, ids = now.isoformat(), _Reasons(tx, now), tx.new_ids(len(drafts))
-    heads = {ident: BETWEEN.join(("", at, each.area, each.unit, ident, "")) for ident, each in balances.items()}
-    pages: dict[str, tuple[list[tuple[str, Draft]], list[str]]] = {}
-    made: dict[str, Receipt] = {}
+    reasons = _Reasons(tx, now)
+    batch = _worked_out(drafts, balances, tx.new_ids(len(drafts)), now, reasons)
+    for area, page in batch.pages.items():
+        if page.entries:
+            tail = reasons.tails(area, chain.extend(tx, area, now, page.hashes))
+            rows = [(txn, reference, *tail(why)) for txn, reference, why in page.entries]
+            bulk.insert(tx, "points_txn", TXN_COLUMNS, rows)
+    bulk.insert(tx, "points_posting", POSTING_COLUMNS, batch.postings)
+    tell(tx, batch.posted, balances)
+    return batch.receipts
+
+
+def _worked_out(
+    drafts: Sequence[Draft], balances: Mapping[str, Held], ids: Sequence[str], now: datetime, reasons: _Reasons
+) -> _Written:
+    """What each account has after each movement, or the first one that cannot be; and each entry's hash.
+
+    One pass and no calls that can be spared: this loop is half of what a batch costs besides the database.
+    """
+    at = now.isoformat()
+    pages: dict[str, _Page] = {each.area: _Page() for each in balances.values()}
+    ends = {ident: _End(each, at, pages[each.area]) for ident, each in balances.items()}
     postings: list[tuple[str, str, str, int]] = []
-    for draft, txn in zip(drafts, ids, strict=True):
-        source, destination, amount, reference = draft.source, draft.destination, draft.amount, draft.reference
-        before, after = reasons.texts(draft.why)
-        text = f"{txn}{heads[source]}{destination}{BETWEEN}{amount}{before}{reference}{after}"
-        entries, hashes = pages.get(balances[source].area) or pages.setdefault(balances[source].area, ([], []))
-        entries.append((txn, draft))
-        hashes.append(sha256(text.encode()).hexdigest())
-        postings.append((txn, source, destination, amount))
-        made[reference] = Receipt(txn, reference, now, source, destination, amount)
-    for area, (entries, hashes) in pages.items():
-        tail = reasons.tails(area, chain.extend(tx, area, now, hashes))
-        rows = [(txn, draft.reference, *tail(draft.why)) for txn, draft in entries]
-        bulk.insert(tx, "points_txn", TXN_COLUMNS, rows)
-    bulk.insert(tx, "points_posting", POSTING_COLUMNS, postings)
-    tell(tx, moves)
-    return made
-
-
-def settled(drafts: Sequence[Draft], balances: Mapping[str, Held]) -> list[Move]:
-    """What each account has after each movement, or the first one that cannot be."""
-    running = {ident: each.balance for ident, each in balances.items()}
-    moves: list[Move] = []
-    for draft in drafts:
-        source, destination, amount = balances[draft.source], balances[draft.destination], draft.amount
+    posted: list[Posted] = []
+    receipts: dict[str, Receipt] = {}
+    last, before, after = None, "", ""
+    for txn, draft in zip(ids, drafts, strict=True):
+        amount, reference, why = draft.amount, draft.reference, draft.why
+        source, destination = ends[draft.source], ends[draft.destination]
         if source.unit != destination.unit:
             raise Refused(_("Points and money are two ledgers; nothing moves from one to the other"))
-        left = running[source.id] - amount
-        if left < 0 and source.floor is not None and draft.why.reason not in OVERDRAWS:
-            raise NotEnoughPoints(left + amount, amount)
-        running[source.id] = left
-        arrived = running[destination.id] = running[destination.id] + amount
-        if source.kind in rules.PERSONAL:
-            moves.append((source, -amount, left, draft.reference))
-        if destination.kind in rules.PERSONAL:
-            moves.append((destination, amount, arrived, draft.reference))
-    return moves
+        left, arrived = source.balance - amount, destination.balance + amount
+        if left < 0 and source.bounded and why.reason not in OVERDRAWS:
+            raise NotEnoughPoints(source.balance, amount)
+        source.balance, destination.balance = left, arrived
+        if source.personal:
+            posted.append(Posted(source.id, source.kind, source.owner, -amount, left, reference))
+        if destination.personal:
+            posted.append(Posted(destination.id, destination.kind, destination.owner, amount, arrived, reference))
+        if why is not last:
+            last = why
+            before, after = reasons.texts(why)
+        page = source.page
+        page.entries.append((txn, reference, why))
+        text = f"{txn}{source.head}{destination.id}{BETWEEN}{amount}{before}{reference}{after}"
+        page.hashes.append(sha256(text.encode()).hexdigest())
+        postings.append((txn, source.id, destination.id, amount))
+        receipts[reference] = Receipt(txn, reference, now, source.id, destination.id, amount)
+    return _Written(pages, postings, posted, receipts)
 
 
 class _Reasons:
@@ -129,17 +166,11 @@ class _Reasons:
         return values
 
 
-def tell(tx: Tx, moves: Sequence[Move]) -> None:
-    """An event per movement; every screen that shows it is drawn anew: a household's points show with each member."""
-    tx.emit_all(
-        PointsPosted,
-        [
-            {"account": account.id, "owner_kind": account.kind, "owner": account.owner, "amount": amount,
-             "balance": balance, "reference": reference}
-            for account, amount, balance, reference in moves
-        ],
-    )  # fmt: skip
-    moved = {account.id: account for account, *_rest in moves}.values()
+def tell(tx: Tx, posted: Sequence[Posted], balances: Mapping[str, Held]) -> None:
+    """One event for all of them; every screen that shows one is drawn anew: a household's points with each member."""
+    if posted:
+        tx.emit(PointsPosted, posted=tuple(posted))
+    moved = [balances[ident] for ident in {each.account for each in posted}]
     people = {account.owner for account in moved if account.kind == "person"}
     homes = {account.owner for account in moved if account.kind == "household"}
     people |= _members(tx, homes)

@@ -62,8 +62,7 @@ def post(tx: Tx, source: str, destination: str, amount: int, reference: str, why
 
 def post_all(tx: Tx, drafts: Sequence[Draft]) -> list[Receipt]:
     """All or nothing, in the order given; a reference that was posted before is answered with its first receipt."""
-    for draft in drafts:
-        _sound(draft)
+    _checked(drafts)
     balances = locked(tx, {draft.source for draft in drafts} | {draft.destination for draft in drafts})
     wanted = {draft.reference for draft in drafts}
     known = receipts(tx, wanted)
@@ -95,13 +94,15 @@ def receipts(read: Read, references: Collection[str]) -> dict[str, Receipt]:
     return found
 
 
-def _sound(draft: Draft) -> None:
-    if draft.amount <= 0:
-        raise Refused(_("Points move by a whole number above zero"))
-    if draft.source == draft.destination:
-        raise Refused(_("Points cannot move from an account to itself"))
-    if not 0 < len(draft.reference) <= REFERENCE_CHARS_MAX or BETWEEN in draft.reference:
-        raise Refused(_("A reference has 1 to {most} characters").format(most=REFERENCE_CHARS_MAX))
+def _checked(drafts: Sequence[Draft]) -> None:
+    """That each can be an entry at all, whatever the accounts hold."""
+    for draft in drafts:
+        if draft.amount <= 0:
+            raise Refused(_("Points move by a whole number above zero"))
+        if draft.source == draft.destination:
+            raise Refused(_("Points cannot move from an account to itself"))
+        if not 0 < len(draft.reference) <= REFERENCE_CHARS_MAX or BETWEEN in draft.reference:
+            raise Refused(_("A reference has 1 to {most} characters").format(most=REFERENCE_CHARS_MAX))
 
 
 def share(tx: Tx, by: Subject, source: str, destination: str, amount: int, reference: str) -> Receipt:

@@ -166,10 +166,13 @@ def named(read: Read, owners: Sequence[tuple[str, str]]) -> dict[str, tuple[str,
 
 def on_posted(tx: Tx, event: PointsPosted) -> None:
     """A reversal of what a claim brought: the claim says so."""
-    if not event.reference.startswith("reversal:"):
-        return
-    query = select(col(Claim.id)).where(col(Claim.txn) == event.reference.removeprefix("reversal:"))
-    ident = tx.session.execute(query).scalar()
+    for each in event.posted:
+        if each.reference.startswith("reversal:"):
+            _reversed(tx, each.reference.removeprefix("reversal:"))
+
+
+def _reversed(tx: Tx, txn: str) -> None:
+    ident = tx.session.execute(select(col(Claim.id)).where(col(Claim.txn) == txn)).scalar()
     claim = docket.locked(tx, ident) if ident else None
     if claim is not None and claim.state == "posted":
         claim.state = "reversed"

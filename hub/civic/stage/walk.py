@@ -69,7 +69,6 @@ _PLAIN: Mapping[str, tuple[str, str]] = {
     "NoticeReleased": ("rule", N_("Notice released by a second person")),
     "NoticeEnded": ("rule", N_("Notice ended")),
     "SheetApproved": ("rule", N_("Sheet approved by a second person")),
-    "PointsPosted": ("rule", N_("Points posted")),
     "PersonalMessage": ("rule", N_("A message to one resident")),
     "DeviceChanged": ("rule", N_("The device answers again")),
     "GatewayChanged": ("rule", N_("The hut's line is back")),
@@ -101,6 +100,11 @@ def _facts(event: Event) -> Iterator[Fact]:
         yield Fact(
             event.id, event.cause, event.at, "reading", N_("Unreadable: set aside"), event.reason, "bad", told=event.id
         )
+    elif isinstance(event, PointsPosted):
+        for number, each in enumerate(event.posted):
+            ident = f"{event.id}-{number}" if number else event.id
+            what = N_("Points posted")
+            yield Fact(ident, event.cause, event.at, "rule", what, f"{each.amount:+d}", told=event.id)
     elif type(event).__name__ in _PLAIN:
         station, what = _PLAIN[type(event).__name__]
         if getattr(event, "state", "") == "offline":
@@ -113,8 +117,6 @@ def _facts(event: Event) -> Iterator[Fact]:
 
 def _detail(event: Event) -> str:
     match event:
-        case PointsPosted():
-            return f"{event.amount:+d}"
         case DeliveriesPlanned():
             return event.channel
         case DeviceChanged():
