@@ -454,7 +454,7 @@ class CallMoved(Event):
 
 
 class Posted(msgspec.Struct, frozen=True, gc=False):
-    """What one movement did to one account that is somebody's; below zero, it went out. A struct: thousands are made."""
+    """What one movement did to one account that is somebody's; below zero, it went out. A struct, as a reading is."""
 
     account: str
     owner_kind: str
