@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from channels.base import Rendered
+from functools import lru_cache
+
+from channels.base import Message, Rendered, Skip
 from channels.tv import Television
 from hub.civic.notices import active, cards
 from hub.civic.notices.message import message_of
@@ -11,6 +13,7 @@ from hub.directory import Area
 from hub.i18n import language
 from hub.slides import Slide
 
+RENDERED_MAX = 500  # of a city with a channel in each of 1,557 communities, most notices are everybody's
 SHOWN_MAX = 12  # some six minutes a round; whoever tuned in for one notice sees it before the kettle boils
 ORDER = 10  # before all that is not news
 
@@ -21,7 +24,7 @@ def of_area(read: Read, area: str) -> list[Slide]:
     for notice in active.notices_of(read, area)[:SHOWN_MAX]:
         place = read.session.get(Area, notice.place)
         message = message_of(notice, [place] if place else [], language())
-        shown = Television().render(message)
+        shown = _rendered(message)
         if not isinstance(shown, Rendered):
             continue
         covering = over is not None and over.id == notice.id
@@ -33,3 +36,8 @@ def of_area(read: Read, area: str) -> list[Slide]:
             )
         )  # fmt: skip
     return made
+
+
+@lru_cache(RENDERED_MAX)
+def _rendered(message: Message) -> Rendered | Skip:
+    return Television().render(message)
