@@ -72,9 +72,8 @@ def write(tx: Tx, drafts: Sequence[Draft], balances: Mapping[str, Held]) -> dict
     batch = _worked_out(drafts, balances, tx.new_ids(len(drafts)), now, reasons)
     for area, page in batch.pages.items():
         if page.entries:
-            tail = reasons.tails(area, chain.extend(tx, area, now, page.hashes))
-            rows = [(txn, reference, *tail(why)) for txn, reference, why in page.entries]
-            bulk.insert(tx, "points_txn", TXN_COLUMNS, rows)
+            link = chain.extend(tx, area, now, page.hashes)
+            bulk.insert(tx, "points_txn", TXN_COLUMNS, reasons.rows(area, link, page.entries))
     bulk.insert(tx, "points_posting", POSTING_COLUMNS, batch.postings)
     tell(tx, batch.posted, balances)
     return batch.receipts
@@ -138,21 +137,21 @@ class _Reasons:
             self._known[id(why)] = known
         return known[:2]
 
-    def tails(self, area: str, link: int) -> Any:
-        """What a row holds after its id and its reference, as a function of its reason."""
-        made: dict[int, tuple[Any, ...]] = {}
+    def rows(self, area: str, link: int, entries: Sequence[tuple[str, str, Why]]) -> list[tuple[Any, ...]]:
+        """Entries as rows: what each has of its own, then what its reason fills."""
+        made: list[tuple[Any, ...]] = []
+        last, tail = None, ()
+        for txn, reference, why in entries:
+            if why is not last:
+                last, tail = why, self._tail(area, link, why)
+            made.append((txn, reference, *tail))
+        return made
 
-        def tail(why: Why) -> tuple[Any, ...]:
-            found = made.get(id(why))
-            if found is None:
-                item, catalogue, *rest = self._values(why)
-                day = why.act_date.isoformat() if self._lite and why.act_date else why.act_date
-                until = bulk.moment(self._tx, why.until) if why.until else None
-                found = (self._at, area, why.reason, why.by_rule, item, catalogue, day, *rest, until, link)
-                made[id(why)] = found
-            return found
-
-        return tail
+    def _tail(self, area: str, link: int, why: Why) -> tuple[Any, ...]:
+        item, catalogue, *rest = self._values(why)
+        day = why.act_date.isoformat() if self._lite and why.act_date else why.act_date
+        until = bulk.moment(self._tx, why.until) if why.until else None
+        return (self._at, area, why.reason, why.by_rule, item, catalogue, day, *rest, until, link)
 
     def _values(self, why: Why) -> tuple[str | None, ...]:
         """In the order of chain.COLUMNS from the item on, without its two times. None may hold what parts the cells."""
