@@ -168,7 +168,7 @@ def register_households(tx: Tx, area: str, households: Iterable[NewHousehold]) -
                 "building": house.building,
                 "flat": house.flat,
                 "size": len(house.members),
-                "tags": _tags(house.tags),
+                "tags": tags_text(house.tags),
             }
         )
         people_rows += [_resident_row(tx, area, member) for member in house.members]
@@ -176,6 +176,16 @@ def register_households(tx: Tx, area: str, households: Iterable[NewHousehold]) -
         tx.session.execute(insert(Household), house_rows)
         tx.session.execute(insert(Resident), people_rows)
     return len(people_rows)
+
+
+def join_household(tx: Tx, household: str, members: Sequence[NewResident]) -> int:
+    """Further people of a home that is there."""
+    home = tx.session.get_one(Household, household)
+    rows = [_resident_row(tx, home.area, member) | {"household": household} for member in members]
+    tx.session.execute(insert(Resident), rows)
+    home.size += len(rows)
+    tx.session.add(home)
+    return len(rows)
 
 
 def _resident_row(tx: Tx, area: str, member: NewResident) -> dict[str, Any]:
@@ -189,11 +199,11 @@ def _resident_row(tx: Tx, area: str, member: NewResident) -> dict[str, Any]:
         "card_mark": tx.seal.mark(member.card, "card") if member.card else None,
         "sex": member.sex,
         "born": member.born,
-        "tags": _tags(member.tags),
+        "tags": tags_text(member.tags),
     }
 
 
-def _tags(tags: Sequence[str]) -> str:
+def tags_text(tags: Sequence[str]) -> str:
     return " " + "".join(f"{tag} " for tag in tags)
 
 

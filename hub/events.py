@@ -549,6 +549,18 @@ class SignatureRefused(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResidentsEntered(Event):
+    """A page of an office's register was entered: how many came in and were put right. Who, only the directory says."""
+
+    area: str
+    residents: int
+    changed: int
+
+    def subject(self) -> str:
+        return self.area
+
+
+@dataclass(frozen=True, kw_only=True)
 class BudgetAlert(Event):
     """70, 85, 95 or 100 per cent of a community's points money of a year is encumbered or spent."""
 

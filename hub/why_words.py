@@ -122,10 +122,12 @@ WORDS: dict[str, str] = {
     "PasswordAsked": N_("The password was asked once more"),
     "ResidentMarked": N_("A resident's marks were changed"),
     "ReadingsStored": N_("Readings were stored"),
+    "ResidentsEntered": N_("Residents were entered from a register"),
     "CertificateIssued": N_("A certificate of honour was issued"),
     "ChainChecked": N_("A chain of the ledger was recomputed"),
     "DutySet": N_("The duty hours of a colleague were entered"),
     "CounterMoved": N_("An offline counter moved"),
+    "KeeperSet": N_("Who acts for an organisation was entered"),
     "WebhookChanged": N_("A webhook was changed"),
     "TellingReplayed": N_("Given-up webhooks were told again"),
 }

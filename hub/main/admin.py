@@ -1,4 +1,4 @@
-"""The commands of `linli` that act on a community: areas, devices, gateways, screens, kiosks, users, tokens.
+"""The commands of `linli` that act on a community: areas, residents, devices, gateways, screens, kiosks, users, tokens.
 
 They write to the same store as a running hub, which notices within a second (registry stamp). Secrets are printed once.
 """
@@ -18,6 +18,7 @@ from hub import directory, lifecycle, login, migrations, registry, soundness
 from hub.db import Actor, Read, Store, Tx
 from hub.errors import LinliError, NotFound
 from hub.i18n import _
+from hub.main import residents
 from hub.main.blegate import commands as blegate
 from hub.main.wiring import open_store
 from hub.settings import Settings
@@ -79,6 +80,7 @@ area = typer.Typer(help="The area tree.", no_args_is_help=True)
 device = typer.Typer(help="Devices behind gateways.", no_args_is_help=True)
 gateway = typer.Typer(help="Gateways of huts: their passwords, and the program of a hut's box.", no_args_is_help=True)
 screen = typer.Typer(help="Screens that read the signed board over MQTT.", no_args_is_help=True)
+resident = typer.Typer(help="Residents and their homes: from a register, as a list.", no_args_is_help=True)
 kiosk = typer.Typer(help="Kiosk screens of huts.", no_args_is_help=True)
 integrator = typer.Typer(help="MQTT accounts of other systems.", no_args_is_help=True)
 user = typer.Typer(help="Staff and their passwords.", no_args_is_help=True)
@@ -87,12 +89,14 @@ token = typer.Typer(help="API tokens: one role within one area.", no_args_is_hel
 
 def register(app: typer.Typer) -> None:
     blegate.register(gateway)
+    residents.register(resident)
     for name, group in (
         ("db", db),
         ("area", area),
         ("device", device),
         ("gateway", gateway),
         ("screen", screen),
+        ("resident", resident),
         ("kiosk", kiosk),
         ("integrator", integrator),
         ("user", user),
