@@ -9,10 +9,14 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from sqlalchemy import select
+from sqlmodel import col
 
 from hub import directory
+from hub.audit import AuditRow
 from hub.civic.points import certificates, ledger
 from hub.civic.points.why import Why
+from hub.directory import Organisation
 from tests.points.claimants import PHOTOS
 from tests.points.hall import Hall, Visitor, a_hall
 from tests.points.ledgers import account, issue
@@ -103,7 +107,7 @@ def test_the_desk_claims_for_somebody_and_reminds_twice_before_it_deducts(hall: 
 def test_the_api_declares_verifies_approves_returns_and_repeats_nothing(hall: Hall) -> None:
     staff, director = hall.api("staff"), hall.api("director")
     body = {
-        "item": "B07", "account": "household-h-lin", "date": today(hall), "words": "捐衣",
+        "item": "B07", "account": "household-h-wang", "date": today(hall), "words": "捐衣",
         "evidence": [base64.b64encode((PHOTOS / "other.jpg").read_bytes()).decode()],
     }  # fmt: skip
     grid = hall.api("grid_worker")
@@ -118,8 +122,8 @@ def test_the_api_declares_verifies_approves_returns_and_repeats_nothing(hall: Ha
     assert staff.post(f"{path}/verify").json()["state"] == "verified"
     done = [director.post(f"{path}/approve").json() for _n in range(2)]
     assert [each["state"] for each in done] == ["posted", "posted"]
-    assert director.get("/api/v1/points/accounts", params={"owner": "h-lin"}).json()["items"][0]["balance"] == 10
-    other = grid.post("/api/v1/points/claims", json={**body, "account": "person-r-wang", "evidence": ["R-9"]}).json()
+    assert director.get("/api/v1/points/accounts", params={"owner": "h-wang"}).json()["items"][0]["balance"] == 10
+    other = grid.post("/api/v1/points/claims", json={**body, "account": "person-r-lin", "evidence": ["R-9"]}).json()
     back = staff.post(f"/api/v1/points/claims/{other['id']}/return", json={"reason": "缺收据"}).json()
     assert (back["state"], back["reason"]) == ("returned", "缺收据")
 
@@ -177,3 +181,44 @@ def test_a_stranger_checks_a_certificate_by_its_number_and_sees_no_whole_name(ha
     assert served >= 34.5
     assert f"{served:g} hours" in printed
     hall.enter("r-lin", "resident").get(path, status=404)
+
+
+def test_a_keeper_acts_for_an_organisation_on_the_phone_and_the_desk_ends_it(hall: Hall) -> None:
+    """Entered at the desk by the card, a claim and a gift in its name, each on record with whom it was for."""
+    desk, wang = hall.enter("s-director"), hall.enter("r-wang", "resident")
+    hall.shell.write(lambda tx: tx.session.add(Organisation(id="o-drum", area=LIUHE, zh="腰鼓队", en="Drum club")))
+    account_page, team = "/desk/points/accounts/organisation-o-drum", "/me/points/teams/o-drum"
+    assert "Nobody yet." in desk.get(account_page)
+    assert wang.http.get(team).status_code == 404
+    wrong, _path = desk.post(f"{account_page}/keepers", account_page, 404, card="LH-999999", role="keeper")
+    assert "Nobody has a card with that number" in wrong
+    entered, _path = desk.post(f"{account_page}/keepers", account_page, card="LH-000001", role="keeper")
+    assert "王** · Answers for it" in entered
+    assert "Acting for" in wang.get("/me/points")
+    assert "You are acting for Drum club, as: Answers for it" in wang.get(team)
+    form = wang.get("/me/points/claims/new?whose=organisation-o-drum")
+    assert 'value="organisation-o-drum" checked' in form
+    made = send(
+        wang, "/me/points/claims/new", item="C11", day=today(hall), words="共建服务", number="GJ-9",
+        whose="organisation-o-drum",
+    )  # fmt: skip
+    assert made.status_code == 200
+    ident = made.url.path.rsplit("/", 1)[1]
+    for who, verb in (("s-staff", "verify"), ("s-director", "approve")):
+        page = f"/desk/points/claims/{ident}"
+        hall.enter(who).post(f"{page}/{verb}", page)
+    assert "+30" in wang.get(team)
+    gift = re.search(r'name="once" value="(\w{32})"', wang.get(team))
+    assert gift
+    given, path = wang.post(f"{team}/gift", team, points="10", once=gift[1])
+    assert path == team
+    assert "arrives" in given
+    rows = hall.store.read_now(
+        lambda read: read.session.execute(select(AuditRow).where(col(AuditRow.kind) == "TransferMoved")).scalars().all()
+    )
+    assert [(row.actor, row.on_behalf_of) for row in rows][-1] == ("resident:r-wang", "o-drum")
+    assert "LH-" not in given
+    taken = re.search(r'action="(/desk/points/accounts/organisation-o-drum/keepers/[^"]+/end)"', desk.get(account_page))
+    assert taken
+    desk.post(taken[1], account_page)
+    assert wang.http.get(team).status_code == 404

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import insert
 
 from hub import directory
 from hub.civic.points import claims, docket, duty, honours, ledger
 from hub.civic.points.why import Why
+from hub.directory import Resident
 from hub.errors import NotAllowed, Refused
 from tests.points.claimants import TODAY, Hamlet, a_hamlet, heard, hours
 from tests.points.ledgers import account, issue
@@ -50,6 +52,31 @@ def test_without_a_roster_a_supervisor_looks_first(hamlet: Hamlet) -> None:
     hamlet.write(lambda tx: duty.set_hours(tx, hamlet.staff("s-director"), "s-zhao", {}))
     claim = hamlet.declare("r-zhao", owner="r-zhao", item="B05", hours=hours(1))
     assert docket.needed(claim)[0] == "M"
+
+
+def test_the_household_s_account_is_no_way_around_duty_hours(hamlet: Hamlet) -> None:
+    """What somebody on the staff claims for their home falls under their hours; another one's act at home does not."""
+    ours = {"item": "C03", "owner_kind": "household", "owner": "h-zhao"}
+    for by in ("r-zhao", "s-director"):
+        with pytest.raises(NotAllowed, match="值班时间"):
+            hamlet.declare(by, **ours, began=9 * 60)
+    with pytest.raises(NotAllowed, match="公益美德类"):
+        hamlet.declare("r-zhao", **ours | {"item": "A07"}, began=19 * 60)
+    new = directory.NewResident("r-zhen", "h-zhao", "赵真", "f", TODAY.replace(year=1972), card="LH-000009")
+    hamlet.write(lambda tx: tx.session.execute(insert(Resident), [directory._resident_row(tx, LIUHE, new)]))
+    claim = hamlet.declare("r-zhen", **ours, began=9 * 60)
+    assert (claim.peer, claim.forced) == (True, False)
+    hamlet.write(lambda tx: claims.verify(tx, hamlet.staff("s-staff"), claim.id))
+    with pytest.raises(NotAllowed, match="其他社区"):
+        hamlet.write(lambda tx: claims.approve(tx, hamlet.staff("s-director"), claim.id))
+    hamlet.write(lambda tx: claims.approve(tx, hamlet.staff("s-taying"), claim.id))
+    assert hamlet.balance("household-h-zhao") == 5
+
+
+def test_a_sheet_credits_no_home_in_which_only_staff_could_have_come(hamlet: Hamlet) -> None:
+    homes = ["h-zhao", "h-lin", "h-xu"]
+    assert hamlet.store.read_now(lambda read: duty.nobody_else(read, homes)) == {"r-zhao": "s-zhao"}
+    assert hamlet.store.read_now(lambda read: sorted(duty.at_home(read, homes).values())) == ["s-grid", "s-zhao"]
 
 
 @settings(max_examples=40)

@@ -28,6 +28,8 @@ from hub.civic.points import (
     seed,
     sheets,
     slides,
+    team_pages,
+    teams,
     trace,
     tv_home,
 )
@@ -58,6 +60,7 @@ def router() -> APIRouter:
     return joined(
         pages.router,
         own_pages.router,
+        team_pages.router,
         claim_pages.router,
         desk_pages.router,
         duty_pages.router,
@@ -85,10 +88,18 @@ MODULE = Module(
         (SheetSubmitted, sheets.on_submitted),
         (SheetApproved, sheets.on_approved),
         (PointsPosted, publicity.on_posted),
+        (PointsPosted, teams.on_posted),
     ),
     jobs=jobs.JOBS,
     permissions=PERMISSIONS,
-    topics=(*cards.TOPICS, *tv_home.TOPICS, *docket_cards.TOPICS, *money_cards.TOPICS, *kiosk_pages.TOPICS),
+    topics=(
+        *cards.TOPICS,
+        *teams.TOPICS,
+        *tv_home.TOPICS,
+        *docket_cards.TOPICS,
+        *money_cards.TOPICS,
+        *kiosk_pages.TOPICS,
+    ),
     cards=(*cards.CARDS, *tv_home.CARDS, *docket_cards.CARDS, *money_cards.CARDS),
     nav=(
         Nav("resident", "/me/points", N_("Points"), icon="points", order=50),

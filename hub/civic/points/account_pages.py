@@ -18,11 +18,13 @@ from hub.civic.points import (
     cards,
     catalogue,
     claim_import,
+    keepers,
     ledger,
     moving,
     own_pages,
     publicity,
     rules,
+    teams,
     transfers,
 )
 from hub.civic.points.beneficiary import Owner
@@ -88,6 +90,27 @@ async def gift(request: Request, account: str, points: Text, once: Text) -> Resp
     return await _step(request, account, work)
 
 
+@router.post("/desk/points/accounts/{account}/keepers", dependencies=[needs("points.declare")])
+async def keeper(request: Request, account: str, card: Text, role: Text) -> Response:
+    """Who acts for an organisation: by the card, which its holder shows."""
+    who = subject(request)
+
+    def work(tx: Tx) -> None:
+        owner = owner_of(tx, who, account)
+        found = directory.resident_by_card(tx, card)
+        if owner.kind != "organisation" or found is None:
+            raise NotFound(_("Nobody has a card with that number"))
+        teams.enter(tx, who, owner.id, found.id, role)
+
+    return await _step(request, account, work)
+
+
+@router.post("/desk/points/accounts/{account}/keepers/{ident}/end", dependencies=[needs("points.declare")])
+async def no_keeper(request: Request, account: str, ident: str) -> Response:
+    who = subject(request)
+    return await _step(request, account, lambda tx: teams.leave(tx, who, ident))
+
+
 @router.post("/desk/points/accounts/{account}/move", dependencies=[needs("points.declare")])
 async def move(request: Request, account: str, building: Text, flat: Text) -> Response:
     who = subject(request)
@@ -145,6 +168,7 @@ async def _one(request: Request, account: str, wrong: str = "", status: int = 20
             "lines": [cards.line(each) for each in book.statement(tx, account, limit=own_pages.SLIP_ENTRIES)],
             "sent": transfers.of_person(tx, account), "today": tx.now().astimezone(ZoneInfo(place.tz)).date(),
             "buildings": [(ident, pick(zh, en)) for ident, zh, en in buildings],
+            "keepers": teams.for_desk(tx, owner.id) if owner.kind == "organisation" else [], "roles": keepers.ROLES,
             "may_give": owner.kind == "organisation" and who.may("points.declare", place.path),
             "may_move": bool(owner.household) and who.may("points.declare"),
         }  # fmt: skip

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hub import directory, idempotency
 from hub.access import Subject, public, signed_in, subject
-from hub.civic.points import beneficiary, book, cards, catalogue, claim_api, ledger, rules, transfers
+from hub.civic.points import beneficiary, book, cards, catalogue, claim_api, holds, keepers, ledger, rules, transfers
 from hub.civic.points.beneficiary import Key, Owner
 from hub.civic.points.claim_models import Transfer
 from hub.civic.points.why import Held
@@ -40,8 +40,10 @@ async def accounts(request: Request, owner: Annotated[str, Query(pattern="^[a-z0
 
     def look(read: Read) -> dict[str, Any]:
         owners = _visible(read, who, owner)
-        held = ledger.held(read, [ledger.account_id(*each.key) for each in owners])
-        return {"items": [_shape(each, held.get(ledger.account_id(*each.key))) for each in owners], "after": None}
+        idents = [ledger.account_id(*each.key) for each in owners]
+        held, aside = ledger.held(read, idents), holds.standing(read, idents)
+        items = [_shape(each, held.get(ident), aside.get(ident, 0)) for each, ident in zip(owners, idents, strict=True)]
+        return {"items": items, "after": None}
 
     return await services(request).store.read(look)
 
@@ -143,6 +145,7 @@ def _visible(read: Read, who: Subject, ident: str) -> list[Owner]:
         except NotFound:
             continue
         own = who.kind == "resident" and owner.id in (who.person, who.household)
+        own = own or (owner.kind == "organisation" and keepers.acting(read, who, owner.id) is not None)
         if own or who.may("points.read", directory.area(read, owner.area).path):
             found.append(owner)
     today = read.now().astimezone(ZoneInfo(cards.ZONE)).date()
@@ -152,11 +155,11 @@ def _visible(read: Read, who: Subject, ident: str) -> list[Owner]:
     return found
 
 
-def _shape(owner: Owner, held: Held | None) -> dict[str, Any]:
+def _shape(owner: Owner, held: Held | None, aside: int) -> dict[str, Any]:
     earned = held.earned if held else 0
     reached = rules.level(earned, catalogue.versions()[-1].levels)
     return {
         "id": ledger.account_id(*owner.key), "kind": owner.kind, "balance": held.balance if held else 0,
-        "held": 0,  # nothing can be reserved before there are rewards to redeem
+        "held": aside,
         "earned": earned, "level": {"zh": reached.zh, "en": reached.en} if reached else None,
     }  # fmt: skip

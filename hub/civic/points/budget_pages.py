@@ -13,7 +13,19 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from hub import directory
 from hub.access import Subject, needs, public, signed_in, subject
-from hub.civic.points import budget, cards, catalogue, chain, counter, export, local, recount, shelf, verify_ledger
+from hub.civic.points import (
+    budget,
+    cards,
+    catalogue,
+    chain,
+    counter,
+    export,
+    keepers,
+    local,
+    recount,
+    shelf,
+    verify_ledger,
+)
 from hub.civic.points import proof as proofs
 from hub.civic.points.counter_pages import fen_of
 from hub.db import Read, Tx
@@ -181,7 +193,8 @@ async def own_file(request: Request, month: str = "") -> Response:
     def look(read: Read) -> str:
         place = directory.area(read, who.area)
         which = month or read.now().astimezone(ZoneInfo(place.tz)).strftime("%Y-%m")
-        return export.csv_file(read, [place.code], month=which, whose=set(counter.own_accounts(who)))
+        own = {*counter.own_accounts(who), *(each.account for each in keepers.of_person(read, who.id))}
+        return export.csv_file(read, [place.code], month=which, whose=own)
 
     return _file(await services(request).store.read(look), f"my-points{'-' + month if month else ''}.csv")
 

@@ -97,8 +97,7 @@ async def one(request: Request, ident: str) -> dict[str, Any]:
 
     def look(read: Read) -> Claim:
         claim = docket.find(read, ident)
-        own = who.kind == "resident" and (who.person in (claim.owner, claim.declared_by) or who.household == claim.home)
-        if not own and not who.may("points.read", directory.area(read, claim.area).path):
+        if not docket.belongs(read, who, claim) and not who.may("points.read", directory.area(read, claim.area).path):
             raise NotFound(_("There is no such claim"))
         return claim
 

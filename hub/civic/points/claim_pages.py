@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 
 from hub import directory
 from hub.access import Subject, public, signed_in, subject
-from hub.civic.points import catalogue, claim_rules, claims, docket, docket_cards, duty, photos, publicity
+from hub.civic.points import catalogue, claim_rules, claims, docket, docket_cards, duty, keepers, photos, publicity
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claims import Draft
 from hub.civic.points.photos import Picture
@@ -36,8 +36,8 @@ async def listing(request: Request) -> HTMLResponse:
 
 
 @router.get("/me/points/claims/new", dependencies=[signed_in("resident")])
-async def blank(request: Request) -> HTMLResponse:
-    return await _form(request, {})
+async def blank(request: Request, whose: str = "") -> HTMLResponse:
+    return await _form(request, {"whose": whose} if whose else {})
 
 
 @router.post("/me/points/claims/new", dependencies=[signed_in("resident")])
@@ -45,8 +45,7 @@ async def declare(request: Request, item: Text) -> Response:
     who, written = subject(request), await filled(request, item)
     try:
         pictures = await read_photos(request)
-        home = written["whose"] == "household"
-        draft = drafted(written, "household" if home else "person", (who.household if home else who.person) or "")
+        draft = drafted(written, *_whose(who, written["whose"]))
         made = await services(request).store.write(
             lambda tx: claims.declare(tx, who, draft, pictures), actor(request), can_wait=True
         )
@@ -216,6 +215,14 @@ def choices(items: dict[str, Item], kinds: tuple[str, ...], *, deductions: bool)
     ]
 
 
+def _whose(who: Subject, whose: str) -> tuple[str, str]:
+    """Oneself, one's household, or an organisation one acts for; whether one does, the verb asks."""
+    if whose.startswith("organisation-"):
+        return "organisation", whose.removeprefix("organisation-")
+    home = whose == "household"
+    return ("household" if home else "person"), (who.household if home else who.person) or ""
+
+
 def _completed(claim: Any, words: str, place: str) -> Draft:
     hours = Decimal(claim.minutes) / 60 if claim.minutes else None
     return Draft(
@@ -226,12 +233,17 @@ def _completed(claim: Any, words: str, place: str) -> Draft:
 
 async def _form(request: Request, written: dict[str, str], wrong: str = "", status: int = 200) -> HTMLResponse:
     today = services(request).clock.now().astimezone(ZoneInfo(docket_cards.ZONE)).date()
-    items = choices(catalogue.on(today).items, ("person", "household"), deductions=False)
     person = subject(request).person or ""
-    on_staff = await services(request).store.read(lambda read: bool(duty.of_persons(read, [person])))
+
+    def look(read: Read) -> dict[str, Any]:
+        return {"on_staff": bool(duty.of_persons(read, [person])), "teams": keepers.of_person(read, person)}
+
+    seen = await services(request).store.read(look)
+    kinds = ("person", "household", "organisation") if seen["teams"] else ("person", "household")
     return page(
-        request, "points/claim_new.html", status, items=items, today=today.isoformat(), written=written, wrong=wrong,
-        photos_max=photos.PHOTOS_MAX, words_max=claims.WORDS_MAX, on_staff=on_staff,
+        request, "points/claim_new.html", status, items=choices(catalogue.on(today).items, kinds, deductions=False),
+        today=today.isoformat(), written=written, wrong=wrong, photos_max=photos.PHOTOS_MAX,
+        words_max=claims.WORDS_MAX, **seen,
     )  # fmt: skip
 
 
@@ -247,8 +259,7 @@ async def _one(request: Request, ident: str, wrong: str = "", status: int = 200)
 
 def _mine(read: Read, who: Subject, ident: str) -> Any:
     claim = docket.find(read, ident)
-    ours = claim.owner_kind == "household" and claim.owner == who.household
-    if who.person not in (claim.owner, claim.declared_by) and not ours:
+    if not docket.belongs(read, who, claim):
         raise NotFound(_("There is no such claim"))
     return claim
 

@@ -17,7 +17,18 @@ from sqlmodel import col
 
 from hub import approval, directory
 from hub.access import Subject
-from hub.civic.points import beneficiary, catalogue, claim_rules, deductions, docket, duty, photos, publicity, rules
+from hub.civic.points import (
+    beneficiary,
+    catalogue,
+    claim_rules,
+    deductions,
+    docket,
+    duty,
+    keepers,
+    photos,
+    publicity,
+    rules,
+)
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claim_models import Claim
 from hub.civic.points.photos import Picture
@@ -54,7 +65,7 @@ def declare(tx: Tx, by: Subject, draft: Draft, pictures: Sequence[Picture] = ())
     owners = beneficiary.find(tx, [key])
     place = directory.area(tx, owners[key].area)
     (kind, owner), child = beneficiary.for_act(owners, key, draft.day)
-    own = by.kind == "resident" and owner == (by.person if kind == "person" else by.household)
+    own = _own(tx, by, kind, owner)
     if not own:
         by.require("points.declare", place.path)
     home = owners[key].household or ""
@@ -64,19 +75,20 @@ def declare(tx: Tx, by: Subject, draft: Draft, pictures: Sequence[Picture] = ())
     worth = item.points if item.points < 0 else rules.value(item, draft.hours)
     _alone(tx, home, draft.item, draft.day, kind)
     forced = item.points < 0 and deductions.complained_about(tx, by.id, home)
-    staff = duty.of_persons(tx, [owner]).get(owner) if kind == "person" and item.points > 0 else None
-    if staff:
-        forced = duty.judge(tx, staff, item, draft.day, draft.began, int((draft.hours or 0) * 60))
+    staff = duty.concerned(tx, by, kind, owner) if item.points > 0 and not child else []
+    minutes = int((draft.hours or 0) * 60)
+    for each in staff:
+        forced |= each.did and duty.judge(tx, each.id, item, draft.day, draft.began, minutes)
     if item.points < 0:
         deductions.allowed(tx, item, kind, owner, draft)
     # A person's acts are told apart from those of the others at home; an act of the home is everybody's.
     proof = draft.number.strip().upper() or (photos.digest(pictures[0]) if pictures else "")
     claim = Claim(
         id=tx.new_id(), area=place.code, owner_kind=kind, owner=owner, home=home, item=item.code, act_date=draft.day,
-        minutes=int((draft.hours or 0) * 60), points=worth, about=draft.about.strip()[:64],
+        minutes=minutes, points=worth, about=draft.about.strip()[:64],
         number=draft.number.strip()[:NUMBER_MAX], words=draft.words.strip(), place=draft.place.strip()[:80],
         of_minor=child, act=claim_rules.act_key(item.code, owner, draft.day, proof), batch=draft.batch,
-        state="claimed", forced=forced, began=draft.began, peer=staff is not None,
+        state="claimed", forced=forced, began=draft.began, peer=bool(staff),
         declared_by=by.person or by.id if own else by.id, by_staff=not own,
         declared_at=tx.now(),
     )  # fmt: skip
@@ -129,7 +141,7 @@ def send_back(tx: Tx, by: Subject, ident: str, why: str) -> Claim:
 def amend(tx: Tx, by: Subject, ident: str, draft: Draft, pictures: Sequence[Picture] = ()) -> Claim:
     """Whoever declared it completes what was sent back: a new claim in the place of the old one."""
     claim = docket.locked(tx, ident)
-    _declarer(by, claim)
+    _declarer(tx, by, claim)
     if claim.state != "returned":
         raise Conflict(_("Only what was sent back can be completed"))
     kept = photos.pictures(tx, claim.id)
@@ -140,7 +152,7 @@ def amend(tx: Tx, by: Subject, ident: str, draft: Draft, pictures: Sequence[Pict
 
 def withdraw(tx: Tx, by: Subject, ident: str) -> Claim:
     claim = docket.locked(tx, ident)
-    _declarer(by, claim)
+    _declarer(tx, by, claim)
     if claim.state in claim_rules.ENDED:
         raise Conflict(_("This claim is settled already"))
     approval.void(tx, docket.subject_of(claim))
@@ -231,9 +243,10 @@ def _sign(tx: Tx, by: Subject, claim: Claim, done: int) -> Claim:
     if claim.points < 0 and deductions.complained_about(tx, by.id, claim.home):
         said = _("This household complained about you within 30 days; somebody else must judge")
         raise _not_signed(said, claim, letter, "complaint", by)
+    homes, persons = keepers.concerned(tx, claim.owner_kind, claim.owner, claim.home)
     signed = approval.sign(
-        tx, docket.subject_of(claim), letter, docket.content(tx, claim), by,
-        beneficiary_households={claim.home} - {""}, beneficiary_persons={claim.owner},
+        tx, docket.subject_of(claim), letter, docket.content(tx, claim), by, beneficiary_households=homes,
+        beneficiary_persons=persons,
     )  # fmt: skip
     claim.state = claim_rules.after_signature(len(signed), len(letters))
     if claim.state == "signed":
@@ -272,14 +285,23 @@ def _may_judge(read: Read, by: Subject, claim: Claim) -> None:
     path = directory.area(read, claim.area).path
     if not any(by.may(permission, path) for permission in claim_rules.SIGNS.values()):
         raise NotAllowed(_("Your role does not cover this here"))
-    if (by.person and by.person == claim.owner) or (by.household and by.household == claim.home):
+    homes, persons = keepers.concerned(read, claim.owner_kind, claim.owner, claim.home)
+    if by.person in persons or by.household in homes:
         raise NotAllowed(_("You may not sign for yourself or your own household"))
 
 
-def _declarer(by: Subject, claim: Claim) -> None:
+def _own(read: Read, by: Subject, kind: str, owner: str) -> bool:
+    """One's own account, the household's, or that of an organisation one acts for."""
+    if kind == "organisation":
+        return keepers.acting(read, by, owner) is not None
+    return by.kind == "resident" and owner == (by.person if kind == "person" else by.household)
+
+
+def _declarer(read: Read, by: Subject, claim: Claim) -> None:
     mine = by.kind == "resident" and by.person in (claim.declared_by, claim.owner)
     ours = by.kind == "resident" and bool(claim.home) and by.household == claim.home
-    if not (mine or ours or by.id == claim.declared_by):
+    theirs = claim.owner_kind == "organisation" and _own(read, by, claim.owner_kind, claim.owner)
+    if not (mine or ours or theirs or by.id == claim.declared_by):
         raise NotFound(_("There is no such claim"))
 
 

@@ -13,7 +13,7 @@ from sqlmodel import col
 
 from hub import directory, login
 from hub.access import Subject
-from hub.civic.points import beneficiary, rewards, rules
+from hub.civic.points import beneficiary, keepers, rewards, rules
 from hub.civic.points.money_events import RedemptionMoved
 from hub.civic.points.reward_models import Pin, Redemption, Reward
 from hub.civic.points.rewards import Asked
@@ -79,7 +79,7 @@ def redeem_here(
 def dispute(tx: Tx, who: Subject, ident: str, said: str) -> Redemption:
     """“That was not me”: within seven days, by the owner or somebody of the household."""
     found = tx.session.get(Redemption, ident)
-    if found is None or found.account not in own_accounts(who):
+    if found is None or not may_answer(tx, who, found.account):
         raise NotFound(_("There is no such redemption"))
     if not said.strip():
         raise Refused(_("Say what is wrong"))
@@ -143,6 +143,15 @@ def handed_over(read: Read, area: str, since_days: int = 30) -> dict[str, int]:
         .group_by(col(Reward.kind))
     )  # fmt: skip
     return {kind: int(count) for kind, count in read.session.execute(query)}
+
+
+def may_answer(read: Read, who: Subject, account: str) -> bool:
+    """Whether this resident may give back what was set aside for an account, or say that it was not them."""
+    if account in own_accounts(who):
+        return True
+    kind, _dash, ident = account.partition("-")
+    kept = keepers.acting(read, who, ident) if kind == "organisation" else None
+    return kept is not None and kept.role == "keeper"
 
 
 def own_accounts(who: Subject) -> list[str]:

@@ -121,12 +121,14 @@ async def pin(request: Request, card: Text, digits: Text) -> Response:
 @router.post(f"{PLACE}/shelf", dependencies=[DESK])
 async def add(
     request: Request, kind: Text, zh: Text, price: Whole, yuan: Text = "0", en: Text = "", stock: Text = "",
-    stars: Whole = 0,
+    stars: Whole = 0, organisations: Text = "",
 ) -> Response:  # fmt: skip
     who = subject(request)
     return await _step(
         request,
-        lambda tx: shelf.add(tx, who.area, New(kind, zh, en, price, fen_of(yuan), _pieces(stock), stars)),
+        lambda tx: shelf.add(
+            tx, who.area, New(kind, zh, en, price, fen_of(yuan), _pieces(stock), stars, organisations == "yes")
+        ),
         said=_("It is on the shelf"),
     )
 

@@ -9,8 +9,9 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from hub import directory
+from hub.access import Subject
 from hub.approval import Signature
-from hub.civic.points import catalogue, claim_rules, tidings
+from hub.civic.points import catalogue, claim_rules, keepers, tidings
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claim_models import Claim, Objection, Photo
 from hub.civic.points.events import ClaimMoved
@@ -71,13 +72,26 @@ def moved(tx: Tx, claim: Claim) -> None:
 
 
 def mine(read: Read, person: str, home: str, limit: int = 30) -> list[Claim]:
-    """What this resident declared or what is theirs, the newest first."""
+    """What this resident declared or what is theirs, the newest first; also what is an organisation's of theirs."""
+    teams = [each.id for each in keepers.of_person(read, person)]
     query = select(Claim).where(
         (col(Claim.owner) == person)
+        | (col(Claim.owner_kind) == "organisation") & col(Claim.owner).in_(teams)
         | (col(Claim.home) == home) & (col(Claim.owner_kind) == "household")
         | (col(Claim.declared_by) == person)
     )
     return list(read.session.execute(query.order_by(col(Claim.declared_at).desc()).limit(limit)).scalars())
+
+
+def belongs(read: Read, who: Subject, claim: Claim) -> bool:
+    """Whether a resident reads this claim: their own, their household's, one they declared, or their organisation's."""
+    if who.kind != "resident":
+        return False
+    if claim.owner_kind == "organisation" and keepers.acting(read, who, claim.owner) is not None:
+        return True
+    return who.person in (claim.owner, claim.declared_by) or (
+        claim.owner_kind == "household" and claim.owner == who.household
+    )
 
 
 def waiting(read: Read, area: str, limit: int = 100) -> list[Claim]:
@@ -122,7 +136,7 @@ def told(read: Read, claim: Claim) -> list[str]:
 
 
 def tell(tx: Tx, claim: Claim, title: Callable[[], str], text: Callable[[], str]) -> None:
-    tidings.tell(tx, told(tx, claim), title, text)
+    tidings.tell(tx, told(tx, claim), tidings.about(tx, claim.owner_kind, claim.owner, title), text)
 
 
 def tell_end(tx: Tx, claim: Claim) -> None:

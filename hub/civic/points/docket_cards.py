@@ -13,7 +13,7 @@ from sqlmodel import col
 from hub import approval, directory
 from hub.access import Subject
 from hub.approval import Signature
-from hub.civic.points import claim_rules, docket, photos, publicity
+from hub.civic.points import claim_rules, docket, keepers, photos, publicity
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claim_models import Claim, Objection
 from hub.civic.points.models import Posting, Txn
@@ -146,6 +146,7 @@ def entry(read: Read, who: Subject, txn: str) -> dict[str, Any] | None:
         )
     ).first()
     mine = {f"person-{who.person}", f"household-{who.household}"}
+    mine |= {each.account for each in keepers.of_person(read, who.person or "")}
     if row is None or ends is None or not mine & {ends[0], ends[1]}:
         return None
     claim = row.evidence.removeprefix("claim:") if row.evidence and row.evidence.startswith("claim:") else ""

@@ -1,7 +1,9 @@
 """Duty hours (值班时间): whoever is on the staff earns outside them only, by B and C, approved by another community.
 
 A claim says when it began, so that it can be told apart; where nobody has entered the hours of that person, a
-supervisor looks first. An attendance sheet is approved at one's own desk, so it credits nobody on the staff.
+supervisor looks first. The household's account is no way around it: what is claimed for a home with somebody of the
+staff is approved next door too, and falls under their hours when they declare it or nobody else there could have
+done it. An attendance sheet is approved at one's own desk, so it credits nobody on the staff, nor such a home.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from hub.civic.points.catalogue import Item
 from hub.civic.points.events import DutySet
 from hub.civic.points.reward_models import Duty
 from hub.db import Read, Tx
-from hub.directory import Staff, StaffRole
+from hub.directory import Resident, Staff, StaffRole
 from hub.errors import NotAllowed, NotFound, Refused
 from hub.i18n import N_, _, pick
 
@@ -68,6 +70,50 @@ def of_persons(read: Read, persons: Collection[str]) -> dict[str, str]:
         query = select(col(Staff.person), col(Staff.id)).where(col(Staff.person).in_(some), col(Staff.active).is_(True))
         found |= {person: ident for person, ident in read.session.execute(query)}
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """Somebody of the staff whose account, or whose home's, a claim is for; `did` unless another one at home did it."""
+
+    id: str
+    did: bool
+
+
+def concerned(read: Read, by: Subject, kind: str, owner: str) -> list[Concerned]:
+    """For a home it is theirs when they declare it, or when nobody else there could have done it."""
+    if kind == "person":
+        return [Concerned(ident, True) for ident in of_persons(read, [owner]).values()]
+    if kind != "household":
+        return []
+    alone = nobody_else(read, [owner])
+    return [Concerned(ident, person in (by.person, *alone)) for person, ident in at_home(read, [owner]).items()]
+
+
+def at_home(read: Read, homes: Collection[str]) -> dict[str, str]:
+    """Who of the staff lives in one of these households: person -> staff id."""
+    found: dict[str, str] = {}
+    for some in chunks(set(homes)):
+        living = select(col(Resident.id)).where(col(Resident.household).in_(some))
+        query = select(col(Staff.person), col(Staff.id)).where(
+            col(Staff.active).is_(True), col(Staff.person).in_(living) | col(Staff.household).in_(some)
+        )
+        found |= {person: ident for person, ident in read.session.execute(query.order_by(col(Staff.id)))}
+    return found
+
+
+def nobody_else(read: Read, homes: Collection[str]) -> dict[str, str]:
+    """The same of those homes in which nobody but staff is old enough to have done it."""
+    alone = set(homes)
+    staff = at_home(read, homes)
+    for some in chunks(set(homes)):
+        query = select(col(Resident.household), col(Resident.id), col(Resident.born)).where(
+            col(Resident.household).in_(some)
+        )
+        for home, ident, born in read.session.execute(query):
+            if ident not in staff and directory.age(born, read.now().date()) >= directory.MINOR:
+                alone.discard(home)
+    return at_home(read, alone)
 
 
 def judge(read: Read, staff: str, item: Item, day: date, began: int | None, minutes: int) -> bool:

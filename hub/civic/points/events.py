@@ -114,3 +114,16 @@ class AccountOpened(Event):
 
     def subject(self) -> str:
         return self.account
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeeperSet(Event):
+    """Somebody may act for an organisation from now on, as a keeper or a contact, or no longer."""
+
+    organisation: str
+    resident: str
+    area: str
+    role: str  # keeper | contact | ended
+
+    def subject(self) -> str:
+        return self.organisation

@@ -16,7 +16,7 @@ from sqlmodel import Field, SQLModel, col
 
 from hub.access import Subject
 from hub.db import Read
-from hub.directory import Organisation
+from hub.directory import Organisation, Resident
 from hub.i18n import N_, pick
 from hub.types import UtcTime
 
@@ -79,6 +79,11 @@ def acting(read: Read, who: Subject, organisation: str) -> Kept | None:
     return next((each for each in of_person(read, who.person) if each.id == organisation), None)
 
 
+def standing(read: Read, organisation: str) -> list[Keeper]:
+    query = select(Keeper).where(col(Keeper.organisation) == organisation, col(Keeper.ended_at).is_(None))
+    return list(read.session.execute(query.order_by(col(Keeper.at))).scalars())
+
+
 def people_of(read: Read, organisations: Collection[str]) -> list[str]:
     """Everybody who acts for one of these: who is told, and who signs nothing for it."""
     rows = read.session.execute(
@@ -88,3 +93,12 @@ def people_of(read: Read, organisations: Collection[str]) -> list[str]:
         .order_by(col(Keeper.resident))
     )
     return list(rows.scalars())
+
+
+def concerned(read: Read, kind: str, owner: str, home: str) -> tuple[set[str], set[str]]:
+    """Households and persons who judge nothing of an account: its own, or of those who act for the organisation."""
+    if kind != "organisation":
+        return {home} - {""}, {owner}
+    people = people_of(read, [owner])
+    homes = read.session.execute(select(col(Resident.household)).where(col(Resident.id).in_(people))).scalars()
+    return set(homes), {owner, *people}

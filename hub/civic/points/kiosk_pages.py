@@ -89,12 +89,11 @@ def _statement(read: Read, person: Subject) -> dict[str, Any]:
     """Surname and title, the newest entries, and what the points would buy today."""
     place = directory.area(read, person.area)
     seen = own_pages.slip_of(read, person.id)
-    open_now = mall_pages.goods_open(read, place.code, place.tz)
     shelf = [
         item
         for _name, items in mall_pages.shown(read, place.code, mall_pages.rewards_times(read, place.code))
         for item in items
-        if item["price"] <= seen["balance"] and not item["gone"] and (open_now or not item["fen"])
+        if item["price"] <= seen["balance"] and not item["gone"] and not item["unpaid"]
     ]
     mine = [accounts.account_id("person", person.id)]
     home = accounts.account_id("household", person.household or "")

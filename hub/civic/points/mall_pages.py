@@ -11,9 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hub import directory
 from hub.access import Subject, needs, signed_in, subject
-from hub.civic.points import accounts, beneficiary, budget, counter, holds, ledger, rewards, shelf
+from hub.civic.points import accounts, beneficiary, budget, counter, holds, ledger, rewards, rules, shelf, teams
 from hub.civic.points.beneficiary import Owner
-from hub.civic.points.pages import ADULT
 from hub.civic.points.reward_models import Redemption
 from hub.db import Read, Tx
 from hub.errors import LinliError, NotAllowed, NotFound
@@ -65,7 +64,7 @@ async def _mall(request: Request, wrong: str = "", status: int = 200) -> HTMLRes
             "agreed": directory.has_consent(read, who.id, "household_points", ledger.SHARE_VERSION),
             "held": sum(holds.standing(read, idents).values()),
             "mine": [line(each, shelf.name(reward)) for each, reward in rewards.of_accounts(read, idents)],
-            "open": goods_open(read, who.area, area.tz),
+            "open": goods_open(read, who.area),
         }  # fmt: skip
 
     shown_now = await services(request).store.read(look)
@@ -155,15 +154,18 @@ async def fetch(request: Request, ident: str, body: CodeBody) -> dict[str, Any]:
     return _shape(await services(request).store.write(hand, actor(request)))
 
 
-def shown(read: Read, area: str, times: dict[str, list[Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """The shelf by kind, in the reader's words."""
+def shown(
+    read: Read, area: str, times: dict[str, list[Any]], *, teams: bool = False
+) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The shelf by kind, in the reader's words; `unpaid` is what costs more of this year's money than is left."""
     groups: dict[str, list[dict[str, Any]]] = {kind: [] for kind in shelf.KINDS}
-    for each in shelf.rewards(read, area):
+    left = money_left(read, area)
+    for each in shelf.rewards(read, area, teams=teams):
         groups[each.kind].append(
             {
                 "id": each.id, "name": shelf.name(each), "price": each.price, "stock": each.stock, "fen": each.fen,
                 "stars": each.stars, "slots": times.get(each.id, []),
-                "gone": each.stock == 0 or (each.id in times and not times[each.id]),
+                "gone": each.stock == 0 or (each.id in times and not times[each.id]), "unpaid": each.fen > left,
             }
         )  # fmt: skip
     return [(_(shelf.KINDS[kind]), found) for kind, found in groups.items() if found]
@@ -178,12 +180,16 @@ def with_times(read: Read, area: str) -> list[tuple[Any, list[Any]]]:
     return [(each, times.get(each.id, [])) for each in shelf.rewards(read, area)]
 
 
-def goods_open(read: Read, area: str, tz: str) -> bool:
+def goods_open(read: Read, area: str) -> bool:
     """Whether there is money for what costs some; services and honours are always open."""
+    return money_left(read, area) > 0
+
+
+def money_left(read: Read, area: str) -> int:
     try:
-        return budget.purse(read, area, budget.year_of(read.now(), tz)).available > 0
+        return budget.purse(read, area, budget.year_of(read.now(), directory.area(read, area).tz)).available
     except NotFound:
-        return False
+        return 0
 
 
 def line(found: Redemption, name: str) -> dict[str, Any]:
@@ -196,9 +202,11 @@ def line(found: Redemption, name: str) -> dict[str, Any]:
 
 
 def _redeem(tx: Tx, who: Subject, account: str, reward: str, once: str, slot: str | None) -> Redemption:
-    if account not in counter.own_accounts(who):
-        raise NotAllowed(_("You spend your own points and your own household's"))
     kind, _dash, ident = account.partition("-")
+    if kind == "organisation":
+        teams.must_act(tx, who, ident, spends=True)
+    elif account not in counter.own_accounts(who):
+        raise NotAllowed(_("You spend your own points and your own household's"))
     if kind == "household":
         agreed = directory.has_consent(tx, who.id, "household_points", ledger.SHARE_VERSION)
         if not agreed or not _grown(tx, who):
@@ -209,7 +217,7 @@ def _redeem(tx: Tx, who: Subject, account: str, reward: str, once: str, slot: st
 
 def _cancel(tx: Tx, who: Subject, ident: str) -> Redemption:
     found = tx.session.get(Redemption, ident)
-    if found is None or found.account not in counter.own_accounts(who):
+    if found is None or not counter.may_answer(tx, who, found.account):
         raise NotFound(_("There is no such redemption"))
     rewards.give_back(tx, found, "cancelled", who.id)
     return found
@@ -222,7 +230,7 @@ def _owner_id(who: Subject, whose: str) -> str:
 def _grown(read: Read, who: Subject) -> bool:
     person = directory.resident(read, who.id)
     today = read.now().astimezone(ZoneInfo(directory.area(read, person.area).tz)).date()
-    return directory.age(person.born, today) >= ADULT
+    return directory.age(person.born, today) >= rules.ADULT
 
 
 def _shape(found: Redemption) -> dict[str, Any]:

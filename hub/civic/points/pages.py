@@ -10,22 +10,21 @@ from fastapi.responses import HTMLResponse, Response
 
 from hub import directory
 from hub.access import Subject, public, signed_in, subject
-from hub.civic.points import beneficiary, book, cards, catalogue, ledger
+from hub.civic.points import beneficiary, book, cards, catalogue, ledger, rules
 from hub.db import Read, Tx
 from hub.errors import NotAllowed, Refused
 from hub.i18n import _, pick
 from hub.page import actor, page, page_live, see_other, services
 from hub.rng import code
 
-ADULT = 18  # drawing on the household's points is a grown-up's own decision
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/me/points", dependencies=[signed_in("resident")])
 async def mine(request: Request) -> HTMLResponse:
     who = subject(request)
-    topic = f"points.statement:{who.person}"
-    return await page_live(request, "points/mine.html", topics=[topic], topic=topic)
+    topic, teams = f"points.statement:{who.person}", f"points.teams:{who.person}"
+    return await page_live(request, "points/mine.html", topics=[topic, teams], topic=topic, teams=teams)
 
 
 @router.get("/me/points/earlier", dependencies=[signed_in("resident")])
@@ -40,7 +39,9 @@ async def earlier(request: Request, after: str, whose: str = "person") -> HTMLRe
 
     shown = await services(request).store.read(look)
     home = whose == "household"
-    return page(request, "points/earlier.html", household=home, tz=cards.ZONE, **shown)
+    here = "/me/points/earlier?whose=household&" if home else "/me/points/earlier?"
+    back = "/me/points/household" if home else "/me/points"
+    return page(request, "points/earlier.html", here=here, back=back, tz=cards.ZONE, **shown)
 
 
 @router.get("/me/points/household", dependencies=[signed_in("resident")])
@@ -107,7 +108,7 @@ def _share(tx: Tx, who: Subject, points: int, give: bool, once: str) -> None:
 def _agree(tx: Tx, who: Subject) -> None:
     person = directory.resident(tx, who.id)
     tz = directory.area(tx, person.area).tz
-    if directory.age(person.born, tx.now().astimezone(ZoneInfo(tz)).date()) < ADULT:
+    if directory.age(person.born, tx.now().astimezone(ZoneInfo(tz)).date()) < rules.ADULT:
         raise NotAllowed(_("A grown-up of the household decides this"))
     if not directory.has_consent(tx, who.id, "household_points", ledger.SHARE_VERSION):
         directory.give_consent(tx, who.id, "household_points", ledger.SHARE_VERSION, "written")

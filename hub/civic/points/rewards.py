@@ -15,7 +15,7 @@ from sqlmodel import col
 
 from hub import directory
 from hub.access import Subject
-from hub.civic.points import accounts, beneficiary, budget, catalogue, holds, ledger, rules, shelf, tidings
+from hub.civic.points import accounts, beneficiary, budget, catalogue, holds, keepers, ledger, rules, shelf, tidings
 from hub.civic.points.beneficiary import Owner
 from hub.civic.points.money_events import RedemptionMoved
 from hub.civic.points.reward_models import Redemption, Reward, Slot
@@ -233,18 +233,23 @@ def _tell(tx: Tx, found: Redemption) -> None:
         ),
     )
     tidings.tell(
-        tx, people, lambda: _("Your points have changed: {points}").format(points=sign + str(found.price)),
+        tx, people,
+        tidings.about(
+            tx, kind, owner, lambda: _("Your points have changed: {points}").format(points=sign + str(found.price))
+        ),
         lambda: _(said).format(reward=shelf.name(reward)),
     )  # fmt: skip
 
 
 def _not_for_own_household(tx: Tx, found: Redemption, by: Subject) -> None:
     kind, _dash, owner = found.account.partition("-")
-    home = beneficiary.one(tx, kind, owner).household if kind in rules.PERSONAL else None
-    if by.kind == "staff" and ((by.household and by.household == home) or by.person == owner):
+    if by.kind != "staff" or kind not in rules.PERSONAL:
+        return
+    homes, persons = keepers.concerned(tx, kind, owner, beneficiary.one(tx, kind, owner).household or "")
+    if by.household in homes or by.person in persons:
         raise NotSigned(
             _("You may not hand over to yourself or your own household"), f"redemption:{found.id}", "hand-over",
-            "own" if by.person == owner else "household", by.area,
+            "own" if by.person in persons else "household", by.area,
         )  # fmt: skip
 
 

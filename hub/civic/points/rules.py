@@ -14,6 +14,7 @@ from hub.i18n import _
 
 ACT_DAYS_MAX = 30  # domain.md 3: an act is claimed within 30 days, or memory and evidence have faded
 HOURS_MAX = Decimal(12)  # of one act of one person; more is a typing mistake
+ADULT = 18  # whoever draws on the household's points, or acts for an organisation, is grown up
 PERSONAL = ("person", "household", "organisation")
 
 

@@ -21,6 +21,8 @@ def on_submitted(tx: Tx, event: SheetSubmitted) -> None:
     """Refuse now what could not be credited later, while whoever kept the sheet still stands at the desk."""
     _by_sheet(event.rows)
     staff = duty.of_persons(tx, [row.owner for row in event.rows if row.owner_kind == "person"])
+    homes = [row.owner for row in event.rows if row.owner_kind == "household" and not row.of_minor]
+    staff |= duty.nobody_else(tx, homes)
     if staff:
         raise Refused(
             _("{n} of this sheet are on the staff: they claim their hours, and another community approves them").format(
@@ -63,9 +65,12 @@ def _creditable(code: str, day: date) -> None:
 def _tell(tx: Tx, credited: Credited, points: int) -> None:
     who, item = credited.award, catalogue.on(credited.award.day).item(credited.award.item)
     people = tidings.hearers(tx, who.owner_kind, who.owner, who.day)
-    if who.owner_kind == "person":
+    if who.owner_kind != "household":
+        title = tidings.about(
+            tx, who.owner_kind, who.owner, lambda: _("Points received +{points}").format(points=points)
+        )
         tidings.tell(
-            tx, people, lambda: _("Points received +{points}").format(points=points),
+            tx, people, title,
             lambda: _("{item}. See My points for all entries.").format(item=item.name),
         )  # fmt: skip
     else:

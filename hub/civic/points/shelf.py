@@ -82,8 +82,10 @@ def offer_slot(tx: Tx, area: str, ident: str, starts: datetime, places: int) -> 
     return made
 
 
-def rewards(read: Read, area: str, *, everything: bool = False) -> list[Reward]:
+def rewards(read: Read, area: str, *, everything: bool = False, teams: bool = False) -> list[Reward]:
     query = select(Reward).where(col(Reward.area) == area).order_by(col(Reward.kind), col(Reward.price), col(Reward.id))
+    if teams:
+        query = query.where(col(Reward.organisations).is_(True))
     if not everything:
         query = query.where(col(Reward.state) == "on")
     return list(read.session.execute(query).scalars())

@@ -14,9 +14,9 @@ from sqlmodel import col
 from hub import directory
 from hub.civic.points import keepers
 from hub.db import Read, Tx
-from hub.directory import Resident
+from hub.directory import Organisation, Resident
 from hub.events import PersonalMessage
-from hub.i18n import speaking
+from hub.i18n import _, pick, speaking
 from hub.registry import Hut
 
 KIOSK = "points.kiosk"  # the figure of whoever has shown a card at a hut
@@ -31,6 +31,14 @@ def hearers(read: Read, kind: str, owner: str, day: date) -> list[str]:
     if kind != "household":
         return []
     return [each.id for each in directory.members(read, owner) if directory.age(each.born, day) >= directory.MINOR]
+
+
+def about(read: Read, kind: str, owner: str, title: Callable[[], str]) -> Callable[[], str]:
+    """Whoever acts for an organisation has points of their own too: its name goes before what is said of it."""
+    team = read.session.get(Organisation, owner) if kind == "organisation" else None
+    if team is None:
+        return title
+    return lambda: _("{team}: {words}").format(team=pick(team.zh, team.en), words=title())
 
 
 def tell(tx: Tx, people: Iterable[str], title: Callable[[], str], text: Callable[[], str]) -> None:

@@ -16,7 +16,7 @@ from sqlmodel import col
 
 from hub import directory
 from hub.access import Subject
-from hub.civic.points import beneficiary, book, holds, ledger, tidings
+from hub.civic.points import beneficiary, book, holds, keepers, ledger, tidings
 from hub.civic.points.beneficiary import Owner
 from hub.civic.points.claim_models import Transfer
 from hub.civic.points.events import TransferMoved
@@ -74,7 +74,9 @@ def send(tx: Tx, by: Subject, source: Owner, destination: Owner | None, amount: 
 def cancel(tx: Tx, by: Subject, ident: str) -> Transfer:
     """As long as they rest, whoever sent them takes them back whole."""
     found = _locked(tx, ident)
-    if by.id != found.by and f"person-{by.person}" != found.source:
+    kind, _dash, owner = found.source.partition("-")
+    kept = keepers.acting(tx, by, owner) if kind == "organisation" else None
+    if by.id != found.by and f"person-{by.person}" != found.source and (kept is None or kept.role != "keeper"):
         raise NotFound(_("There is no such transfer"))
     if found.state == "done":
         raise Conflict(_("The points have arrived already; ask your neighbour to send them back"))
@@ -151,7 +153,9 @@ def circles(edges: Sequence[tuple[str, str]]) -> list[tuple[str, ...]]:
 
 def _may_send(tx: Tx, by: Subject, source: Owner, destination: Owner | None) -> None:
     if source.kind == "organisation":
-        by.require("points.declare", directory.area(tx, source.area).path)
+        kept = keepers.acting(tx, by, source.id)
+        if kept is None or kept.role != "keeper":
+            by.require("points.declare", directory.area(tx, source.area).path)
         if destination is not None:
             raise NotAllowed(_("An organisation pays no person; it gives to the pool or to its own activities"))
         return
