@@ -44,7 +44,7 @@ from tests.world import START
 ENGINE = "postgresql" if POSTGRES else "sqlite"
 LONG = os.environ.get("LINLI_TEST_LONG") == "1"
 OPERATIONS = 20_000 if LONG else 12  # what three stories do at the least
-EXAMPLES, STEPS = (220, 100) if LONG else (3, 20)
+EXAMPLES, STEPS = (110 if POSTGRES else 170, 100) if LONG else (3, 20)  # where servers die, each story does more
 KILLS = 20 if LONG else 2
 RETRIES_LEAST = 0.3  # of all operations, as the promise has it
 PAIRS = 6  # of a writer that is killed in the midst of a story

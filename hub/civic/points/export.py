@@ -41,6 +41,7 @@ def csv_file(read: Read, areas: Collection[str], *, month: str = "", whose: Coll
             rows[row["link"]].append(row)
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)  # the other leaves a bare \r as it is
     lines.writerow([*FORMAT, read.now().isoformat()])
     sums: dict[tuple[str, str], int] = defaultdict(int)
     for link in links:
@@ -49,7 +50,7 @@ def csv_file(read: Read, areas: Collection[str], *, month: str = "", whose: Coll
             if whose is not None and not {row["source"], row["destination"]} & set(whose):
                 lines.writerow(["hash", chain.entry_hash(cells)])
                 continue
-            lines.writerow(["entry", *cells])
+            (quoted if any("\r" in cell for cell in cells) else lines).writerow(["entry", *cells])
             sums[row["source"], row["unit"]] -= row["amount"]
             sums[row["destination"], row["unit"]] += row["amount"]
         lines.writerow(["link", link.area, link.month, link.seq, link.entries, link.prev, link.hash])

@@ -1,5 +1,4 @@
 """Check a ledger that Linli exported: python verify_ledger.py FILE [AREA/MONTH=HASH ...]  (standard library only)
-
 Recomputes each entry's hash, each link of each community's chain, each balance. A HASH is a head that was published."""
 
 import csv
@@ -10,9 +9,9 @@ from pathlib import Path
 
 def verify(data: bytes, *heads: str) -> str:
     body, _mark, tail = data.rpartition(b"end,")
-    need(tail.decode() == sha256(body).hexdigest() + "\n", "the file is not as it was exported")
+    need(tail == f"{sha256(body).hexdigest()}\n".encode(), "the file is not as it was exported")
     ends, sums, entries, hashes = dict[str, str](), dict[tuple[str, str], int](), 0, list[str]()
-    for kind, *row in csv.reader(body.decode().splitlines(keepends=True)):
+    for kind, *row in list(csv.reader(f"{line}\n" for line in body.decode().removesuffix("\n").split("\n")))[1:]:
         if kind == "entry":
             entries += 1
             for account, sign in ((row[4], -1), (row[5], 1)):
@@ -25,8 +24,9 @@ def verify(data: bytes, *heads: str) -> str:
             link = sha256("\n".join([before, area, month, seq, *hashes]).encode()).hexdigest()
             need(link == found, f"{area}/{month}: link {seq} has other entries")
             ends[area], ends[f"{area}/{month}"], hashes = found, found, []
-        elif kind == "balance":  # account, unit, before this file, after it
-            need(int(row[2]) + sums.get((row[1], row[0]), 0) == int(row[3]), f"the balance of {row[0]} is another")
+        else:  # balance: account, unit, before this file, after it
+            good = kind == "balance" and (row[1], row[0]) in sums and str(int(row[2]) + sums[row[1], row[0]]) == row[3]
+            need(good, f"the {kind} of {row[0]} is another")
     need(not hashes, "entries without a link")
     need(all(ends.get(head[:-65]) == head[-64:] for head in heads), "it does not lead to the published heads")
     return "\n".join([f"sound: {entries} entries", *(f"{place}={end}" for place, end in ends.items() if "/" in place)])
