@@ -11,7 +11,7 @@ from hub import audit
 from hub.bus import Bus
 from hub.civic import activities, points
 from hub.civic.activities.models import Activity, Sheet
-from hub.civic.points import book, cards, docket, publicity
+from hub.civic.points import book, cards, docket, publicity, teams
 from hub.clock import ManualClock
 from hub.db import Store
 from hub.events import PersonalMessage
@@ -58,6 +58,14 @@ def test_the_stages_people_have_a_balance_worth_looking_at(
         assert 1_150 <= shown["balance"] <= 1_450
         assert shown["level"] == "三星"
     assert store.read_now(lambda read: cards.tv(read, LIUHE)) is not None
+
+
+def test_the_stage_s_volunteer_acts_for_an_organisation_with_points(
+    demo: tuple[Store, seed.SeedWorld, list[PersonalMessage]],
+) -> None:
+    store, world, _told = demo
+    kept = store.read_now(lambda read: teams.mine(read, world.plan.cast.volunteer))["teams"]
+    assert [(name, points) for _ident, name, _role, points in kept] == [("红马甲志愿队", 90)]
 
 
 def test_eight_activities_were_and_four_come(demo: tuple[Store, seed.SeedWorld, list[PersonalMessage]]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hub import directory
 from hub.access import Subject
-from hub.civic.points import award, beneficiary, book, cards, claim_seed, ledger, seed_mall
+from hub.civic.points import award, beneficiary, book, cards, claim_seed, ledger, seed_mall, seed_teams
 from hub.civic.points.award import Award, Signed
 from hub.db import Tx
 from hub.errors import Conflict
@@ -62,6 +62,7 @@ def seed(tx: Tx, world: Any) -> None:
         world.clock.set(world.now - timedelta(days=2))
         for person in neighbours.honoured():
             directory.give_consent(tx, person, "honour_roll", cards.HONOUR_VERSION, "written")
+        seed_teams.seed(tx, world, community, neighbours.signed)
         seed_mall.seed(tx, world, community)
     _share(tx, world)
     cast = [world.plan.cast.elder, world.plan.cast.volunteer]
