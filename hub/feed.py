@@ -51,12 +51,12 @@ class Frame:
 class Watcher:
     """One screen: its topics and what it was not sent yet. `write` sends a frame at once, or says that it cannot."""
 
-    __slots__ = ("_events", "_latest", "_taken", "_wake", "_write", "given", "lang", "topics")
+    __slots__ = ("_events", "_latest", "_taken", "_wake", "_write", "lang", "looked_for", "topics")
 
     def __init__(self, lang: str, write: Callable[[Frame], bool] | None = None) -> None:
         self.lang = lang
         self.topics: set[str] = set()
-        self.given: dict[str, int] = {}  # topic -> the id of the newest frame it was offered
+        self.looked_for: set[str] = set()  # topics it is about to be shown, unless something newer comes first
         self._write = write
         self._taken = False  # somebody is sending what was waiting: what is newer must not overtake it
         self._latest: dict[str, Frame] = {}
@@ -74,7 +74,8 @@ class Watcher:
         return self._wake
 
     def offer(self, frame: Frame, *, event: bool) -> None:
-        self.given[frame.topic] = frame.id
+        if self.looked_for:
+            self.looked_for.discard(frame.topic)
         free = self._write is not None and not self._taken and not self._latest and not self._events
         if free and self._write is not None and self._write(frame):
             return
@@ -275,13 +276,13 @@ class Feed:
                 if since and frame.id > since:
                     watcher.offer(frame, event=True)
         else:
-            given = watcher.given.get(topic)
+            watcher.looked_for.add(topic)
             try:
                 frame = await self.current(topic, watcher.lang)
             except BaseException:
                 self._drop(watcher, topic)
                 raise
-            if watcher.given.get(topic) == given:  # else it was given a newer one while we looked
+            if topic in watcher.looked_for:  # else it was given a newer one while we looked
                 watcher.offer(frame, event=False)
 
     def leave(self, watcher: Watcher) -> None:
@@ -290,7 +291,7 @@ class Feed:
 
     def _drop(self, watcher: Watcher, topic: str) -> None:
         watcher.topics.discard(topic)
-        watcher.given.pop(topic, None)
+        watcher.looked_for.discard(topic)
         watchers = self._watchers.get((topic, watcher.lang))
         if watchers is not None:
             watchers.discard(watcher)

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -129,7 +128,7 @@ class Live:
             return viewer.wire.reject(*refused)
         answer = viewer.wire.accept(request)
         if answer.status_code == 101 and not viewer.transport.is_closing():
-            viewer.watcher = Watcher(viewer.lang, partial(self._write_now, viewer))
+            viewer.watcher = Watcher(viewer.lang, viewer.pass_on)
             self.viewers.add(viewer)
         return answer
 
@@ -170,13 +169,12 @@ class Live:
                 self.frames_sent += 1
             viewer.watcher.sent()
 
-    def _write_now(self, viewer: Viewer, frame: Frame) -> bool:
-        """Into the socket, if it is open and has taken all it was given before; else the frame waits."""
+    def encoded(self, frame: Frame) -> bytes:
+        """As it goes over the wire to one more screen."""
         if self._encoded[0] is not frame:
             self._encoded = (frame, WireFrame(Opcode.TEXT, frame.data).serialize(mask=False))
-        written = viewer.write(self._encoded[1])
-        self.frames_sent += written
-        return written
+        self.frames_sent += 1
+        return self._encoded[1]
 
     async def heard(self, viewer: Viewer, message: bytes) -> None:
         watcher = viewer.watcher

@@ -18,7 +18,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from hub.access import NOBODY, Subject
-from hub.feed import Watcher
+from hub.feed import Frame, Watcher
 
 log = logging.getLogger(__name__)
 MESSAGE_BYTES_MAX = 64 * 1024
@@ -34,6 +34,8 @@ class House(Protocol):
 
     async def heard(self, viewer: Viewer, message: bytes) -> None: ...
 
+    def encoded(self, frame: Frame) -> bytes: ...
+
     def freed(self, viewer: Viewer) -> None:
         """Its line takes again what it is given."""
 
@@ -44,8 +46,8 @@ class Viewer(asyncio.Protocol):
     """The line of one screen, and what was found out about it at the handshake."""
 
     __slots__ = (
-        "_acting", "_cut", "_house", "_loop", "_parts", "_said", "heard_at", "lang", "pinged_at", "stuck_since",
-        "subject", "surface", "token", "transport", "watcher", "wire",
+        "_acting", "_cut", "_free", "_house", "_loop", "_parts", "_said", "heard_at", "lang", "pinged_at",
+        "stuck_since", "subject", "surface", "token", "transport", "watcher", "wire",
     )  # fmt: skip
 
     def __init__(self, house: House) -> None:
@@ -56,6 +58,7 @@ class Viewer(asyncio.Protocol):
         self.wire = ServerProtocol(max_size=MESSAGE_BYTES_MAX)
         self.stuck_since = self.heard_at = self.pinged_at = 0.0
         self._house = house
+        self._free = False  # open, and its line has taken all it was given before
         self._said: list[bytes] = []
         self._parts = b""
         self._acting: asyncio.Task[None] | None = None
@@ -86,6 +89,7 @@ class Viewer(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.wire.receive_eof()
+        self._free = False
         self._said.clear()
         if self._cut is not None:
             self._cut.cancel()
@@ -93,16 +97,18 @@ class Viewer(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.stuck_since = self._loop.time()
+        self._free = False
 
     def resume_writing(self) -> None:
         self.stuck_since = 0.0
+        self._free = self.wire.state is OPEN
         self._house.freed(self)
 
-    def write(self, encoded: bytes) -> bool:
-        """A whole frame as it goes over the wire, if the line is open and has taken all it was given before."""
-        if self.stuck_since or self.wire.state is not OPEN:
+    def pass_on(self, frame: Frame) -> bool:
+        """Into the line, if it is free; else the frame waits. Thousands of times in a row: it touches little."""
+        if not self._free:
             return False
-        self.transport.write(encoded)
+        self.transport.write(self._house.encoded(frame))
         return True
 
     def send(self, text: bytes) -> None:
@@ -112,7 +118,8 @@ class Viewer(asyncio.Protocol):
 
     def ping(self) -> None:
         self.pinged_at = self._loop.time()
-        self.write(_PING)
+        if self._free:
+            self.transport.write(_PING)
 
     def close(self, code: int, reason: str) -> None:
         if self.wire.state is OPEN:
@@ -130,6 +137,7 @@ class Viewer(asyncio.Protocol):
                 self.transport.write_eof()
             else:
                 self.transport.close()
+        self._free = self.wire.state is OPEN and not self.stuck_since
         if self._cut is None and self.wire.close_expected():
             self._cut = self._loop.call_later(CLOSE_S, self.transport.abort)
 
