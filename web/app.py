@@ -6,10 +6,12 @@ the routes. What a slice brings is found through its MODULE; nothing here names 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import JSONResponse
 
 from hub.access import public
@@ -61,21 +63,23 @@ def create_app(services: Services, *, state_folder: Path | None = None) -> FastA
     mishaps.register(app, prove_page)
     shelf = Shelf(state_folder)
     for routes in (
-        home.router(),
-        auth.router(),
-        looks.router(),
-        live_http.router(),
-        hooks.router(),
+        *map(_routes, (home.router, auth.router, looks.router, live_http.router, hooks.router)),
         ops.router(app.state.metrics),
         statics.router(shelf),
     ):
         app.include_router(routes)
     for module in services.modules:
         if module.router is not None and (services.demo or not module.demo_only):
-            app.include_router(module.router())
-    app.include_router(tv.router())  # after the slices: /tv/playlist.m3u is no area's name
+            app.include_router(_routes(module.router))
+    app.include_router(_routes(tv.router))  # after the slices: /tv/playlist.m3u is no area's name
     _describe(app)
     return app
+
+
+@cache
+def _routes(make: Callable[[], APIRouter]) -> APIRouter:
+    """The same in every application of one process: a route looks up whom it serves when it is asked."""
+    return make()
 
 
 def _describe(app: FastAPI) -> None:

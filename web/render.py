@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request
-from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import BytecodeCache, Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.bccache import Bucket
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
@@ -36,6 +37,23 @@ RESIDENT_NAV = (
 )
 
 
+class _Remembered(BytecodeCache):
+    """Compiled templates where no folder may keep them: at least once a process, not once a renderer."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._compiled:
+            bucket.bytecode_from_string(self._compiled[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._compiled[bucket.key] = bucket.bytecode_to_string()
+
+
+_REMEMBERED = _Remembered()
+
+
 class Renderer:
     """Services.render: `render(template, context, lang) -> html`."""
 
@@ -47,7 +65,7 @@ class Renderer:
             loader=FileSystemLoader([ROOM / "templates", *slice_folders("templates"), *folders]),
             autoescape=True,
             undefined=StrictUndefined,
-            bytecode_cache=FileSystemBytecodeCache(str(compiled), "%s.jinja") if compiled else None,
+            bytecode_cache=FileSystemBytecodeCache(str(compiled), "%s.jinja") if compiled else _REMEMBERED,
             trim_blocks=True,
             lstrip_blocks=True,
         )
