@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hub.bus import Bus
@@ -113,11 +113,33 @@ def test_who_comes_while_a_change_is_drawn_is_left_with_the_newer(tmp_path: Path
     asyncio.run(go())
 
 
+def test_what_is_pushed_to_a_screen_while_it_is_looked_up_for_it_stays_the_newest(tmp_path: Path) -> None:
+    async def go() -> None:
+        hub, written = Hub(tmp_path), list[str]()
+
+        def write(frame: Frame) -> bool:
+            written.append(frame.html)
+            return True
+
+        screen = Watcher("zh", write)
+        hub.gate.clear()
+        coming = asyncio.create_task(hub.feed.watch(screen, "z.cover:k"))
+        await hub.held_up()
+        screen.offer(Frame("z.cover:k", 1 << 50, "newer", b"", ""), event=False)
+        hub.gate.set()
+        await asyncio.wait_for(coming, WAIT_S_MAX)
+        assert written == ["newer"]
+        hub.store.close()
+
+    asyncio.run(go())
+
+
 STEPS = st.lists(st.sampled_from(["offer a", "offer b", "stuck", "free", "take", "send", "sent"]), max_size=40)
 
 
 @settings(max_examples=60)
 @given(STEPS)
+@example(["stuck", "offer a", "take", "free", "offer a", "send", "sent"])
 def test_a_screen_that_falls_behind_ends_with_the_newest_of_each_topic(steps: list[str]) -> None:
     """`written` is what its socket got, at once or by whoever sends what waited; the queue stays at one a topic."""
     state, written, taken = {"stuck": False}, list[Frame](), list[Frame]()
