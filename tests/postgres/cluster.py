@@ -21,7 +21,7 @@ from hub.db import Store
 from hub.rng import SeededRng
 from hub.seal import Seal
 from tests.conftest import program
-from tests.world import KEY, START
+from tests.world import KEY, START, share_statements
 
 CONNECTIONS_MAX = 200  # a property test opens a store for each example
 MEMORY, MEMORY_BYTES_MIN = Path("/dev/shm"), 2 * 1024**3  # noqa: S108 - mkdtemp makes the folder in it
@@ -88,7 +88,7 @@ def open_store(
     seed: str = "linli-test",
     inline: bool = False,
 ) -> Store:
-    return Store(
+    store = Store(
         url.render_as_string(hide_password=False),
         seal=Seal(KEY),
         clock=clock or ManualClock(START),
@@ -96,3 +96,4 @@ def open_store(
         bus=bus or Bus(),
         inline=inline,
     )
+    return share_statements(store)
