@@ -20,7 +20,7 @@ from hub.access import NOBODY
 from hub.errors import LinliError
 from hub.feed import Feed, Frame
 from web.guards import known_host, own_origin
-from web.quick import Answer
+from web.quick import Answer, Lasting
 
 log = logging.getLogger(__name__)
 TOPICS_MAX = 60
@@ -57,10 +57,14 @@ class Polls:
         self._known: dict[bytes, Asked | None] = {}
         self._drawings: dict[bytes, asyncio.Future[bool]] = {}
         self._tags: dict[bytes, tuple[tuple[Frame, ...], str]] = {}
+        self._nothing: dict[bytes, Lasting] = {}  # "nothing new", for each address, until one of its topics is touched
+        self._touching: dict[str, set[bytes]] = {}  # topic -> the addresses that ask for it
+        feed.touches.append(self._touched)
 
     def quick(self, address: bytes, head: bytes) -> Answer:
         if address not in self._known:
             if len(self._known) >= ADDRESSES_MAX:
+                self._touched(None)
                 self._known.clear()
                 self._tags.clear()
             self._known[address] = self._read(address)
@@ -77,7 +81,24 @@ class Polls:
         known = self._tags.get(address)
         if known is None or known[0] != frames:
             known = self._tags[address] = (frames, tagged(frames))
-        return _answer(frames, known[1], lang, headers.get("if-none-match", ""))
+        if f'"{known[1]}"' in headers.get("if-none-match", ""):
+            return self._nothing_new(address, known[1], topics)
+        return _answer(frames, known[1], lang)
+
+    def _nothing_new(self, address: bytes, tag: str, topics: Sequence[str]) -> Lasting:
+        told = self._nothing.get(address)
+        if told is None:
+            told = self._nothing[address] = Lasting(f"HTTP/1.1 304 Not Modified\r\n{_about(tag)}".encode())
+            for topic in topics:
+                self._touching.setdefault(topic, set()).add(address)
+        return told
+
+    def _touched(self, touched: frozenset[tuple[str, str]] | None) -> None:
+        topics = tuple(self._touching) if touched is None else [f"{name}:{key}" for name, key in touched]
+        for topic in topics:
+            for address in self._touching.pop(topic, ()):
+                if (told := self._nothing.pop(address, None)) is not None:
+                    told.good = False
 
     def _coming(self, address: bytes, topics: Sequence[str], lang: str) -> asyncio.Future[Any] | None:
         """All who ask while it is drawn wait for the one drawing; what failed goes the long way, which says why."""
@@ -128,13 +149,14 @@ def _headers(head: bytes) -> dict[str, str] | None:
     return found
 
 
-def _answer(frames: Sequence[Frame], tag: str, lang: str, had: str) -> bytes:
-    always = f'etag: "{tag}"\r\ncache-control: {KEPT}\r\n{_ALWAYS}'
-    if f'"{tag}"' in had:
-        return f"HTTP/1.1 304 Not Modified\r\n{always}".encode()
+def _answer(frames: Sequence[Frame], tag: str, lang: str) -> bytes:
     body = written(frames)
     about = f"content-length: {len(body)}\r\ncontent-language: {'zh-CN' if lang == 'zh' else 'en'}\r\n"
-    return f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{about}{always}".encode() + body
+    return f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{about}{_about(tag)}".encode() + body
+
+
+def _about(tag: str) -> str:
+    return f'etag: "{tag}"\r\ncache-control: {KEPT}\r\n{_ALWAYS}'
 
 
 _ALWAYS = "vary: Cookie, Accept-Language\r\nx-content-type-options: nosniff\r\n\r\n"

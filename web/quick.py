@@ -1,7 +1,8 @@
 """Public bytes that many fetch over and over: answered before the application is asked, on the connection itself.
 
 Whoever has some puts a callable into `app.state.quick` under the first step of its path: a plain GET in, the whole
-answer out, or None, or a future after which it shall be asked again. Whatever is not a plain GET of one piece, on an
+answer out, or None, or a future after which it shall be asked again; or an answer that stands for the very same request
+until it is called off. Whatever is not a plain GET of one piece, on an
 idle connection that keeps up, goes the ordinary way; so does what no callable knows. Nothing here knows who asks: only
 what anybody may have can be answered so.
 """
@@ -10,12 +11,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-Answer = bytes | asyncio.Future[Any] | None
+
+@dataclass(slots=True)
+class Lasting:
+    """An answer that may be given again to the same bytes on the same line, as long as it is good."""
+
+    answer: bytes
+    good: bool = True
+
+
+Answer = bytes | Lasting | asyncio.Future[Any] | None
 Quick = Callable[[bytes, bytes], Answer]  # the address, and the lines below it as they came
 TV, LIVE = b"/tv/", b"/live/"
 WAITING_BYTES_MAX = 64 * 1024
@@ -40,6 +51,7 @@ class QuickHttp(H11Protocol):
         super().__init__(**given)
         self._quick = quick
         self._plain = b""  # what stood below the first line when that was last looked at; a player repeats it
+        self._again: tuple[bytes, Lasting] | None = None  # what this line asks over and over, and is told
         self._answered_at = 0.0
         self._waiting = b""  # a request whose answer is being made, and whatever came behind it
 
@@ -50,13 +62,14 @@ class QuickHttp(H11Protocol):
                 self.transport.close()
             return
         if data.startswith(_BEGINS) and self._quick and self._idle():
-            answer = self._answered(data)
+            again = self._again
+            answer: Answer = again[1] if again and again[1].good and again[0] == data else self._answered(data)
+            if isinstance(answer, Lasting):
+                if again is None or again[1] is not answer:
+                    self._again, self._plain = (data, answer), b""
+                answer = answer.answer
             if isinstance(answer, bytes):
-                self.transport.write(answer)
-                self.server_state.total_requests += 1
-                self._answered_at = self.loop.time()
-                if self.timeout_keep_alive_task is None:
-                    self._look_again(self.timeout_keep_alive)
+                self._write(answer)
                 return
             if answer is not None:
                 self._unset_keepalive_if_required()
@@ -64,6 +77,13 @@ class QuickHttp(H11Protocol):
                 answer.add_done_callback(self._ask_again)
                 return
         super().data_received(data)
+
+    def _write(self, answer: bytes) -> None:
+        self.transport.write(answer)
+        self.server_state.total_requests += 1
+        self._answered_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_again(self.timeout_keep_alive)
 
     def _look_again(self, after_s: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(after_s, self.timeout_keep_alive_handler)

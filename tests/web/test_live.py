@@ -332,9 +332,12 @@ async def test_a_box_that_asks_for_all_topics_at_once_costs_the_store_nothing(sh
         fresh = await client.get("/live/poll", params=ask)
         single = await client.get("/live/poll", params={**ask, "t": NOTES})
         shell.store.read = read  # type: ignore[method-assign]
+        await served.note("来水")
+        changed = await client.get("/live/poll", params=ask, headers={"if-none-match": first.headers["etag"]})
+    assert "来水" in changed.json()[0]["html"], "what stands for the same request stands until something changes"
     assert "停水" in fresh.json()[0]["html"]
     assert fresh.json() == first.json() == [single.json(), first.json()[1]]
-    assert shell.tiny.drawn == drawn + 2, "each topic once"
+    assert shell.tiny.drawn == drawn + 3, "each topic once, and what changed once more"
 
 
 async def test_all_who_ask_while_it_is_drawn_wait_for_the_one_drawing(shell: Shell) -> None:
