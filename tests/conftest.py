@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx._transports.default
 import hypothesis
 import pytest
 
@@ -45,6 +46,9 @@ hypothesis.settings.load_profile("house")
 
 
 garbage.spare_start()  # collecting is a start like the hub's own
+
+# httpx reads the world's authorities anew for each client, 20 ms of every test that opens one; here once a process.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
 
 @cache
