@@ -337,7 +337,7 @@ async def test_a_box_that_asks_for_all_topics_at_once_costs_the_store_nothing(sh
     assert "来水" in changed.json()[0]["html"], "what stands for the same request stands until something changes"
     assert "停水" in fresh.json()[0]["html"]
     assert fresh.json() == first.json() == [single.json(), first.json()[1]]
-    assert shell.tiny.drawn == drawn + 3, "each topic once, and what changed once more"
+    assert shell.tiny.drawn == drawn + 4, "each topic once for each change"
 
 
 async def test_all_who_ask_while_it_is_drawn_wait_for_the_one_drawing(shell: Shell) -> None:
