@@ -114,7 +114,7 @@ def _sqlite_file(file: Path) -> Finding:
     except sqlite3.DatabaseError as error:
         said = str(error)
     if said != "ok":
-        mend = "restore a backup in its place, or `linli db setaside` and start anew"
+        mend = "`linli db restore FILE` of a backup, or `linli db setaside` and start anew"
         return Finding("database", "bad", f"{file.name} is damaged: {said}", mend)
     return Finding("database", "ok", f"SQLite, {file.name} is whole")
 

@@ -32,15 +32,15 @@ class Damaged(Unavailable):
     def __init__(self, database: Path) -> None:
         super().__init__(
             _(
-                "The store {name} is damaged and was left as it is: restore a backup in its place, or keep it aside "
-                "with `linli db setaside` and start anew"
+                "The store {name} is damaged and was left as it is: bring a backup back with `linli db restore FILE`, "
+                "or keep it aside with `linli db setaside` and start anew"
             ).format(name=database.name)
         )
 
 
-def set_aside(database: Path, now: datetime) -> Path:
+def set_aside(database: Path, now: datetime, why: str = "damaged") -> Path:
     """Give the store, its log and its index another name, together: the log is part of it."""
-    kept = database.with_name(f"{database.name}.damaged-{now:%Y%m%dT%H%M%S}")
+    kept = database.with_name(f"{database.name}.{why}-{now:%Y%m%dT%H%M%S}")
     for part in PARTS:
         old = database.with_name(database.name + part)
         if old.exists():

@@ -18,7 +18,7 @@ from hub import directory, lifecycle, login, migrations, registry, soundness
 from hub.db import Actor, Read, Store, Tx
 from hub.errors import LinliError, NotFound
 from hub.i18n import _
-from hub.main import residents
+from hub.main import backups, residents
 from hub.main.blegate import commands as blegate
 from hub.main.wiring import open_store
 from hub.settings import Settings
@@ -75,7 +75,7 @@ def _once(body: dict[str, str], as_json: bool) -> None:
     typer.echo(_("This secret is shown once; keep it where it is needed"), err=True)
 
 
-db = typer.Typer(help="The store: upgrade, verify, keep a damaged one aside.", no_args_is_help=True)
+db = typer.Typer(help="The store: upgrade, verify, back up, restore, keep a damaged one aside.", no_args_is_help=True)
 area = typer.Typer(help="The area tree.", no_args_is_help=True)
 device = typer.Typer(help="Devices behind gateways.", no_args_is_help=True)
 gateway = typer.Typer(help="Gateways of huts: their passwords, and the program of a hut's box.", no_args_is_help=True)
@@ -90,6 +90,7 @@ token = typer.Typer(help="API tokens: one role within one area.", no_args_is_hel
 def register(app: typer.Typer) -> None:
     blegate.register(gateway)
     residents.register(resident)
+    backups.register(db)
     for name, group in (
         ("db", db),
         ("area", area),
