@@ -21,11 +21,11 @@ from hub.civic.points import (
     likeness,
     publicity,
     risks,
-    rules,
     transfers,
 )
 from hub.civic.points.award import Award, Signed
 from hub.civic.points.beneficiary import Owner
+from hub.civic.points.models import Txn
 from hub.civic.points.transfers import circles
 from hub.civic.points.why import Why
 from hub.db import Actor, Tx
@@ -125,18 +125,23 @@ def test_10_a_hundred_retries_are_one_posting(hamlet: Hamlet) -> None:
     assert (hamlet.balance(), hamlet.txns("award")) == (5, 1)
 
 
-def test_11_the_thirty_first_day_is_too_late_and_an_old_act_has_its_old_worth(hamlet: Hamlet) -> None:
+def test_11_the_thirty_first_day_is_too_late_and_an_old_act_has_its_old_worth(
+    hamlet: Hamlet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(Refused, match="more than 30 days old"):
         hamlet.declare(day=TODAY - timedelta(days=31))
     with pytest.raises(Refused, match="not for a day to come"):
         hamlet.declare(day=TODAY + timedelta(days=1))
     text = (Path(catalogue.__file__).parent / "catalogue" / "jingmen-46.toml").read_text(encoding="utf-8")
-    old = catalogue.parse(text)
-    new = catalogue.parse(
-        text.replace("points = 10\nhours = 1", "points = 8\nhours = 1").replace("2016-01-01", "2026-11-01")
-    )
-    for day, worth in ((date(2026, 10, 31), 20), (date(2026, 11, 1), 16)):
-        assert rules.value(catalogue.on(day, (old, new)).item("B01"), hours(2)) == worth
+    lower = text.replace("points = 12\nhours = 1", "points = 8\nhours = 1").replace("2016-01-01", "2026-11-01")
+    both = (catalogue.parse(text), catalogue.parse(lower.replace('"jingmen-46@1"', '"jingmen-46@2"')))
+    monkeypatch.setattr(catalogue, "versions", lambda: both)
+    days = ((date(2026, 10, 31), 24, "jingmen-46@1"), (date(2026, 11, 1), 16, "jingmen-46@2"))
+    for day, worth, version in days:
+        made = hamlet.sign(hamlet.declare(item="B02", hours=hours(2), day=day).id, "GS")
+        entry = hamlet.store.read_now(lambda read, txn=made.txn: read.session.get_one(Txn, txn))
+        assert (made.points, entry.item, entry.catalogue, entry.act_date) == (worth, "B02", version, day)
+    assert hamlet.balance() == 40
 
 
 def test_14_what_was_done_in_somebodys_name_is_told_and_disputed_for_seven_days(hamlet: Hamlet) -> None:
@@ -205,7 +210,7 @@ def test_16_whoever_was_complained_about_judges_nothing_and_a_supervisor_looks_f
     reminded(hamlet)
     made = hamlet.declare("s-director", item="D07", day=today(hamlet))
     assert made.forced
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowed, match="Your role does not cover this"):
         hamlet.write(lambda tx: claims.verify(tx, hamlet.staff("s-second"), made.id))
     hamlet.write(lambda tx: claims.verify(tx, hamlet.staff("s-monitor"), made.id))
     with pytest.raises(NotAllowed, match="complained about you within 30 days"):
