@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from hub.access import Subject
 from hub.civic.points import accounts, book, chain, guards, holds, ledger, recount
 from hub.civic.points.ledger import NotEnoughPoints
 from hub.civic.points.why import Draft, Receipt, Why
-from hub.db import Store, Tx
+from hub.db import Actor, Store, Tx
 from hub.errors import Conflict, NotAllowed, NotFound, Refused
 from tests.points.ledgers import a_store, account, issue
 from tests.world import LIUHE, START
@@ -274,6 +275,21 @@ def test_each_movement_of_an_owner_is_told_with_what_is_there_then_and_redraws_w
     assert touched >= {(topic, each) for topic in ("points.home", "points.statement") for each in people}
     assert touched >= {("points.tv", LIUHE), ("points.household", "h-wang"), ("points.tv_home", "h-wang")}
     assert not {key for topic, key in touched if topic == "points.household"} - {"h-wang"}
+
+
+def test_an_entry_names_its_own_cause_or_else_what_its_actor_came_from(store: Store) -> None:
+    lin, came = store.write_now(lambda tx: account(tx, "person", "r-lin")), Actor("staff:s-staff", "r-wang", "event-1")
+    own = replace(AWARD, cause="sheet-1")
+    drafts = [Draft("person-r-wang", lin, 1, "own", own), Draft("person-r-wang", lin, 1, "actor's", AWARD)]
+    store.write_now(lambda tx: ledger.post_all(tx, drafts), came)
+    store.write_now(lambda tx: ledger.post(tx, "person-r-wang", lin, 1, "nobody's", AWARD))
+    with store.engine.connect() as connection:
+        rows = connection.execute(text("SELECT reference, cause, actor, on_behalf_of FROM points_txn")).all()
+    assert {row[0]: tuple(row[1:]) for row in rows if row[0] != "start"} == {
+        "own": ("sheet-1", "staff:s-staff", "r-wang"), "actor's": ("event-1", "staff:s-staff", "r-wang"),
+        "nobody's": (None, "hub", None),
+    }  # fmt: skip
+    assert store.read_now(chain.verify) == []
 
 
 def test_a_reference_twice_in_one_batch_is_posted_once(store: Store) -> None:
