@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,6 @@ import pytest
 from hub import garbage
 
 if TYPE_CHECKING:
-    import ssl
-
     from playwright.sync_api import Browser
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -75,23 +72,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """From here on this process works as a hub does: what the imports left is no garbage, a twentieth of all CPU time.
-
-    And reads the list of authorities once: 25 ms for each client that some test makes.
-    """
+    """What the imports left is no garbage: looking through it again and again was a twentieth of all CPU time."""
     garbage.started()
-    if (far := sys.modules.get("httpx._transports.default")) is not None:
-        far.create_ssl_context = _trusting_the_usual(far.create_ssl_context)
-
-
-def _trusting_the_usual(make: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
-    usual = cache(make)
-
-    def trusting(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
-        plain = verify is True and cert is None and not trust_env
-        return usual(trust_env=False) if plain else make(verify, cert, trust_env)
-
-    return trusting
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -11,12 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy.engine import Dialect
-from sqlalchemy.util import LRUCache
-
-from hub import directory, migrations
+from hub import db, directory, migrations
 from hub.access import Permissions, Subject
 from hub.bus import Bus
 from hub.clock import ManualClock
@@ -29,8 +25,8 @@ from hub.seal import Seal
 START = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)  # 09:00 in Jingmen
 CITY, DISTRICT, STREET, LIUHE, TAYING = "420800000000", "420802000000", "420802002000", "420802002001", "420802001013"
 KEY = bytes(range(64))
-STATEMENTS_MAX = 5_000  # all of the house's; one engine keeps 500
 WAIT_S_MAX = 20.0  # a loaded machine is slow; an event that never comes must still fail its test and not spin
+db.STATEMENTS_MAX = 5_000  # all of the house's, for all stores of the run; a hub asks far fewer
 
 
 @cache
@@ -51,7 +47,7 @@ def make_store(folder: Path, *, clock: ManualClock | None = None, bus: Bus | Non
     if bus is None:
         bus = Bus()
         wire(bus, discover())
-    store = Store(
+    return Store(
         f"sqlite:///{path}",
         seal=Seal(KEY),
         clock=clock or ManualClock(START),
@@ -59,24 +55,6 @@ def make_store(folder: Path, *, clock: ManualClock | None = None, bus: Bus | Non
         bus=bus,
         inline=inline,
     )
-    return share_statements(store)
-
-
-_shared: dict[str, tuple[Dialect, LRUCache[Any, Any]]] = {}
-
-
-def share_statements(store: Store) -> Store:
-    """Let it find what stores before it, under the same KEY, have compiled: a third of the time of a slice's tests.
-
-    What SQLAlchemy compiles is kept by engine and by dialect, and a hub has one of each. The key of sealed columns
-    hangs on the dialect, so stores under other keys stay apart.
-    """
-    if store.dialect not in _shared:
-        store.engine.connect().close()  # a dialect asks its first connection what it speaks to
-        _shared[store.dialect] = store.engine.dialect, LRUCache(STATEMENTS_MAX)
-    for engine in (store.engine, store._readers):
-        engine.dialect, engine._compiled_cache = _shared[store.dialect]
-    return store
 
 
 def wire(bus: Bus, modules: tuple[Module, ...]) -> None:

@@ -10,18 +10,21 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.pool import NullPool
+from sqlalchemy.util import LRUCache
 
+from hub import db
 from hub.bus import Bus
 from hub.clock import Clock, ManualClock
 from hub.db import Store
 from hub.rng import SeededRng
 from hub.seal import Seal
 from tests.conftest import program
-from tests.world import KEY, START, share_statements
+from tests.world import KEY, START
 
 CONNECTIONS_MAX = 200  # a property test opens a store for each example
 MEMORY, MEMORY_BYTES_MIN = Path("/dev/shm"), 2 * 1024**3  # noqa: S108 - mkdtemp makes the folder in it
@@ -96,4 +99,19 @@ def open_store(
         bus=bus or Bus(),
         inline=inline,
     )
-    return share_statements(store)
+    return _share_statements(store)
+
+
+_shared: list[tuple[Dialect, LRUCache[Any, Any]]] = []
+
+
+def _share_statements(store: Store) -> Store:
+    """Let it find what stores before it have compiled, as hub/db.py does for SQLite, where a hub has two engines.
+
+    The key of sealed columns hangs on the dialect, and is one for all of these.
+    """
+    if not _shared:
+        store.engine.connect().close()  # a dialect asks its first connection what it speaks to
+        _shared.append((store.engine.dialect, LRUCache(db.STATEMENTS_MAX)))
+    store.engine.dialect, store.engine._compiled_cache = _shared[0]
+    return store

@@ -19,6 +19,7 @@ from hub import presence, registry
 from hub.arrival import Note
 from hub.db import Store, Tx
 from hub.presence import CLOCK_WRONG_S, STATES, Heard, Line, born, device_state, told
+from hub.rng import SystemRng
 from tests.presence import model
 from tests.presence.model import BOUND, EVENTS, Truth
 from tests.world import LIUHE, START, make_store, people
@@ -166,6 +167,8 @@ def test_the_store_remembers_what_the_pure_steps_say(events: list[str]) -> None:
 
 def _open(folder: Path, *, furnish: bool) -> Store:
     store = make_store(folder)
+    if not furnish:
+        store.rng = SystemRng()  # the seeded one would begin again, and give an id a second time
 
     def fill(tx: Tx) -> None:
         people(tx)
