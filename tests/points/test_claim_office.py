@@ -138,6 +138,16 @@ def test_whoever_moves_keeps_balance_and_history(hamlet: Hamlet) -> None:
     assert (found.points, hamlet.balance()) == (10, 30)
 
 
+def test_claims_signed_in_the_small_hours_stand_on_the_risk_list(hamlet: Hamlet) -> None:
+    hamlet.clock.advance(18 * 3600)  # three in the morning in Jingmen
+    for number in range(risks.NIGHT_LEAST):
+        hamlet.sign(hamlet.declare(item="B07", number=f"N-{number}", words="捐衣").id, "GS")
+    found = [each for each in hamlet.store.read_now(lambda read: risks.found(read, LIUHE)) if each.kind == "night"]
+    assert [(each.accounts, each.count, each.staff) for each in found] == [
+        (("person-r-wang",), 3, ("s-director",)), (("person-r-wang",), 3, ("s-staff",)),
+    ]  # fmt: skip
+
+
 def test_one_pair_of_hands_and_a_burst_stand_on_the_risk_list(hamlet: Hamlet) -> None:
     for number in range(risks.BURST):
         hamlet.declare(item="C09", number=f"w{number}")

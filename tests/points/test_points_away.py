@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hub.civic.points import away, beneficiary, ledger, rewards, shelf
+from hub.civic.points import away, beneficiary, budget, ledger, rewards, shelf
 from hub.civic.points.away import Handed
 from hub.civic.points.reward_models import Redemption
 from hub.civic.points.shelf import New
 from hub.civic.points.why import Why
 from hub.db import Tx
-from hub.errors import Conflict
+from hub.errors import Conflict, NotAllowed
 from tests.conftest import needs
-from tests.points.claimants import Hamlet, a_hamlet
+from tests.points.claimants import Hamlet, a_hamlet, heard
 from tests.points.hall import a_hall
 from tests.points.ledgers import account, issue
 from tests.world import LIUHE, staff
@@ -63,10 +63,45 @@ def test_two_counters_never_have_the_same_and_a_late_line_stands_unless_it_went_
     assert hamlet.txns("redeem") == 2
     [clash] = hamlet.store.read_now(lambda read: away.clashes(read, LIUHE))
     assert (clash.redemption, clash.counter) == ("two", "Yard")
-    hamlet.write(lambda tx: away.look_into(tx, LIUHE, yard, "two"))
+    assert [each["title"] for each in heard(hamlet)][-1] == "您的一次领取正在核对"
+    assert sum(each["title"] == "您的一次领取正在核对" for each in heard(hamlet)) == 1  # sent again, told once
+    hamlet.write(lambda tx: away.look_into(tx, LIUHE, yard, "two", desk))
     assert hamlet.store.read_now(lambda read: away.clashes(read, LIUHE)) == []
     assert hamlet.balance() == 400 - 3 * 80
     assert three.state == "held"
+
+
+def test_a_piece_gone_twice_is_written_off_by_somebody_else_and_stock_and_money_agree(hamlet: Hamlet) -> None:
+    """Fetched elsewhere after the counter's time, and handed over by it too: one entry, two bags of rice."""
+    desk, other = hamlet.staff("s-staff"), hamlet.staff("s-director")
+
+    def stock(tx: Tx) -> tuple[str, Redemption]:
+        for signer in ("s-director", "s-office", "s-monitor"):
+            budget.grant(tx, LIUHE, 2026, 100, hamlet.staff(signer))
+        rice = shelf.add(tx, LIUHE, New("goods", "大米5kg", "Rice", 80, fen=2_500, stock=5)).id
+        owner = beneficiary.one(tx, "person", "r-wang")
+        return rice, rewards.redeem(tx, owner, rice, "rice", asker="r-wang")
+
+    rice, held = hamlet.write(stock)
+    yard = hamlet.write(lambda tx: away.take_along(tx, LIUHE, desk, "Yard")).id
+    hamlet.clock.advance((away.LEASE + away.GRACE + timedelta(minutes=1)).total_seconds())
+    hamlet.write(away.end_leases)
+    hamlet.write(lambda tx: rewards.pick_up(tx, LIUHE, held.code, other))
+    hamlet.write(lambda tx: away.sync(tx, yard, [Handed("rice", held.code)], desk))
+
+    def stands() -> tuple[int | None, int, int]:
+        purse = hamlet.store.read_now(lambda read: budget.purse(read, LIUHE, 2026))
+        return hamlet.store.read_now(lambda read: shelf.one(read, LIUHE, rice).stock), purse.spent, hamlet.balance()
+
+    assert stands() == (4, 2_500, 320)
+    [clash] = hamlet.store.read_now(lambda read: away.clashes(read, LIUHE))
+    assert (clash.gone, clash.fen) == (True, 2_500)
+    with pytest.raises(NotAllowed):
+        hamlet.write(lambda tx: away.look_into(tx, LIUHE, yard, "rice", desk, write_off=True))
+    for _again in range(2):
+        hamlet.write(lambda tx: away.look_into(tx, LIUHE, yard, "rice", other, write_off=True))
+    assert stands() == (3, 5_000, 320)
+    assert hamlet.store.read_now(lambda read: away.clashes(read, LIUHE)) == []
 
 
 @needs("chromium")

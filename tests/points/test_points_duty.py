@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
@@ -80,6 +80,7 @@ def test_a_sheet_credits_no_home_in_which_only_staff_could_have_come(hamlet: Ham
 
 
 @settings(max_examples=40)
+@example(began=539, minutes=2, rows=[9])  # begun before, and a minute into it
 @given(
     began=st.integers(0, 1380), minutes=st.integers(1, 60), rows=st.lists(st.integers(0, 23), unique=True, max_size=4)
 )

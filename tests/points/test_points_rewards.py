@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hub import login
 from hub.access import Subject
 from hub.civic.points import accounts, away, beneficiary, book, budget, chain, counter, holds, ledger, rewards, shelf
+from hub.civic.points import docket_cards as cards
 from hub.civic.points.budget import BudgetSpent
 from hub.civic.points.ledger import NotEnoughPoints
 from hub.civic.points.reward_models import Redemption, Reward
@@ -25,7 +26,7 @@ from hub.civic.points.shelf import New
 from hub.civic.points.why import Why
 from hub.clock import ManualClock
 from hub.db import Store, Tx
-from hub.errors import Conflict, LinliError, NotAllowed, NotFound
+from hub.errors import Conflict, LinliError, NotAllowed, NotFound, Refused
 from hub.events import BudgetAlert
 from tests.points.ledgers import a_store, account, crowd, issue
 from tests.world import LIUHE, START
@@ -142,6 +143,7 @@ def test_fifty_at_once_get_the_last_piece_once(tmp_path: Path) -> None:
         answers = _together(lambda n: store.write_now(lambda tx: _redeem(tx, rice, f"n{n}", people[n])))
         assert sum(answer is None for answer in answers) == 1
         assert {type(answer) for answer in answers} == {type(None), SoldOut}
+        assert {answer.sentence for answer in answers if answer} == {"最后一份刚刚被兑换"}
         _whole(store)
 
 
@@ -275,11 +277,57 @@ def test_what_staff_did_in_ones_name_is_disputed_for_seven_days(store: Store, cl
     store.write_now(lambda tx: counter.dispute(tx, owner, "one", "不是我"))
     assert len(store.read_now(lambda read: counter.disputed(read, LIUHE))) == 1
     with pytest.raises(NotAllowed):
-        store.write_now(lambda tx: counter.answer(tx, LIUHE, "one", DESK))
-    store.write_now(lambda tx: counter.answer(tx, LIUHE, "one", OTHERS[0]))
+        store.write_now(lambda tx: counter.answer(tx, LIUHE, "one", DESK, "查过了"))
+    with pytest.raises(Refused):
+        store.write_now(lambda tx: counter.answer(tx, LIUHE, "one", OTHERS[0], " "))
+    before = _stands(store)[0]
+    store.write_now(lambda tx: counter.answer(tx, LIUHE, "one", OTHERS[0], "误领，退回积分", upheld=True))
+    [(txn, _at, points, why)] = store.read_now(lambda read: cards.reversals(read, LIUHE))
+    assert (points, why) == (500, "误领，退回积分")  # the second signer reads the reason and need not guess it
+    assert _stands(store)[0] == before
+    store.write_now(lambda tx: ledger.reverse(tx, txn, why, OTHERS[1]))
+    assert _stands(store)[0] == before + 500
     clock.set(START + timedelta(days=8))
     with pytest.raises(Conflict):
         store.write_now(lambda tx: counter.dispute(tx, owner, "one", "不是我"))
+
+
+def test_a_witness_says_so_themself_and_who_was_not_there_opens_a_dispute(store: Store) -> None:
+    tissues = store.write_now(lambda tx: shelf.add(tx, LIUHE, New("goods", "抽纸", "Tissues", 60, fen=300))).id
+    granny = store.read_now(lambda read: counter.by_card(read, "LH-000001", LIUHE))
+    for once in ("one", "two"):
+        store.write_now(
+            lambda tx, once=once: counter.redeem_here(tx, granny, tissues, once, Asked(DESK, "s-grid"))  # type: ignore[misc]
+        )
+    beside, other = Subject("s-grid", "staff", person="p-feng"), Subject("s-staff", "staff", person="p-zhou")
+    assert len(store.read_now(lambda read: counter.to_witness(read, "s-grid"))) == 2
+    with pytest.raises(NotFound):  # not even whoever entered it says yes in the witness's place
+        store.write_now(lambda tx: counter.bear_witness(tx, other, "one", there=True))
+    store.write_now(lambda tx: counter.bear_witness(tx, beside, "one", there=True))
+    store.write_now(lambda tx: counter.bear_witness(tx, beside, "two", there=False))
+    with pytest.raises(Conflict):
+        store.write_now(lambda tx: counter.bear_witness(tx, beside, "two", there=True))
+    [(found, _reward)] = store.read_now(lambda read: counter.disputed(read, LIUHE))
+    assert (found.id, found.dispute) == ("two", "登记的见证人表示当时不在场")
+    assert [each.id for each, _r in store.read_now(lambda read: counter.unconfirmed(read, LIUHE))] == ["two"]
+
+
+def test_a_top_up_waits_in_sight_and_figures_that_do_not_agree_are_entered_anew(store: Store) -> None:
+    def more(fen: int, who: Subject) -> object:
+        return store.write_now(lambda tx: budget.top_up(tx, LIUHE, 2026, fen, "荆财〔2026〕7号", who))
+
+    free = store.read_now(lambda read: budget.purse(read, LIUHE, 2026)).available
+    more(1_000_00, OTHERS[0])
+    with pytest.raises(Conflict):
+        more(10_000_00, OTHERS[1])
+    assert store.read_now(lambda read: budget.pending(read, LIUHE, 2026)) == [("荆财〔2026〕7号", 1)]
+    store.write_now(lambda tx: budget.start_over(tx, LIUHE, 2026, "荆财〔2026〕7号"))
+    for who in (OTHERS[0], OTHERS[1], DESK):
+        more(10_000_00, who)
+    assert store.read_now(lambda read: budget.pending(read, LIUHE, 2026)) == []
+    assert store.read_now(lambda read: budget.purse(read, LIUHE, 2026)).available == free + 10_000_00
+    store.write_now(lambda tx: budget.start_over(tx, LIUHE, 2026, "荆财〔2026〕7号"))  # what holds is not undone
+    assert store.read_now(lambda read: budget.purse(read, LIUHE, 2026)).available == free + 10_000_00
 
 
 def test_a_counter_without_a_line_spends_nothing_twice(store: Store, clock: ManualClock) -> None:

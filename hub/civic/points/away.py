@@ -16,8 +16,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlmodel import col
 
+from hub import directory
 from hub.access import Subject
-from hub.civic.points import accounts, rewards
+from hub.civic.points import accounts, budget, rewards, shelf, tidings
 from hub.civic.points.events import CounterMoved
 from hub.civic.points.reward_models import Offline, OfflineLine, Redemption, Reward
 from hub.db import Read, Tx
@@ -51,7 +52,7 @@ class Came:
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """A line that could not stand."""
+    """A line that could not stand. `gone`: one piece more left the shelf than the books say, `fen` is what it cost."""
 
     offline: str
     redemption: str
@@ -59,6 +60,8 @@ class Clash:
     reward: Reward | None
     why: str
     at: datetime
+    gone: bool = False
+    fen: int = 0
 
 
 def take_along(tx: Tx, area: str, by: Subject, name: str = "") -> Offline:
@@ -109,14 +112,37 @@ def end_leases(tx: Tx) -> int:
     return sum(_close(tx, each, "lease-ended") for each in rows.all())
 
 
-def look_into(tx: Tx, area: str, ident: str, redemption: str) -> None:
-    """Somebody has cleared up what became of goods that were handed over and could not be posted."""
-    found = tx.session.get(OfflineLine, (ident, redemption))
+def look_into(tx: Tx, area: str, ident: str, redemption: str, by: Subject, *, write_off: bool = False) -> None:
+    """Somebody has cleared up what became of goods that were handed over and could not be posted.
+
+    Written off, the piece leaves the stock and what it cost is spent from this year's money, once; by somebody else
+    than whoever brought the line, because goods go without anybody's points.
+    """
+    accounts.alone(tx)
+    found, redeemed = tx.session.get(OfflineLine, (ident, redemption)), tx.session.get(Redemption, redemption)
     if found is None or found.state != "refused" or one(tx, ident).area != area:
         raise NotFound(_("There is no such redemption"))
-    found.seen_at = found.seen_at or tx.now()
+    if found.seen_at is not None:
+        return
+    if write_off:
+        if by.id == found.by:
+            raise NotAllowed(_("Somebody else writes off what you brought back yourself"))
+        if redeemed is None or redeemed.state == "held":
+            raise Conflict(_("It still waits here; hand it over or give it back instead"))
+        _written_off(tx, area, redeemed, f"{redemption}-{ident[-8:]}")
+        tx.emit(CounterMoved, counter=ident, area=area, state="written-off", count=1)
+    found.seen_at = tx.now()
     tx.session.flush()
     tx.touch("points.money", area)
+
+
+def _written_off(tx: Tx, area: str, redeemed: Redemption, mark: str) -> None:
+    piece = update(Reward).where(col(Reward.id) == redeemed.reward, col(Reward.stock) > 0)
+    tx.change(piece.values(stock=col(Reward.stock) - 1))
+    if redeemed.fen:
+        year = budget.year_of(tx.now(), directory.area(tx, area).tz)
+        budget.encumber(tx, area, year, redeemed.fen, f"loss:{mark}")
+        budget.spend(tx, area, year, redeemed.fen, f"loss:{mark}")
 
 
 def one(read: Read, ident: str) -> Offline:
@@ -134,7 +160,7 @@ def out(read: Read, area: str) -> list[Offline]:
 
 def clashes(read: Read, area: str) -> list[Clash]:
     rows = read.session.execute(
-        select(OfflineLine, Offline, Reward)
+        select(OfflineLine, Offline, Redemption, Reward)
         .join(Offline, col(Offline.id) == col(OfflineLine.offline))
         .outerjoin(Redemption, col(Redemption.id) == col(OfflineLine.redemption))
         .outerjoin(Reward, col(Reward.id) == col(Redemption.reward))
@@ -143,8 +169,17 @@ def clashes(read: Read, area: str) -> list[Clash]:
         .limit(TAKEN_ALONG_MAX)
     )
     return [
-        Clash(away.id, line.redemption, away.name, reward, line.why, line.handed_at or line.at)
-        for line, away, reward in rows
+        Clash(
+            away.id,
+            line.redemption,
+            away.name,
+            reward,
+            line.why,
+            line.handed_at or line.at,
+            redeemed is not None and redeemed.state != "held",
+            redeemed.fen if redeemed is not None else 0,
+        )
+        for line, away, redeemed, reward in rows
     ]
 
 
@@ -160,7 +195,7 @@ def _line(tx: Tx, away: Offline, handed: Handed, by: Subject) -> Came:
         return Came(handed.redemption, "refused", _("This counter did not take it along"))
     if line.state == "picked":
         return Came(handed.redemption, "picked")
-    why = _why_not(found, away, handed)
+    why, fresh = _why_not(found, away, handed), line.state == "taken"
     if not why:
         try:
             rewards.hand_over(tx, found, by, offline=away.id)
@@ -171,6 +206,8 @@ def _line(tx: Tx, away: Offline, handed: Handed, by: Subject) -> Came:
     tx.session.flush()
     if why:
         tx.emit(CounterMoved, counter=away.id, area=away.area, state="conflict", count=1)
+    if why and fresh:
+        _tell(tx, found)
     return Came(handed.redemption, line.state, why)
 
 
@@ -184,6 +221,20 @@ def _why_not(found: Redemption, away: Offline, handed: Handed) -> str:
     if found.offline not in (None, away.id):
         return _("Another counter has it now, after this one's time had ended")
     return ""
+
+
+def _tell(tx: Tx, found: Redemption) -> None:
+    """Its owner hears that the books and the hands disagree, and what to do."""
+    kind, _dash, owner = found.account.partition("-")
+    reward = tx.session.get_one(Reward, found.reward)
+    tidings.tell(
+        tx, tidings.hearers(tx, kind, owner, tx.now().date()),
+        tidings.about(tx, kind, owner, lambda: _("A pick-up of yours is being looked into")),
+        lambda: _(
+            "A counter without a line says it handed over {reward}, and the books say otherwise. No points were taken "
+            "for it. If you have it twice, or never had it, tell the counter."
+        ).format(reward=shelf.name(reward)),
+    )  # fmt: skip
 
 
 def _close(tx: Tx, away: Offline, how: str) -> bool:

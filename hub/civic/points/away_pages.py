@@ -17,7 +17,7 @@ from hub import directory
 from hub.access import Subject, needs, subject
 from hub.civic.points import away, counter, shelf
 from hub.civic.points.away import Handed
-from hub.civic.points.counter_pages import PLACE, masked
+from hub.civic.points.counter_pages import PLACE, masked, step
 from hub.civic.points.mall_pages import line
 from hub.civic.points.reward_models import Offline
 from hub.db import Read, Tx
@@ -85,10 +85,13 @@ async def home(request: Request) -> Response:
 
 
 @router.post(f"{PLACE}/clashes/{{ident}}/{{redemption}}", dependencies=[DESK])
-async def looked_into(request: Request, ident: str, redemption: str) -> Response:
+async def looked_into(
+    request: Request, ident: str, redemption: str, what: Annotated[str, Form(max_length=12)] = "seen"
+) -> Response:
     who = subject(request)
-    await services(request).store.write(lambda tx: away.look_into(tx, who.area, ident, redemption), actor(request))
-    return see_other(PLACE)
+    return await step(
+        request, lambda tx: away.look_into(tx, who.area, ident, redemption, who, write_off=what == "write-off")
+    )
 
 
 @router.get(f"{PLACE}/offline/{{ident}}", dependencies=[DESK])

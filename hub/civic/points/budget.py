@@ -16,6 +16,7 @@ from sqlmodel import col
 
 from hub import approval, directory
 from hub.access import Subject
+from hub.approval import Signature
 from hub.civic.points import accounts, ledger, rules
 from hub.civic.points.models import Account, Posting, Txn
 from hub.civic.points.money_events import BudgetMoved
@@ -178,10 +179,24 @@ def close_year(tx: Tx, area: str, year: int, signer: Subject) -> Purse | None:
     return purse(tx, area, year)
 
 
-def start_over(tx: Tx, area: str, year: int) -> None:
-    """The figures that were signed do not agree: everybody enters them anew."""
-    if tx.session.get(Budget, (area, year)) is None:
-        approval.void(tx, f"budget:grant:{area}:{year}")
+def start_over(tx: Tx, area: str, year: int, document: str = "") -> None:
+    """The figures that were signed do not agree: everybody enters them anew. Of a top-up by its document."""
+    reference = f"budget:more:{area}:{year}:{document.strip()}" if document.strip() else f"budget:grant:{area}:{year}"
+    if not ledger.receipts(tx, [reference]):
+        approval.void(tx, reference)
+
+
+def pending(read: Read, area: str, year: int) -> list[tuple[str, int]]:
+    """Top-ups that lack signatures: the document, and how many it has."""
+    mark = f"budget:more:{area}:{year}:"
+    rows = read.session.execute(
+        select(col(Signature.subject), func.count())
+        .where(col(Signature.subject).startswith(mark, autoescape=True))
+        .group_by(col(Signature.subject))
+        .having(func.count() < len(PARTS))
+        .order_by(col(Signature.subject))
+    )
+    return [(subject.removeprefix(mark), int(count)) for subject, count in rows]
 
 
 def signatures(read: Read, area: str, year: int) -> int:

@@ -74,7 +74,7 @@ async def sign(
         elif what == "close":
             budget.close_year(tx, area, year, who)
         else:
-            budget.start_over(tx, area, year)
+            budget.start_over(tx, area, year, document)
 
     return await _step(
         request, work, f"/desk/budget?area={area}&year={year}", lambda w, s: _money(request, area, year, w, s)
@@ -227,6 +227,7 @@ def _figures(read: Read, place: Area, year: int) -> dict[str, Any]:
         ),
         "forecast": budget.forecast(points, issued * 365 // FLOW_DAYS, redeemed * 365 // FLOW_DAYS, yearly),
         "issued": issued, "redeemed": redeemed, "counted": budget.counted_residents(read, place.code),
+        "pending": budget.pending(read, place.code, which),
         "signed": budget.signatures(read, place.code, which), "low": budget.COVERAGE_LOW, "days": FLOW_DAYS,
         "mix": [(_(shelf.KINDS[kind]), mix.get(kind, 0)) for kind in shelf.KINDS],
     }  # fmt: skip

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlmodel import col
 
 from hub import directory, login
 from hub.access import Subject
-from hub.civic.points import beneficiary, keepers, rewards, rules
+from hub.civic.points import beneficiary, holds, keepers, ledger, rewards, rules, tidings
 from hub.civic.points.money_events import RedemptionMoved
 from hub.civic.points.reward_models import Pin, Redemption, Reward
 from hub.civic.points.rewards import Asked
@@ -25,6 +25,7 @@ from hub.i18n import _
 PIN_DIGITS = 4
 PIN_TRIES_MAX = 5  # then the desk sets a new one, with the card on the table
 DISPUTE_FOR = timedelta(days=7)
+ANSWER_MAX = 160  # as long as the reason of a reversal
 WAITING_MAX = 200  # of the list on the counter's page
 
 
@@ -92,16 +93,81 @@ def dispute(tx: Tx, who: Subject, ident: str, said: str) -> Redemption:
     return found
 
 
-def answer(tx: Tx, area: str, ident: str, by: Subject) -> None:
-    """Somebody looked into it. What was wrong is put right by a reversal, under two signatures."""
+def answer(tx: Tx, area: str, ident: str, by: Subject, words: str, *, upheld: bool = False) -> None:
+    """Somebody who had no part in it looked into it, and its owner reads what they found. Upheld: the first of the two
+    signatures under the reversal that gives the points back.
+    """
     found = tx.session.get(Redemption, ident)
     if found is None or found.area != area or found.disputed_at is None:
         raise NotFound(_("There is no such redemption"))
-    if by.id in (found.entered_by, found.witness):
+    if by.id in (found.entered_by, found.witness, found.settled_by):
         raise NotAllowed(_("Somebody else looks into what you entered yourself"))
-    found.answered_at = tx.now()
-    tx.emit(RedemptionMoved, redemption=found.id, area=found.area, state="answered")
+    if found.answered_at is not None:
+        raise Conflict(_("This has been answered already"))
+    if not words.strip():
+        raise Refused(_("Say what was found; its owner reads it"))
+    found.answered_at, found.answer = tx.now(), words.strip()[:ANSWER_MAX]
+    spent = posted_as(tx, found.id)
+    if upheld and spent is not None:
+        ledger.reverse(tx, spent, found.answer, by)
+    kind, _dash, owner = found.account.partition("-")
+    tidings.tell(
+        tx, tidings.hearers(tx, kind, owner, tx.now().date()),
+        tidings.about(tx, kind, owner, lambda: _("What you disputed at the counter was looked into")),
+        lambda: _("Answer: {words}").format(words=found.answer),
+    )  # fmt: skip
+    tx.emit(RedemptionMoved, redemption=found.id, area=found.area, state="upheld" if upheld else "answered")
     tx.touch("points.money", found.area)
+    tx.touch("points.desk", found.area)
+
+
+def posted_as(read: Read, redemption: str) -> str | None:
+    """The movement by which a reward was paid for; None for one that cost no points."""
+    held = holds.find(read, f"redeem:{redemption}")
+    if held is None:
+        return None
+    known = ledger.receipts(read, [f"post:{held.txn}"])
+    return next((receipt.txn for receipt in known.values()), None)
+
+
+def bear_witness(tx: Tx, who: Subject, ident: str, *, there: bool) -> Redemption:
+    """Whoever was named as standing beside says so themself; “I was not there” opens a dispute for others."""
+    found = tx.session.get(Redemption, ident)
+    if found is None or found.witness != who.id:
+        raise NotFound(_("There is no such redemption"))
+    said = "yes" if there else "no"
+    if found.witness_said not in ("", said):
+        raise Conflict(_("You have said otherwise already; tell a supervisor"))
+    if found.witness_said == "":
+        found.witness_said = said
+        tx.emit(RedemptionMoved, redemption=found.id, area=found.area, state="witnessed" if there else "not-witnessed")
+        if not there and found.disputed_at is None:
+            found.disputed_at, found.dispute = tx.now(), _("The colleague named as witness says: I was not there")
+        tx.touch("points.money", found.area)
+    return found
+
+
+def to_witness(read: Read, who: str) -> list[tuple[Redemption, Reward]]:
+    """Hand-overs at which this member of staff was named as witness, and has not said whether it is so."""
+    return _witnessed(read, col(Redemption.witness) == who, col(Redemption.witness_said) == "")
+
+
+def unconfirmed(read: Read, area: str) -> list[tuple[Redemption, Reward]]:
+    """Hand-overs on a colleague's word that the colleague has not given, or has denied: for the supervisors."""
+    return _witnessed(
+        read, col(Redemption.area) == area, col(Redemption.witness).is_not(None), col(Redemption.witness_said) != "yes"
+    )
+
+
+def _witnessed(read: Read, *rules_: ColumnElement[bool]) -> list[tuple[Redemption, Reward]]:
+    query = (
+        select(Redemption, Reward)
+        .join(Reward, col(Reward.id) == col(Redemption.reward))
+        .where(*rules_)
+        .order_by(col(Redemption.at).desc())
+        .limit(WAITING_MAX)
+    )
+    return [(row[0], row[1]) for row in read.session.execute(query)]
 
 
 def waiting(read: Read, area: str, *, offline: str | None = None) -> list[tuple[Redemption, Reward]]:

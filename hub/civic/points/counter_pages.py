@@ -31,6 +31,7 @@ Whole = Annotated[int, Form()]
 router = APIRouter(include_in_schema=False)
 DESK = needs("points.counter")
 PLACE = "/desk/counter"
+WITNESSES = ("staff", "director", "grid_worker", "supervisor")  # they see the points desk, where it is asked
 
 
 @router.get(PLACE, dependencies=[DESK])
@@ -39,8 +40,9 @@ async def desk(request: Request, back: int = 0) -> HTMLResponse:
 
 
 async def _desk(
-    request: Request, wrong: str = "", status: int = 200, said: str = "", customer: dict[str, Any] | None = None
-) -> HTMLResponse:
+    request: Request, wrong: str = "", status: int = 200, said: str = "", customer: dict[str, Any] | None = None,
+    slip: str = "",
+) -> HTMLResponse:  # fmt: skip
     who = subject(request)
 
     def look(read: Read) -> dict[str, Any]:
@@ -62,7 +64,7 @@ async def _desk(
 
     now = await services(request).store.read(look)
     return page(
-        request, "points/counter.html", status=status, wrong=wrong, said=said, customer=customer,
+        request, "points/counter.html", status=status, wrong=wrong, said=said, customer=customer, slip=slip,
         once=code(services(request).rng, 16), **now,
     )  # fmt: skip
 
@@ -70,7 +72,7 @@ async def _desk(
 @router.post(f"{PLACE}/code", dependencies=[DESK])
 async def by_code(request: Request, digits: Text) -> Response:
     who = subject(request)
-    return await _step(request, lambda tx: rewards.pick_up(tx, who.area, "".join(digits.split()), who))
+    return await step(request, lambda tx: rewards.pick_up(tx, who.area, "".join(digits.split()), who))
 
 
 @router.post(f"{PLACE}/card", dependencies=[DESK])
@@ -105,13 +107,15 @@ async def redeem(
         found = await store.read(lambda read: _customer(read, card, who.area))
     except LinliError as error:
         return await _desk(request, error.sentence, error.status)
-    return await _desk(request, said=_("Handed over. {points} points are left").format(points=found["balance"]))
+    return await _desk(
+        request, said=_("Handed over. {points} points are left").format(points=found["balance"]), slip=person.id
+    )
 
 
 @router.post(f"{PLACE}/pin", dependencies=[DESK])
 async def pin(request: Request, card: Text, digits: Text) -> Response:
     who = subject(request)
-    return await _step(
+    return await step(
         request,
         lambda tx: counter.set_pin(tx, counter.by_card(tx, card, who.area).id, digits),
         said=_("The PIN is set"),
@@ -124,7 +128,7 @@ async def add(
     stars: Whole = 0, organisations: Text = "",
 ) -> Response:  # fmt: skip
     who = subject(request)
-    return await _step(
+    return await step(
         request,
         lambda tx: shelf.add(
             tx, who.area, New(kind, zh, en, price, fen_of(yuan), _pieces(stock), stars, organisations == "yes")
@@ -147,16 +151,19 @@ async def change(request: Request, ident: str, what: Text, pieces: Text = "0", s
         else:
             shelf.switch(tx, who.area, ident, on=what == "on")
 
-    return await _step(request, work, said=_("The shelf is changed"))
+    return await step(request, work, said=_("The shelf is changed"))
 
 
 @router.post(f"{PLACE}/disputes/{{ident}}", dependencies=[DESK])
-async def answer(request: Request, ident: str) -> Response:
+async def answer(request: Request, ident: str, words: Text = "", upheld: Text = "") -> Response:
     who = subject(request)
-    return await _step(request, lambda tx: counter.answer(tx, who.area, ident, who))
+    return await step(
+        request, lambda tx: counter.answer(tx, who.area, ident, who, words, upheld=upheld == "yes"),
+        said=_("The answer is sent to its owner"),
+    )  # fmt: skip
 
 
-async def _step(request: Request, work: Callable[[Tx], Any], said: str = "") -> Response:
+async def step(request: Request, work: Callable[[Tx], Any], said: str = "") -> Response:
     try:
         await services(request).store.write(work, actor(request))
     except LinliError as error:
@@ -215,10 +222,16 @@ def masked(read: Read, account: str) -> str:
 
 
 def _colleagues(read: Read, area: str, me: str) -> list[tuple[str, str]]:
+    """Who may be named as standing beside: whoever can say on their own desk that it is so."""
     query = (
         select(col(Staff.id), col(Staff.name))
         .join(StaffRole, col(StaffRole.staff) == col(Staff.id))
-        .where(col(StaffRole.area) == area, col(Staff.id) != me, col(Staff.active).is_(True))
+        .where(
+            col(StaffRole.area) == area,
+            col(StaffRole.role).in_(WITNESSES),
+            col(Staff.id) != me,
+            col(Staff.active).is_(True),
+        )
         .distinct()
         .order_by(col(Staff.id))
     )

@@ -16,15 +16,18 @@ from hub.civic.points import (
     claim_import,
     claim_rules,
     claims,
+    counter,
     deductions,
     docket,
     docket_cards,
     ledger,
     photos,
     publicity,
+    shelf,
 )
 from hub.civic.points.claim_models import Claim
 from hub.civic.points.claim_pages import Text, choices, drafted, filled, read_photos, shown
+from hub.civic.points.mall_pages import line
 from hub.civic.points.models import Txn
 from hub.db import Read, Tx
 from hub.errors import LinliError, NotFound
@@ -145,6 +148,16 @@ async def answer(request: Request, ident: str, words: Text, upheld: Text = "") -
     )  # fmt: skip
 
 
+@router.post("/desk/points/witness/{ident}", dependencies=[needs("points.read")])
+async def witness(request: Request, ident: str, there: Text) -> Response:
+    """Whoever was named at the counter as standing beside says so at their own desk."""
+    who = subject(request)
+    return await acted(
+        request, lambda tx: counter.bear_witness(tx, who, ident, there=there == "yes"), "/desk/points",
+        lambda wrong, status: _queue(request, wrong, status),
+    )  # fmt: skip
+
+
 @router.post("/desk/points/reversals", dependencies=[needs("points.read")])
 async def reverse(request: Request, txn: Text, why: Text) -> Response:
     """积分冲正: the first or the second of its two signatures."""
@@ -180,9 +193,10 @@ def _import(
 async def _queue(request: Request, wrong: str = "", status: int = 200) -> HTMLResponse:
     who = subject(request)
     topic = f"points.desk:{who.area}"
+    named = await services(request).store.read(lambda read: counter.to_witness(read, who.id))
     return await page_live(
         request, "points/desk.html", topics=[topic], topic=topic, wrong=wrong, status=status,
-        may_declare=who.may("points.declare"),
+        may_declare=who.may("points.declare"), witness=[line(each, shelf.name(reward)) for each, reward in named],
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from hub import approval, directory
@@ -17,6 +18,7 @@ from hub.civic.points import claim_rules, docket, keepers, photos, publicity
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claim_models import Claim, Objection
 from hub.civic.points.models import Posting, Txn
+from hub.civic.points.reward_models import Redemption
 from hub.db import Read
 from hub.directory import Area, Staff, masked
 from hub.i18n import _, pick
@@ -117,8 +119,10 @@ def title(read: Read, staff: str | None) -> str:
     return pick(found.title_zh, found.title_en) or masked(found.name)
 
 
-def reversals(read: Read, area: str) -> list[tuple[str, datetime, int]]:
-    """Reversals that lack their second signature: the entry, when the first was given, how many points."""
+def reversals(read: Read, area: str) -> list[tuple[str, datetime, int, str]]:
+    """Reversals that lack their second signature: the entry, when the first was given, how many points, and why: the
+    answer to an objection or a dispute, word for word as it was signed.
+    """
     rows = read.session.execute(
         select(col(Signature.subject), func.max(col(Signature.at)), func.count())
         .where(col(Signature.subject).startswith("reversal:"))
@@ -133,8 +137,26 @@ def reversals(read: Read, area: str) -> list[tuple[str, datetime, int]]:
             .where(col(Txn.area) == area)
         ).scalar()  # fmt: skip
         if amount is not None:
-            found.append((txn, at, int(amount)))
+            found.append((txn, at, int(amount), _why_reversed(read, txn)))
     return found
+
+
+def _why_reversed(read: Read, txn: str) -> str:
+    answered = (
+        select(col(Objection.answer))
+        .outerjoin(Claim, col(Claim.id) == col(Objection.claim))
+        .where((col(Objection.txn) == txn) | (col(Claim.txn) == txn), col(Objection.state) == "upheld")
+        .order_by(col(Objection.answered_at).desc())
+        .limit(1)
+    )
+    words = read.session.execute(answered).scalar()
+    if words:
+        return str(words)
+    hold = aliased(Txn)
+    rows = select(col(hold.reference)).join(Txn, col(Txn.settles) == col(hold.id)).where(col(Txn.id) == txn)
+    reference = read.session.execute(rows).scalar() or ""
+    found = read.session.get(Redemption, reference.removeprefix("redeem:"))
+    return found.answer if found is not None else ""
 
 
 def entry(read: Read, who: Subject, txn: str) -> dict[str, Any] | None:

@@ -197,7 +197,7 @@ def line(found: Redemption, name: str) -> dict[str, Any]:
         "id": found.id, "name": name, "state": found.state, "price": found.price, "at": found.at, "until": found.until,
         "code": found.code if found.state == "held" else "", "agent": bool(found.entered_by),
         "disputed": found.disputed_at is not None, "answered": found.answered_at is not None,
-        "away": found.offline is not None,
+        "away": found.offline is not None, "answer": found.answer, "settled": found.settled_at,
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hub import directory
 from hub.access import Subject
-from hub.civic.points import budget, counter
+from hub.civic.points import away, budget, counter
 from hub.db import Read
 from hub.directory import Area
 from hub.errors import NotFound
@@ -25,6 +25,7 @@ def glance(read: Read, area: str) -> Mapping[str, Any]:
     return {
         "known": True, "percent": purse.used_percent if purse else 0, "alert": purse.alert if purse else 0,
         "waiting": len(counter.waiting(read, area)), "disputed": len(counter.disputed(read, area)),
+        "clashes": len(away.clashes(read, area)),
     }  # fmt: skip
 
 

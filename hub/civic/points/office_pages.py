@@ -13,7 +13,18 @@ from fastapi.responses import HTMLResponse, Response
 
 from hub import directory
 from hub.access import Subject, needs, subject
-from hub.civic.points import cards, catalogue, claim_rules, honours, office, publicity, risks, supervision
+from hub.civic.points import (
+    cards,
+    catalogue,
+    claim_rules,
+    counter,
+    honours,
+    office,
+    publicity,
+    risks,
+    shelf,
+    supervision,
+)
 from hub.db import Read
 from hub.directory import Area
 from hub.errors import LinliError, Refused
@@ -23,7 +34,7 @@ from hub.page import actor, page, see_other, services
 AREAS_MAX = 400
 RISKS = {
     "ring": N_("A ring of transfers"), "burst": N_("Many claims in one day"),
-    "signers": N_("Nearly always the same two signers"),
+    "signers": N_("Nearly always the same two signers"), "night": N_("Signed in the small hours"),
 }  # fmt: skip
 REWARDS = {
     "service": N_("Services"), "goods": N_("Goods"), "honour": N_("Honours given"), "policy": N_("Policy benefits"),
@@ -172,6 +183,10 @@ def _supervision(read: Read, who: Subject, area: str, month: str) -> dict[str, A
         "place": place, "places": [(each.code, pick(each.zh, each.en)) for each in places],
         "month": first.isoformat()[:7], "rows": rows, "tz": place.tz, "now": read.now(),
         "open": sum(not each.verdict for each in rows), "share": int(100 * supervision.SHARE),
+        "unconfirmed": [
+            (each, shelf.name(reward), _title(read, each.entered_by), _title(read, each.witness))
+            for each, reward in counter.unconfirmed(read, place.code)
+        ],
         "refused": supervision.refused(read, place.code, first, last, place.tz),
     }  # fmt: skip
 

@@ -75,6 +75,8 @@ class Redemption(SQLModel, table=True):
     disputed_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
     dispute: str = Field(default="", max_length=200)
     answered_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+    answer: str = Field(default="", max_length=200, sa_column_kwargs={"server_default": ""})
+    witness_said: str = Field(default="", max_length=8, sa_column_kwargs={"server_default": ""})  # yes | no
     __table_args__ = (
         Index("uq_points_redemption_code", "area", "mark", unique=True, sqlite_where=_HELD, postgresql_where=_HELD),
         Index("ix_points_redemption_state", "state", "until"),

@@ -17,7 +17,7 @@ MONTHS, DONE_EVERY_DAYS = 3, 30
 def seed(tx: Tx, world: Any, community: Any, signed: Signed) -> None:
     """One day of service a month each; the leader of each answers for it, the stage's volunteer for the first one."""
     for month in range(MONTHS, 0, -1):
-        booked = world.now - timedelta(days=month * DONE_EVERY_DAYS - 10)
+        booked = (world.now - timedelta(days=month * DONE_EVERY_DAYS - 10)).replace(hour=8, minute=10, second=0)
         world.clock.set(booked)
         acts = [
             Award(
