@@ -70,6 +70,8 @@ def write_batch(tx: Tx, opened: Sequence[Opened]) -> Outcome:
         for note in notes:
             speaker.heard(tx, note)
             twin.heard(tx, note)
+        if kept_from := presence.outboxes(notes):
+            receipts.resume(tx, kept_from)
     if entries:
         outcome.receipts = receipts.settle(tx, entries)
     if fresh:

@@ -301,6 +301,21 @@ def heard(read: Read) -> Mapping[str, Heard]:
     return {row.device: Heard(row.seen, row.failed_in_a_row, row.clock_offset_s, row.gone) for row in rows}
 
 
+SEQ_MAX = 2**53  # beyond it JSON's readers no longer agree on a number
+
+
+def outboxes(said: Sequence[Note]) -> dict[tuple[str, str], int]:
+    """(gateway, boot) -> from which entry on its outbox still keeps, where a birth says so."""
+    found: dict[tuple[str, str], int] = {}
+    for each in said:
+        if isinstance(each.topic, topics.Birth):
+            body = _object(each.payload)
+            boot, first = _text(body, "boot"), body.get("from")
+            if boot and type(first) is int and 1 <= first <= SEQ_MAX:
+                found[each.topic.gateway, boot] = first
+    return found
+
+
 def _object(payload: bytes) -> dict[str, object]:
     try:
         body = json.loads(payload)

@@ -7,6 +7,7 @@ keeps the highest contiguous number and what lies ahead of it. Only this receipt
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import BigInteger, Column, Text, select
@@ -15,6 +16,7 @@ from sqlmodel import Field, SQLModel, col
 from hub import bulk
 from hub.db import Read, Tx
 
+log = logging.getLogger(__name__)
 AHEAD_MAX = 100_000  # a gateway this far out of order has lost an entry for good; the receipt then stands still
 
 
@@ -47,6 +49,28 @@ def settle(tx: Tx, entries: Mapping[tuple[str, str], Collection[int]]) -> dict[t
         tx.session.add(row)
         due[gateway, boot] = row.contiguous
     return due
+
+
+def resume(tx: Tx, kept_from: Mapping[tuple[str, str], int]) -> None:
+    """What a gateway does not keep any more never comes: its receipt need not wait for that.
+
+    After a restore the store knows less than the receipts that were sent. It would wait for ever for entries that were
+    trimmed, and no outbox would be trimmed again (decision 0021).
+    """
+    known: dict[tuple[str, str], int] = {}
+    for page in bulk.pages(sorted({gateway for gateway, _boot in kept_from})):
+        columns = (col(ReceiptRow.gateway), col(ReceiptRow.boot), col(ReceiptRow.contiguous))
+        rows = tx.session.execute(select(*columns).where(columns[0].in_(page)))
+        known.update({(gateway, boot): contiguous for gateway, boot, contiguous in rows})
+    for place, first in sorted(kept_from.items()):
+        if first - 1 <= known.get(place, 0):
+            continue
+        row = tx.session.get(ReceiptRow, place, with_for_update=True) or ReceiptRow(gateway=place[0], boot=place[1])
+        behind = max(first - 1, row.contiguous)
+        log.warning("a gateway keeps nothing before this entry", extra={"gateway": place[0], "from": first})
+        row.contiguous, ahead = advance(behind, json.loads(row.ahead), ())
+        row.ahead = json.dumps(ahead)
+        tx.session.add(row)
 
 
 def of_gateway(read: Read, gateway: str) -> dict[tuple[str, str], int]:

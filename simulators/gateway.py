@@ -329,7 +329,8 @@ class Gateway:
             for one in self._devices
             if one.id not in self.silent
         ]
-        return json.dumps({"boot": self.journal.boot, "firmware": self._firmware, "devices": devices}).encode()
+        kept = {"boot": self.journal.boot, "from": self.journal.settled + 1}
+        return json.dumps({**kept, "firmware": self._firmware, "devices": devices}).encode()
 
     def _state(self, state: str) -> bytes:
         return json.dumps({"s": state, "boot": self.journal.boot, "at": self._now().isoformat()}).encode()
