@@ -105,9 +105,10 @@ class Side:
     def timed(self, mark: str, push: Any) -> list[str]:
         """Push, and see when the last box has it; gives the frames that one box got."""
         self.ask(do="arm", holds=mark)
+        self._crowd.tell(json.dumps({"do": "wait", "seconds": LOST_S}))  # they read while the server writes
         server, began = self.server.cpu_s(), time.monotonic()
         push()
-        came = self.ask(do="wait", seconds=LOST_S)
+        came: dict[str, Any] = json.loads(self._crowd.hear())
         came |= {"frames": self.ask(do="stand", seconds=REST_S)["frames"]}
         self.told.cpu_ms.append((self.server.cpu_s() - server) * 1000)
         self.told.crowd_cpu_ms.append(came["cpu_s"] * 1000)
@@ -255,7 +256,10 @@ def run(sockets: int, polls: int, rounds: int, communities: int, only: str) -> d
         if shutil.which("node") is None or not WS.is_dir():
             told["node"] = "not here: apt install nodejs npm, then npm ci in tests/interop"
             return told
-        node = opened(["node", str(ROOT / "bench" / "contestants" / "node_ws.cjs"), str(WS)], "node")
+        node = opened(
+            ["node", str(ROOT / "bench" / "contestants" / "node_ws.cjs"), str(WS), str(folder / "node.log.json")],
+            "node",
+        )
         theirs = Side(node, opened(python("bench.rig.crowd"), "crowd-node", speaks=True), _where(node))
         post(theirs, "/push", {"frames": [json.dumps({"t": topic, "html": ""}) for topic in topics[0]]})
         theirs.come(True, tokens[:sockets], topics)
@@ -282,14 +286,14 @@ def _marked(frames: Sequence[str], mark: str) -> list[str]:
     return [json.dumps({**frame, "html": frame["html"][: -len(mark)] + mark}, ensure_ascii=False) for frame in found]
 
 
-def main() -> None:
+def main(said: Sequence[str] | None = None) -> None:
     words = argparse.ArgumentParser(prog="linli bench portal", description=(__doc__ or "").partition("\n")[0])
     words.add_argument("--sockets", type=int, default=5_000)
     words.add_argument("--polls", type=int, default=10_000)
     words.add_argument("--rounds", type=int, default=5)
     words.add_argument("--communities", type=int, default=4)
     words.add_argument("--json", action="store_true")
-    given = words.parse_args()
+    given = words.parse_args(said)
     _room(given.sockets + given.polls)
     told = run(given.sockets, given.polls, given.rounds, given.communities, "")
     if given.json:

@@ -169,6 +169,11 @@ class Feed:
                 for observer in self.observers:
                     observer(topic, len(watchers), part[topic])
 
+    async def quiet(self, wait_s: float) -> None:
+        """Once those who watch have what was touched, or after so long."""
+        if self._drawing is not None and not self._drawing.done():
+            await asyncio.wait((self._drawing,), timeout=wait_s)
+
     def _covers(self, topic: str) -> bool:
         declared = self._topics.get(topic.partition(":")[0])
         return declared is not None and declared.covers

@@ -27,6 +27,7 @@ TOPICS_MAX = 60
 ADDRESSES_MAX = 4_000  # a city's communities in two languages, with room; then it begins anew
 ADDRESS_BYTES_MAX = 2_000  # a page names a dozen topics
 FAILED_S = 5.0  # what cannot be drawn is not tried again for so long
+AFTER_SOCKETS_S = 0.5
 KEPT = "private, no-cache"
 Asked = tuple[str, tuple[str, ...]]  # the language, and topics that are for everybody
 
@@ -116,6 +117,7 @@ class Polls:
 
     async def _drawn(self, topics: Sequence[str], lang: str) -> bool:
         try:
+            await self._feed.quiet(AFTER_SOCKETS_S)  # most of it is drawn for them, and theirs cannot wait five seconds
             await self._feed.currents(topics, lang)
         except LinliError:
             return False

@@ -47,12 +47,18 @@ class Program:
 
     def ask(self, line: str) -> str:
         """One line in, one line back."""
+        self.tell(line)
+        return self.hear()
+
+    def tell(self, line: str) -> None:
         into: IO[str] | None = self._process.stdin
-        back: IO[str] | None = self._process.stdout
         assert into is not None
-        assert back is not None
         into.write(line + "\n")
         into.flush()
+
+    def hear(self) -> str:
+        back: IO[str] | None = self._process.stdout
+        assert back is not None
         answer = back.readline()
         if not answer:
             raise RuntimeError(f"it ended instead of answering: {self.said[-2000:]}")
