@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -40,6 +41,34 @@ _PACKAGES = {
 _EXAMPLES = 100 if os.environ.get("LINLI_TEST_LONG") == "1" else 25  # where a test does not say how many it needs
 hypothesis.settings.register_profile("house", deadline=None, print_blob=True, max_examples=_EXAMPLES)
 hypothesis.settings.load_profile("house")
+
+
+# Nobody pulls the plug of a test's store, so none waits for a disk: 4 ms a commit, and some hundred thousand commits.
+MEMORY, MEMORY_BYTES_MIN = Path("/dev/shm"), 6 * 1024**3  # noqa: S108 - the folder in it is this run's own
+_OURS = "linli-tests-"
+
+
+def _stay_in_memory() -> Path | None:
+    """Let all temporary files of this run, its workers and hubs lie in memory, where there is plenty; the folder."""
+    if "TMPDIR" in os.environ or not MEMORY.is_dir() or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        return None
+    for other in MEMORY.glob(f"{_OURS}*"):  # a run that was killed
+        if not Path(f"/proc/{other.name.removeprefix(_OURS)}").exists():
+            shutil.rmtree(other, ignore_errors=True)
+    if shutil.disk_usage(MEMORY).free < MEMORY_BYTES_MIN:
+        return None
+    folder = MEMORY / f"{_OURS}{os.getpid()}"
+    folder.mkdir(mode=0o711)  # the account of PostgreSQL passes through
+    os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
+    return folder
+
+
+_memory = _stay_in_memory()
+
+
+def pytest_unconfigure() -> None:
+    if _memory is not None:
+        shutil.rmtree(_memory, ignore_errors=True)
 
 
 garbage.spare_start()  # collecting is a start like the hub's own
