@@ -157,6 +157,27 @@ def test_a_rewritten_history_breaks_the_chain(store: Store) -> None:
     assert [each.seq for each in store.read_now(chain.verify)] == [1]
 
 
+def test_a_link_cut_out_and_an_entry_put_outside_are_found_and_named(store: Store) -> None:
+    def forge(*statements: str) -> list[tuple[int, str]]:
+        with store.engine.begin() as connection:
+            for each in statements:
+                connection.execute(text(each))
+        return [(each.seq, each.why) for each in store.read_now(chain.verify)]
+
+    for reference in ("b", "c"):
+        store.write_now(lambda tx, reference=reference: _give(tx, "r-wang", 5, reference))  # type: ignore[misc]
+    with store.engine.begin() as connection:
+        guards.remove(connection)
+    others = (1, "its entries are not the ones that were written")
+    cut = "DELETE FROM points_link WHERE seq = 2"
+    gap = (3, "does not follow the link before it")
+    assert forge("UPDATE points_txn SET link = 1 WHERE link = 2", cut) == [others, gap]
+    outside = (0, "entries outside every chain")
+    assert forge("UPDATE points_txn SET area = '420802001013' WHERE reference = 'c'") == [outside, others, gap]
+    assert [each.seq for each in store.read_now(lambda read: chain.verify(read, [LIUHE]))] == [1, 3]
+    assert forge("UPDATE points_link SET seq = 2 WHERE seq = 3") == [outside, others, (2, gap[1])]
+
+
 @pytest.mark.parametrize("table", ["points_posting", "points_txn", "points_account"])
 def test_a_row_cannot_be_replaced_behind_the_triggers(store: Store, table: str) -> None:
     if store.dialect == "postgresql":
