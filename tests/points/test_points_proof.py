@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import event as listening
 from sqlalchemy import text
 
-from hub.civic.points import guards, ledger, proof, recount
+from hub.civic.points import chain, guards, ledger, proof, recount
 from hub.civic.points.proof import Proof
 from hub.civic.points.why import Why
 from hub.clock import ManualClock
@@ -103,3 +105,20 @@ def test_a_rewritten_end_and_a_posting_put_into_a_closed_link_are_seen_at_a_look
         _forge(store, "UPDATE points_link SET hash = prev WHERE seq = 2")
         assert "is not what it was when it was checked" in [each.why for each in _seen(store).broken]
         assert not _night(store).sound
+
+
+def test_a_long_chain_is_read_five_hundred_links_at_a_time(tmp_path: Path) -> None:
+    """Or a city's night would hold its ledger in memory. And what is found is a value: the same find twice is one."""
+    read_entries: list[int] = []
+
+    def look(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: object) -> None:
+        if statement.startswith("SELECT") and "points_txn.link IN" in statement:
+            read_entries.append(len(parameters))
+
+    with a_store(tmp_path) as store:
+        store.write_now(lambda tx: [chain.extend(tx, LIUHE, START, [f"{n:064}"]) for n in range(501)])
+        listening.listen(store._readers, "before_cursor_execute", look)
+        first, again = (store.read_now(lambda read: chain.walk(read, LIUHE)) for _time in range(2))
+        assert read_entries == [500, 1] * 2
+        assert (first.links, first.entries, len(first.broken)) == (501, 0, 501)  # links without what they name
+        assert (len({first, again}), len({*first.broken, *again.broken})) == (1, 501)
