@@ -1,15 +1,37 @@
-"""Ingest's counters for /metrics, read as they stand when somebody asks."""
+"""Counters for /metrics, read as they stand when somebody asks: of ingest, and of the machine that it stands on."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from hub.ingest import Ingest
+from hub.services import Services
 
 QUANTILES = (0.5, 0.99)
+
+
+class HouseFigures(Collector):
+    """What an operator is woken for: a job that fails again and again, a disk that fills, a reserve that is gone."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterable[Metric]:
+        down = GaugeMetricFamily("linli_job_down", "1 while a job that failed waits to be restarted", labels=["job"])
+        for job in sorted(self._services.down):
+            down.add_metric([job], 1.0)
+        yield down
+        with suppress(OSError):
+            free = shutil.disk_usage(self._services.data).free
+            yield GaugeMetricFamily("linli_disk_free_bytes", "Room left beside the store", value=free)
+        if (reserve := self._services.store.reserve) is not None:
+            there = 1.0 if reserve.path.exists() else 0.0
+            yield GaugeMetricFamily("linli_reserve_held", "0 after a full disk has taken the reserve", value=there)
 
 
 class IngestFigures(Collector):

@@ -67,7 +67,7 @@ def resume(tx: Tx, kept_from: Mapping[tuple[str, str], int]) -> None:
             continue
         row = tx.session.get(ReceiptRow, place, with_for_update=True) or ReceiptRow(gateway=place[0], boot=place[1])
         behind = max(first - 1, row.contiguous)
-        log.warning("a gateway keeps nothing before this entry", extra={"gateway": place[0], "from": first})
+        log.warning("a gateway keeps nothing before this entry", extra={"gateway": place[0], "entry": first})
         row.contiguous, ahead = advance(behind, json.loads(row.ahead), ())
         row.ahead = json.dumps(ahead)
         tx.session.add(row)

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from hub.access import public
 from hub.db import ready
+from hub.disk import why
 from hub.page import services
 from web.live import Live
 
@@ -50,13 +51,19 @@ def router(registry: CollectorRegistry) -> APIRouter:
         try:
             async with asyncio.timeout(READY_S):
                 await asyncio.to_thread(ready, services(request).store)
+        except TimeoutError:
+            return JSONResponse({"status": "not ready", "reasons": [f"store: no commit within {READY_S:.0f} s"]}, 503)
         except Exception as error:
-            return JSONResponse({"status": "not ready", "reasons": [f"store: {type(error).__name__}"]}, 503)
+            return JSONResponse({"status": "not ready", "reasons": [f"store: {why(error)}"]}, 503)
         if trouble := services(request).ingest.trouble:
             return JSONResponse({"status": "not ready", "reasons": [f"ingest: {trouble}"]}, 503)
         if trouble := getattr(services(request).door, "trouble", None):
             return JSONResponse({"status": "not ready", "reasons": [f"door: {trouble}"]}, 503)
-        return JSONResponse({"status": "ready"})
+        # A job that is being restarted, or an operator's broker without a line, takes no page away from anybody.
+        down = dict(services(request).down)
+        if getattr(services(request).door, "connected", True) is False:
+            down["mqtt"] = "no line to the MQTT broker"
+        return JSONResponse({"status": "ready", **({"down": down} if down else {})})
 
     @routes.get("/metrics")
     async def metrics() -> Response:

@@ -79,13 +79,14 @@ class Running:
     async def _open_web(self, settings: Settings) -> None:
         # Imported here: a worker that only takes readings in needs neither FastAPI's half second nor its memory.
         from hub.broker.figures import BrokerFigures
-        from hub.figures import IngestFigures
+        from hub.figures import HouseFigures, IngestFigures
         from web.app import create_app
         from web.serve import HttpServer
 
         app = create_app(self.services)
         app.state.down = self.down
         app.state.metrics.register(IngestFigures(self.services.ingest))
+        app.state.metrics.register(HouseFigures(self.services))
         if isinstance(self.door, Broker):
             app.state.metrics.register(BrokerFigures(self.door))
         app.state.live.on_proof = self._proven

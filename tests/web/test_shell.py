@@ -11,9 +11,11 @@ import httpx
 import pytest
 from fastapi import APIRouter
 from fastapi.routing import iter_route_contexts
+from prometheus_client import CollectorRegistry, generate_latest
 
 from hub import login
 from hub.access import declarations
+from hub.figures import HouseFigures
 from tests.web.shell_world import PASSWORD, Shell, make_shell
 from tests.world import LIUHE
 
@@ -434,7 +436,18 @@ async def test_alive_ready_and_counted(shell: Shell, client: Client) -> None:
         connection.exec_driver_sql("DROP TABLE stamp")
     broken = await client.get("/readyz")
     assert broken.status_code == 503
-    assert broken.json()["reasons"]
+    assert [reason.startswith("store: ") for reason in broken.json()["reasons"]] == [True]
+
+
+async def test_a_job_that_is_restarted_is_named_and_takes_no_page_away(shell: Shell, client: Client) -> None:
+    shell.services.down["notices.digest"] = "ValueError"
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "down": {"notices.digest": "ValueError"}})
+    registry = CollectorRegistry()
+    registry.register(HouseFigures(shell.services))
+    said = generate_latest(registry).decode()
+    assert 'linli_job_down{job="notices.digest"} 1.0' in said
+    assert re.search(r"^linli_disk_free_bytes [1-9]", said, re.MULTILINE)
 
 
 async def test_programs_find_the_description_of_the_api(client: Client) -> None:
