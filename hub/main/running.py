@@ -62,6 +62,8 @@ class Running:
         self.services.down = self.down
         sys.setswitchinterval(SWITCH_S)
         await self.services.registry.load()
+        if self.services.store.reserve is not None:
+            self.services.store.reserve.held()  # from the start on, not from the first reading on
         if _carries(roles, "front") or _carries(roles, "ingest"):
             await self._open_door(settings, roles)
         if _carries(roles, "ingest"):
