@@ -196,7 +196,8 @@ async def _queue(request: Request, wrong: str = "", status: int = 200) -> HTMLRe
     named = await services(request).store.read(lambda read: counter.to_witness(read, who.id))
     return await page_live(
         request, "points/desk.html", topics=[topic], topic=topic, wrong=wrong, status=status,
-        may_declare=who.may("points.declare"), witness=[line(each, shelf.name(reward)) for each, reward in named],
+        may_declare=who.may("points.declare"), tz=docket_cards.ZONE,
+        witness=[line(each, shelf.name(reward)) for each, reward in named],
     )  # fmt: skip
 
 
