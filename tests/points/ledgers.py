@@ -6,17 +6,15 @@ of one. The same tests run on both engines.
 
 from __future__ import annotations
 
-import atexit
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import date
-from functools import cache
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from hub import directory, migrations
+from hub import directory
 from hub.bus import Bus
 from hub.civic import activities, points
 from hub.civic.points import beneficiary, ledger
@@ -25,7 +23,7 @@ from hub.db import Store, Tx
 from hub.directory import NewHousehold, NewResident
 from hub.rng import SystemRng
 from hub.seal import Seal
-from tests.postgres.cluster import a_database, open_store
+from tests.postgres.cluster import a_database, open_store, template_of
 from tests.world import KEY, LIUHE, START, make_store, people, wire
 
 POSTGRES = os.environ.get("LINLI_TEST_POSTGRES", "")
@@ -57,24 +55,13 @@ def _sqlite(folder: Path, clock: ManualClock | None, inline: bool) -> Iterator[S
 
 @contextmanager
 def _postgres(clock: ManualClock | None, inline: bool) -> Iterator[Store]:
-    with a_database(make_url(POSTGRES), _template()) as url:
+    cluster = make_url(POSTGRES)
+    with a_database(cluster, template_of(cluster)) as url:
         store = open_store(url, clock=clock, bus=a_bus(), inline=inline)
         try:
             yield store
         finally:
             store.close()
-
-
-@cache
-def _template() -> str:
-    """The migrated database that the others are copies of; dropped when the run ends."""
-    stack = ExitStack()
-    atexit.register(stack.close)
-    url = stack.enter_context(a_database(make_url(POSTGRES)))
-    store = open_store(url)
-    migrations.upgrade(store)
-    store.close()
-    return str(url.database)
 
 
 def crowd(tx: Tx, count: int) -> list[str]:

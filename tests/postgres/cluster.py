@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util import LRUCache
 
-from hub import db
+from hub import db, migrations
 from hub.bus import Bus
 from hub.clock import Clock, ManualClock
 from hub.db import Store
@@ -81,6 +83,17 @@ def a_database(cluster: URL, template: str = "template0") -> Iterator[URL]:
         with admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
         admin.dispose()
+
+
+@cache
+def template_of(cluster: URL) -> str:
+    """The migrated database that a run's others are copies of; dropped at the end of a run that did not start it."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    url = stack.enter_context(a_database(cluster))
+    with contextlib.closing(open_store(url)) as empty:
+        migrations.upgrade(empty)
+    return str(url.database)
 
 
 def open_store(

@@ -17,12 +17,11 @@ from hypothesis import settings
 from sqlalchemy.engine import URL, make_url
 
 import tests.world
-from hub import migrations
 from hub.bus import Bus
 from hub.clock import ManualClock
 from hub.db import Store
 from hub.module import discover
-from tests.postgres.cluster import a_database, open_store
+from tests.postgres.cluster import a_database, open_store, template_of
 
 CLUSTER = make_url(os.environ["LINLI_TEST_POSTGRES"])
 # These speak of SQLite's file, or of its one writer.
@@ -35,22 +34,15 @@ OF_SQLITE = {
 LONG = os.environ.get("LINLI_TEST_LONG") == "1"
 # Each example of a property is a database of its own, and each commit a round trip to a server.
 EXAMPLES_MAX, OPERATIONS_MAX = (10_000, 2_000) if LONG else (4, 200)
-_run = contextlib.ExitStack()
 _test = contextlib.ExitStack()
 _databases: dict[Path, URL] = {}
-_template: list[str] = []
 
 
 def _make_store(
     folder: Path, *, clock: ManualClock | None = None, bus: Bus | None = None, inline: bool = True
 ) -> Store:
-    if not _template:
-        url = _run.enter_context(a_database(CLUSTER))
-        with contextlib.closing(open_store(url)) as empty:
-            migrations.upgrade(empty)
-        _template.append(str(url.database))
     if folder not in _databases:
-        _databases[folder] = _test.enter_context(a_database(CLUSTER, _template[0]))
+        _databases[folder] = _test.enter_context(a_database(CLUSTER, template_of(CLUSTER)))
     if bus is None:
         tests.world.wire(bus := Bus(), discover())
     store = open_store(_databases[folder], clock=clock, bus=bus, inline=inline)
@@ -84,7 +76,3 @@ def _shorten(test: Any) -> None:
     own = getattr(test, "_hypothesis_internal_use_settings", None)
     if own is not None and own.max_examples > EXAMPLES_MAX:
         test._hypothesis_internal_use_settings = settings(own, max_examples=EXAMPLES_MAX)
-
-
-def pytest_unconfigure() -> None:
-    _run.close()
