@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import Column, Index, Text, and_, delete, or_, select, update
+from sqlalchemy import Column, Index, Text, and_, bindparam, delete, or_, select, update
 from sqlmodel import Field, SQLModel, col
 
 from channels.base import Accepted, Address, AddressGone, Dead, Delivery, Message, Outcome, Priority, Receipt, Retry
@@ -135,12 +135,13 @@ def of(read: Read, ids: Collection[str]) -> list[StaffCall]:
 
 
 def due(read: Read, channel: str) -> bool:
-    return read.session.execute(_due(channel, read.now()).limit(1)).first() is not None
+    return read.session.execute(_ANY_DUE, {"channel": channel, "now": read.now()}).first() is not None
 
 
 def claim(tx: Tx, channel: str, most: int, lease_s: float, limits: Limits = quota.NONE) -> list[Claimed]:
     """Take what is due. It counts in the channel's day as residents' messages do, urgent ones by the reserve."""
-    rows = tx.session.execute(_due(channel, tx.now()).limit(most).with_for_update(skip_locked=True)).scalars().all()
+    wanted = _DUE.limit(most).with_for_update(skip_locked=True)
+    rows = tx.session.execute(wanted, {"channel": channel, "now": tx.now()}).scalars().all()
     purse, lease, taken = quota.locked_purse(tx, channel, limits), tx.new_id(), list[Claimed]()
     for row in rows:
         to = tx.session.get(StaffContact, row.contact, populate_existing=True)
@@ -249,11 +250,19 @@ def prune(tx: Tx) -> int:
     return tx.change(delete(StaffCall).where(col(StaffCall.made_at) < tx.now() - KEEP))
 
 
-def _due(channel: str, now: datetime) -> Any:
-    lapsed = and_(col(StaffCall.state) == "claimed", col(StaffCall.lease_until) <= now)
-    fresh = and_(col(StaffCall.state) == "planned", col(StaffCall.not_before) <= now)
-    mine = select(StaffCall).where(col(StaffCall.channel) == channel, or_(lapsed, fresh))
-    return mine.order_by(col(StaffCall.not_before)).execution_options(populate_existing=True)
+_DUE = (
+    select(StaffCall)
+    .where(
+        col(StaffCall.channel) == bindparam("channel"),
+        or_(
+            and_(col(StaffCall.state) == "claimed", col(StaffCall.lease_until) <= bindparam("now")),
+            and_(col(StaffCall.state) == "planned", col(StaffCall.not_before) <= bindparam("now")),
+        ),
+    )
+    .order_by(col(StaffCall.not_before))
+    .execution_options(populate_existing=True)
+)
+_ANY_DUE = _DUE.with_only_columns(col(StaffCall.id)).limit(1)
 
 
 def _message(read: Read, row: StaffCall, to: StaffContact) -> Message:

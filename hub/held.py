@@ -133,8 +133,10 @@ def decide(tx: Tx, device: str, *, take: bool) -> int:
 
 def due(read: Read) -> list[str]:
     """Devices with frames that wait to be taken in."""
-    rule = select(col(HeldFrame.device)).where(col(HeldFrame.state) == "due").distinct()
-    return sorted(read.session.execute(rule).scalars())
+    return sorted(read.session.execute(_DUE).scalars())
+
+
+_DUE = select(col(HeldFrame.device)).where(col(HeldFrame.state) == "due").distinct()
 
 
 def next_due(read: Read, device: str, limit: int) -> list[str]:

@@ -227,8 +227,10 @@ class Registry:
 
 
 def _stamp(read: Read) -> int:
-    row = read.session.get(Stamp, "registry")
-    return row.version if row else 0
+    return int(read.session.execute(_STAMP).scalar() or 0)
+
+
+_STAMP = select(col(Stamp.version)).where(col(Stamp.name) == "registry")  # made once: asked every second for ever
 
 
 def _load(read: Read) -> _View:

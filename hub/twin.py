@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Index, Text, select, update
+from sqlalchemy import Column, Index, Text, bindparam, select, update
 from sqlmodel import Field, SQLModel, col
 
 from devices import topics
@@ -185,12 +185,19 @@ def _reported(tx: Tx, topic: topics.TwinReported, body: Mapping[str, object], at
 def due(read: Read) -> list[Command]:
     """What must be said to a gateway now: for the first time, or again because nobody answered."""
     now = read.now()
-    again = col(Command.sent_at) <= now - timedelta(seconds=AGAIN_S)
-    rule = select(Command).where(
-        col(Command.expires) > now,
-        (col(Command.state) == "waiting") | ((col(Command.state) == "sent") & again),
+    return list(read.session.execute(_DUE, {"now": now, "again": now - timedelta(seconds=AGAIN_S)}).scalars())
+
+
+_DUE = (
+    select(Command)
+    .where(
+        col(Command.expires) > bindparam("now"),
+        (col(Command.state) == "waiting")
+        | ((col(Command.state) == "sent") & (col(Command.sent_at) <= bindparam("again"))),
     )
-    return list(read.session.execute(rule.order_by(col(Command.made)).limit(500)).scalars())
+    .order_by(col(Command.made))
+    .limit(500)
+)
 
 
 def expire(tx: Tx) -> int:

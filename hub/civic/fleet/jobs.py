@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlmodel import col
 
 from devices import topics
@@ -29,13 +29,16 @@ FORGOTTEN_PAGE = 500  # rows a transaction: ingest must not wait behind it
 
 def wished(read: Read) -> list[tuple[Twin, str, str]]:
     """Twins whose newest wish does not stand at the door yet, with area and gateway."""
-    rule = (
-        select(Twin, col(Gateway.area), col(Gateway.id))
-        .join(Device, col(Device.id) == col(Twin.device))
-        .join(Gateway, col(Gateway.id) == col(Device.gateway))
-        .where(col(Twin.version) > col(Twin.sent))
-    )
-    return [(found, area, gateway) for found, area, gateway in read.session.execute(rule)]
+    return [(found, area, gateway) for found, area, gateway in read.session.execute(_WISHED)]
+
+
+# Made once, as `_OVER` below: they are asked every two seconds for ever.
+_WISHED = (
+    select(Twin, col(Gateway.area), col(Gateway.id))
+    .join(Device, col(Device.id) == col(Twin.device))
+    .join(Gateway, col(Gateway.id) == col(Device.gateway))
+    .where(col(Twin.version) > col(Twin.sent))
+)
 
 
 async def carry(hub: Services) -> None:
@@ -66,8 +69,12 @@ async def carry_once(hub: Services) -> None:
 
 
 def _over(read: Read) -> bool:
-    rule = select(col(Command.id)).where(col(Command.state).in_(twin.OPEN), col(Command.expires) <= read.now())
-    return read.session.execute(rule.limit(1)).first() is not None
+    return read.session.execute(_OVER, {"now": read.now()}).first() is not None
+
+
+_OVER = (
+    select(col(Command.id)).where(col(Command.state).in_(twin.OPEN), col(Command.expires) <= bindparam("now")).limit(1)
+)
 
 
 def _sent(tx: Tx, commands: Sequence[Command], wishes: Sequence[Twin]) -> None:

@@ -7,10 +7,10 @@ text message and WeChat, on the page elsewhere; what was asked and answered is s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
 from sqlmodel import col
 
 from channels.base import Message
@@ -186,7 +186,11 @@ def _return(tx: Tx, found: Answer) -> None:
 
 def keep_clock(tx: Tx) -> int:
     """Say of each task once that its time is over."""
-    late = tx.session.execute(select(Answer).where(_late(tx.now())).with_for_update(skip_locked=True)).scalars().all()
+    late = (
+        tx.session.execute(select(Answer).where(_LATE).with_for_update(skip_locked=True), {"now": tx.now()})
+        .scalars()
+        .all()
+    )
     for each in late:
         each.overdue = True
         tx.session.add(each)
@@ -196,11 +200,11 @@ def keep_clock(tx: Tx) -> int:
 
 
 def is_late(read: Read) -> bool:
-    return read.session.execute(select(col(Answer.id)).where(_late(read.now())).limit(1)).first() is not None
+    return read.session.execute(_ANY_LATE, {"now": read.now()}).first() is not None
 
 
-def _late(now: datetime) -> ColumnElement[bool]:
-    return col(Answer.replied_at).is_(None) & (col(Answer.due) <= now) & col(Answer.overdue).is_(False)
+_LATE = col(Answer.replied_at).is_(None) & (col(Answer.due) <= bindparam("now")) & col(Answer.overdue).is_(False)
+_ANY_LATE = select(col(Answer.id)).where(_LATE).limit(1)  # made once: it is asked twice a second for ever
 
 
 def task(read: Read, who: Subject, ident: str) -> Answer:

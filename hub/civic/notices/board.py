@@ -18,7 +18,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlmodel import col
 
 from devices import topics
@@ -135,18 +135,19 @@ def mark_all(tx: Tx) -> None:
 
 
 def waiting(read: Read) -> bool:
-    return read.session.execute(select(col(Board.area)).where(_stale(read.now())).limit(1)).first() is not None
+    return read.session.execute(_WAITING, {"old": _old(read.now())}).first() is not None
 
 
 def next_boards(tx: Tx) -> list[tuple[int, dict[str, Any]]]:
     """The next boards to sign, each with the `wanted` it answers; their new `seq` is on disk before anyone sees it."""
     rows = tx.session.execute(
         select(Board)
-        .where(_stale(tx.now()))
+        .where(_STALE)
         .order_by(col(Board.area))
         .limit(BATCH_BOARDS)
         .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
+        .execution_options(populate_existing=True),
+        {"old": _old(tx.now())},
     ).scalars()
     found = []
     for row in rows:
@@ -189,8 +190,9 @@ async def keep_published(services: Services) -> None:
             await services.clock.sleep(POLL_S)
 
 
-def _stale(now: datetime) -> Any:
-    return or_(
-        col(Board.wanted) != col(Board.published),
-        col(Board.at) < now - timedelta(hours=RENEW_HOURS),
-    )
+_STALE = or_(col(Board.wanted) != col(Board.published), col(Board.at) < bindparam("old"))
+_WAITING = select(col(Board.area)).where(_STALE).limit(1)  # made once: it is asked twice a second for ever
+
+
+def _old(now: datetime) -> datetime:
+    return now - timedelta(hours=RENEW_HOURS)

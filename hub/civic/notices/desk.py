@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 from sqlmodel import col
 
 from channels.text import one_line
@@ -258,14 +258,23 @@ def keep_time(tx: Tx) -> int:
 def is_time(read: Read) -> bool:
     """A look without a lock: is there anything for `keep_time`?"""
     now = read.now()
-    old = now - timedelta(days=rules.ARCHIVED_AFTER_DAYS)
-    due = or_(
-        (col(Notice.state) == "scheduled") & (col(Notice.not_before) <= now),
-        (col(Notice.state) == "released") & (col(Notice.expires) <= now),
-        col(Notice.cover_until) <= now,
-        col(Notice.state).in_(("retracted", "expired")) & (col(Notice.ended_at) < old),
+    given = {"now": now, "old": now - timedelta(days=rules.ARCHIVED_AFTER_DAYS)}
+    return read.session.execute(_DUE, given).first() is not None
+
+
+# Looked at twice a second for ever: making it anew took longer than asking it.
+_DUE = (
+    select(col(Notice.id))
+    .where(
+        or_(
+            (col(Notice.state) == "scheduled") & (col(Notice.not_before) <= bindparam("now")),
+            (col(Notice.state) == "released") & (col(Notice.expires) <= bindparam("now")),
+            col(Notice.cover_until) <= bindparam("now"),
+            col(Notice.state).in_(("retracted", "expired")) & (col(Notice.ended_at) < bindparam("old")),
+        )
     )
-    return read.session.execute(select(col(Notice.id)).where(due).limit(1)).first() is not None
+    .limit(1)
+)
 
 
 def signatures(read: Read, notice: Notice) -> list[approval.Signature]:
