@@ -59,6 +59,7 @@ class Said(msgspec.Struct):
 
     sub: list[str] = msgspec.field(default_factory=list)
     since: dict[str, int] = msgspec.field(default_factory=dict)
+    beat: bool = False  # a script sees no ping: it asks for a word beside each
     proof: list[dict[str, str | int]] = msgspec.field(default_factory=list)
 
 
@@ -107,7 +108,7 @@ class Live:
         for viewer in tuple(self.viewers):
             if now - viewer.heard_at > SILENT_S or (viewer.stuck_since and now - viewer.stuck_since > SLOW_S):
                 viewer.abort()
-            elif now - viewer.heard_at > PING_S and now - viewer.pinged_at > PING_S:
+            elif now - viewer.pinged_at > PING_S and (viewer.beats or now - viewer.heard_at > PING_S):
                 viewer.ping()
 
     async def revise_once(self) -> None:
@@ -185,6 +186,7 @@ class Live:
             return
         if watcher is None:
             return
+        viewer.beats = viewer.beats or said.beat
         for topic in said.sub:
             if topic in watcher.topics or len(watcher.topics) >= TOPICS_MAX:
                 continue

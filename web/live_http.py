@@ -19,7 +19,7 @@ from web import polls
 from web.auth import cookie_of
 from web.live import ASK_AGAIN_S, TOPICS_MAX, Live, Said
 
-BEAT_S = 15.0  # a comment line, so that proxies keep the stream
+BEAT_S = 15.0  # so that proxies keep the stream, and a script knows that it stands
 
 
 def router() -> APIRouter:
@@ -88,7 +88,7 @@ async def _stream(request: Request, watcher: Watcher) -> AsyncIterator[bytes]:
                     return
                 if quiet_s >= BEAT_S:
                     quiet_s = 0.0
-                    yield b":\n\n"
+                    yield b"data: {}\n\n"
                 continue
             for frame in watcher.take():
                 live.frames_sent += 1

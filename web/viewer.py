@@ -25,6 +25,7 @@ MESSAGE_BYTES_MAX = 64 * 1024
 HEARD_MAX = 4  # messages that wait to be acted upon; beyond them nothing is read from this screen
 CLOSE_S = 1.0  # for the other side to let go as well
 _PING = WireFrame(Opcode.PING, b"").serialize(mask=False)
+_BEAT = _PING + WireFrame(Opcode.TEXT, b"{}").serialize(mask=False)
 
 
 class House(Protocol):
@@ -46,7 +47,7 @@ class Viewer(asyncio.Protocol):
     """The line of one screen, and what was found out about it at the handshake."""
 
     __slots__ = (
-        "_acting", "_cut", "_free", "_house", "_loop", "_parts", "_said", "heard_at", "lang", "pinged_at",
+        "_acting", "_cut", "_free", "_house", "_loop", "_parts", "_said", "beats", "heard_at", "lang", "pinged_at",
         "stuck_since", "subject", "surface", "token", "transport", "watcher", "wire",
     )  # fmt: skip
 
@@ -58,6 +59,7 @@ class Viewer(asyncio.Protocol):
         self.wire = ServerProtocol(max_size=MESSAGE_BYTES_MAX)
         self.stuck_since = self.heard_at = self.pinged_at = 0.0
         self._house = house
+        self.beats = False  # a word goes with each ping
         self._free = False  # open, and its line has taken all it was given before
         self._said: list[bytes] = []
         self._parts = b""
@@ -119,7 +121,7 @@ class Viewer(asyncio.Protocol):
     def ping(self) -> None:
         self.pinged_at = self._loop.time()
         if self._free:
-            self.transport.write(_PING)
+            self.transport.write(_BEAT if self.beats else _PING)
 
     def close(self, code: int, reason: str) -> None:
         if self.wire.state is OPEN:

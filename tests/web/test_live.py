@@ -390,7 +390,12 @@ async def test_a_line_that_answers_no_try_is_let_go(shell: Shell) -> None:
         viewer.pinged_at -= PING_S + 1
         live.tend()
         assert await asyncio.wait_for(reader.readexactly(2), 5) == b"\x89\x00", "a ping"
-        viewer.heard_at -= SILENT_S
+        await live.heard(viewer, b'{"beat": true}')
+        viewer.pinged_at -= PING_S + 1
+        viewer.heard_at += PING_S  # it speaks, and nobody else does: a script hears no ping
+        live.tend()
+        assert await asyncio.wait_for(reader.readexactly(6), 5) == b"\x89\x00\x81\x02{}"
+        viewer.heard_at -= SILENT_S + PING_S
         live.tend()
         assert await asyncio.wait_for(reader.read(), 5) == b""
         await until(lambda: not live.viewers)

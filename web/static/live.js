@@ -14,7 +14,14 @@
   var socket = null;
   var source = null;
   var failures = 0;
-  var everOpened = false;
+  var everHeard = false;
+  var heardAt = 0;
+  /* The hub says something at least every 22 s. A line that is cut without a word (a pulled plug, a router that forgot
+     it) never closes by itself: one that is quiet is given up. */
+  var WATCH_MS = 5000;
+  var QUIET_MS = 50000;
+  var FIRST_MS = 25000;
+  var ANSWER_MS = 10000;
   var leaving = false;
   var own = {};
   var turn = 0;
@@ -96,7 +103,15 @@
     }
   }
 
-  function hear(text) { take(JSON.parse(text)); }
+  function now() { return new Date().getTime(); }
+
+  function hear(text) {
+    heardAt = now();
+    everHeard = true;
+    failures = 0;
+    unsure = [];
+    take(JSON.parse(text));
+  }
 
   function take(said) {
     if (!said.t || typeof said.html !== "string") { return; }
@@ -115,9 +130,34 @@
     window.setTimeout(connect, pause);
   }
 
+  /* A way on which nothing ever came is left for the next one. */
+  function lost(open, next) {
+    if (everHeard || failures < 2) { again(open); return; }
+    failures = 0;
+    next();
+  }
+
+  function watchLine() {
+    var quiet = now() - heardAt;
+    var line = socket || source;
+    if (quiet < 0) { heardAt = now(); }
+    if (!line || quiet < (everHeard ? QUIET_MS : FIRST_MS)) { return; }
+    line.onopen = line.onmessage = line.onclose = line.onerror = null;
+    line.close();
+    held = unsure.concat(held);
+    unsure = [];
+    if (socket) {
+      socket = null;
+      lost(openSocket, openEvents);
+    } else {
+      source = null;
+      lost(openEvents, poll);
+    }
+  }
+
   function openSocket() {
     var scheme = location.protocol === "https:" ? "wss://" : "ws://";
-    var opened = false;
+    heardAt = now();
     try {
       socket = new WebSocket(scheme + location.host + "/live?surface=" + surface + "&lang=" + lang());
     } catch (error) {
@@ -125,12 +165,9 @@
       return;
     }
     socket.onopen = function () {
-      opened = true;
-      everOpened = true;
-      failures = 0;
       state.way = "socket";
       state.sub = topics();
-      socket.send(JSON.stringify({ sub: state.sub, since: since }));
+      socket.send(JSON.stringify({ sub: state.sub, since: since, beat: true }));
       say(true);
       flush();
     };
@@ -144,8 +181,7 @@
         location.reload();
         return;
       }
-      if (!opened && !everOpened && failures >= 2) { openEvents(); return; }
-      again(openSocket);
+      lost(openSocket, openEvents);
     };
   }
 
@@ -158,8 +194,12 @@
   function openEvents() {
     if (!window.EventSource || !topics().length) { poll(); return; }
     state.way = "events";
+    heardAt = now();
     source = new EventSource("/live/events?" + query(topics()));
-    source.onopen = function () { failures = 0; say(true); };
+    source.onopen = function () {
+      heardAt = now();
+      say(true);
+    };
     source.onmessage = function (event) { hear(event.data); };
     source.onerror = function () {
       say(false);
@@ -182,10 +222,12 @@
   function ask(list) {
     var asked = new XMLHttpRequest();
     var wanted = query(list);
+    var bound = window.setTimeout(function () { asked.abort(); }, ANSWER_MS);
     asked.open("GET", "/live/poll?" + wanted, true);
     if (etags[wanted]) { asked.setRequestHeader("If-None-Match", etags[wanted]); }
     asked.onreadystatechange = function () {
       if (asked.readyState !== 4) { return; }
+      window.clearTimeout(bound);
       say(asked.status === 200 || asked.status === 304);
       if (asked.status === 200) {
         etags[wanted] = asked.getResponseHeader("ETag");
@@ -205,6 +247,7 @@
   var told = {};
   var inView = {};
   var held = [];
+  var unsure = [];
   var SHOWN_MS = 5000;
 
   function prove(part, level) {
@@ -223,6 +266,7 @@
     if (!proofs.length) { return; }
     if (socket && socket.readyState === 1) {
       socket.send(JSON.stringify({ proof: proofs }));
+      unsure = unsure.concat(proofs);
     } else if (state.way === "events" || state.way === "poll") {
       var post = new XMLHttpRequest();
       post.open("POST", "/live/proof?surface=" + surface, true);
@@ -244,15 +288,15 @@
   }
 
   function watchNotices() {
-    var now = new Date().getTime();
+    var time = now();
     var seen = {};
     var limit = parseInt((document.body && document.body.getAttribute("data-shown-ms")) || SHOWN_MS, 10);
     each(document.querySelectorAll("[data-notice]"), function (part) {
       var key = part.getAttribute("data-notice") + "/" + (part.getAttribute("data-rev") || "0");
       if (seen[key] || !visible(part)) { return; }
       seen[key] = true;
-      if (!inView[key]) { inView[key] = now; }
-      if (now - inView[key] >= limit) { prove(part, "shown"); }
+      if (!inView[key]) { inView[key] = time; }
+      if (time - inView[key] >= limit) { prove(part, "shown"); }
     });
     each(Object.keys(inView), function (key) { if (!seen[key]) { delete inView[key]; } });
   }
@@ -277,6 +321,7 @@
     window.setInterval(watchNotices, 500);
     watchNotices();
     if (!topics().length) { return; }
+    window.setInterval(watchLine, WATCH_MS);
     if (window.WebSocket && root.getAttribute("data-way") !== "poll") { openSocket(); } else { openEvents(); }
   }
   if (document.readyState === "loading") { document.addEventListener("DOMContentLoaded", start); } else { start(); }

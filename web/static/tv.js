@@ -182,6 +182,8 @@
     show(byId("foot-choose"), !view || view.kind === "list");
     show(byId("foot-open"), !view || view.kind === "list");
     show(byId("foot-turn"), false);
+    /* Digits and the blue key answer a notice that is open: what they do elsewhere is not promised below it. */
+    each(document.querySelectorAll("#foot-digits, #foot-home"), function (node) { show(node, !view || view.kind !== "text" || !view.item.notice); });
     show(byId("hero"), !view);
     show(byId("tiles"), !view);
     show(byId("list"), view && view.kind === "list");
@@ -222,7 +224,10 @@
   function drawText(view) {
     var meta = view.item.meta;
     var body = view.item.body || view.item.title;
+    var title = byId("text-title");
     write("text-title", view.item.title);
+    title.className = "";
+    if (title.scrollHeight > title.clientHeight + 4) { title.className = "long"; }
     write("text-meta", body.split("\n")[0] === meta ? "" : meta);
     write("text-body", body);
     writeAnswer("text-answer", view.item);
@@ -238,7 +243,8 @@
     var wanted = item.code ? item.code + "?" + Math.floor(new Date().getTime() / 240000) : item.notice && "/n/" + encodeURIComponent(item.notice) + "/qr.png";
     if (wanted && code.getAttribute("data-of") !== wanted) { code.src = wanted; }
     code.setAttribute("data-of", wanted);
-    code.setAttribute("data-big", item.code ? "1" : "0");
+    /* Of its parent: old engines do not look anew at what stands beside a changed attribute. */
+    byId("text").className = byId("text").className.replace(/ ?\bcoded\b/g, "") + (item.code ? " coded" : "");
     show(code, wanted);
   }
 
