@@ -32,6 +32,7 @@ from hub.seal import Seal
 STORE, MANIFEST, FORM = "linli.db", "linli-backup.json", 1
 FOLDERS = ("attachments", "clips")  # named by their content, so what is there already is the same
 STEP_PAGES = 2_000  # 8 MB between two words of progress; the writer waits for none of them
+ROOM_BYTES = 64 << 20  # what stays free for the hub's log and its reserve
 MANIFEST_BYTES_MAX = 64 << 20
 Tell = Callable[[int], None]
 """Hears how many per cent are done."""
@@ -51,6 +52,10 @@ def make(folder: Path, store: Path, file: Path, seal: Seal, now: datetime, tell:
     """Write the backup beside its name first: a name that is there is a backup that is whole."""
     if file.exists():
         raise Conflict(_("{name} is there already; a backup overwrites nothing").format(name=file.name))
+    free, wanted = shutil.disk_usage(file.absolute().parent).free, 2 * store.stat().st_size + ROOM_BYTES
+    if free < wanted:  # beside the store it would take the room that urgent notices need
+        free_mb, wanted_mb = free // 1_000_000, wanted // 1_000_000
+        raise Conflict(_("{wanted} MB are needed there, {free} MB are free").format(wanted=wanted_mb, free=free_mb))
     snapshot, part = file.with_name(f"{file.name}.db"), file.with_name(f"{file.name}.part")
     try:
         schema = _snapshot(store, snapshot, tell)

@@ -183,7 +183,9 @@ class Ingest:
                 self.trouble = why(error)
                 await self._clock.sleep(COMMIT_RETRY_S)
                 continue
-            self.trouble = None
+            if self.trouble is not None:
+                log.warning("batches are committed again", extra={"was": self.trouble})
+                self.trouble = None
             return outcome
 
     def _glimpse(self, opened: Opened) -> None:

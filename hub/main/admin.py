@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
 from hub import directory, lifecycle, login, migrations, registry, soundness
 from hub.db import Actor, Read, Store, Tx
+from hub.disk import why as why_not
 from hub.errors import LinliError, NotFound
 from hub.i18n import _
 from hub.main import backups, residents
@@ -37,14 +39,19 @@ def _settings(data: Path | None, database: str | None) -> Settings:
 
 
 def _with_store(data: Path | None, database: str | None, work: Callable[[Store], T]) -> T:
-    store = open_store(_settings(data, database))
+    settings, store = _settings(data, database), None
     try:
+        store = open_store(settings)
         return work(store)
     except LinliError as error:
         typer.echo(error.sentence, err=True)
         raise typer.Exit(1) from None
+    except DBAPIError as error:
+        typer.echo(_("The store cannot be used now: {why}").format(why=_(why_not(error))), err=True)
+        raise typer.Exit(1) from None
     finally:
-        store.close()
+        if store is not None:
+            store.close()
 
 
 def _write(data: Path | None, database: str | None, work: Callable[[Tx], T]) -> T:

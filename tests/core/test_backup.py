@@ -167,3 +167,27 @@ def test_what_was_there_is_kept_and_the_commands_say_so(folder: Path) -> None:
     [old] = folder.glob("linli.db.before-*")
     assert old.name in done.stdout
     assert not list(folder.glob("restore-*"))
+
+
+def test_a_backup_leaves_the_room_that_urgent_notices_need(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup, "ROOM_BYTES", 1 << 60)
+    with pytest.raises(Conflict):
+        taken(folder)
+    assert not list(folder.parent.glob("night*"))
+
+
+def test_a_command_on_a_store_that_somebody_holds_is_one_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hub import db
+    from hub.main import admin
+
+    monkeypatch.setattr(db, "SQLITE_BUSY_MS", 50)
+    held = make_store(folder)
+    with held.engine.begin() as connection:
+        connection.execute(text("UPDATE stamp SET version = version + 1"))
+        done = CliRunner().invoke(
+            admin.area, ["create", "420801000000", "district", "掇刀区", "Duodao", "--data", str(folder)]
+        )
+    held.close()
+    assert (done.exit_code, done.stderr.count("\n"), "database is locked" in done.stderr) == (1, 1, False)
