@@ -41,11 +41,34 @@ def wheel(folder: Path, package: str, version: str) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
+    return furnished(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A place where a first run has been, and what it left there: making an environment takes a second each time."""
+    place, left = tmp_path_factory.mktemp("made") / "here", tmp_path_factory.mktemp("left") / "here"
+    place.mkdir()
+    assert run(furnished(place), "demo")[0] == 0
+    shutil.copytree(place, left, symlinks=True)
+    return place, left
+
+
+@pytest.fixture
+def made(first_run: tuple[Path, Path]) -> Path:
+    """A checkout with its environment, as the first run left it; in the same place, for it may not be moved."""
+    place, left = first_run
+    shutil.rmtree(place)
+    shutil.copytree(left, place, symlinks=True)
+    return place / "checkout"
+
+
+def furnished(folder: Path) -> Path:
     """What `linli` looks for: itself, two locks and a `hub` to hand over to."""
-    home = tmp_path / "checkout"
+    home = folder / "checkout"
     home.mkdir()
     shutil.copy2(ROOT / "linli", home / "linli")
-    first, second = wheel(tmp_path / "wheels", "pebble", "1.0"), wheel(tmp_path / "wheels", "moss", "2.0")
+    first, second = wheel(folder / "wheels", "pebble", "1.0"), wheel(folder / "wheels", "moss", "2.0")
     (home / "requirements.txt").write_text(first, encoding="utf-8")
     (home / "requirements-dev.txt").write_text(first + second, encoding="utf-8")
     (home / "hub").mkdir()
@@ -91,17 +114,15 @@ def test_the_first_run_makes_the_environment_and_hands_over(checkout: Path) -> N
     assert run(checkout, "demo")[2] == "", "a second run has nothing to say and nothing to fetch"
 
 
-def test_the_test_command_adds_the_development_lock_and_keeps_it(checkout: Path) -> None:
-    run(checkout, "demo")
-    code, out, err = run(checkout, "-v", "test")
+def test_the_test_command_adds_the_development_lock_and_keeps_it(made: Path) -> None:
+    code, out, err = run(made, "-v", "test")
     assert (code, out.split(" [")[0]) == (0, "hub 1.0 True"), err
-    assert run(checkout, "demo")[1:] == ("hub 1.0 True ['demo']\n", "")
+    assert run(made, "demo")[1:] == ("hub 1.0 True ['demo']\n", "")
 
 
-def test_a_changed_lock_is_followed(checkout: Path) -> None:
-    run(checkout, "demo")
-    (checkout / "requirements.txt").write_text(wheel(checkout.parent / "wheels", "pebble", "1.1"), encoding="utf-8")
-    assert run(checkout, "demo")[1] == "hub 1.1 False ['demo']\n"
+def test_a_changed_lock_is_followed(made: Path) -> None:
+    (made / "requirements.txt").write_text(wheel(made.parent / "wheels", "pebble", "1.1"), encoding="utf-8")
+    assert run(made, "demo")[1] == "hub 1.1 False ['demo']\n"
 
 
 def test_a_wrong_hash_installs_nothing_and_says_so(checkout: Path) -> None:
@@ -137,9 +158,8 @@ def test_an_environment_somebody_else_made_is_added_to_not_thrown_away(checkout:
     assert theirs.exists()
 
 
-def test_a_moved_checkout_is_made_afresh(checkout: Path) -> None:
-    run(checkout, "demo")
-    moved = checkout.rename(checkout.parent / "moved")
+def test_a_moved_checkout_is_made_afresh(made: Path) -> None:
+    moved = made.rename(made.parent / "moved")
     (moved / ".venv" / "old").write_text("", encoding="utf-8")
     assert run(moved, "demo")[:2] == (0, "hub 1.0 False ['demo']\n")
     assert not (moved / ".venv" / "old").exists()
@@ -167,12 +187,11 @@ def test_without_pip_one_sentence_says_what_to_install(checkout: Path, tmp_path:
     assert done.stderr.splitlines()[-1].endswith("apt install python3-pip")
 
 
-def test_an_active_environment_that_has_everything_is_used_as_it_is(checkout: Path, tmp_path: Path) -> None:
-    run(checkout, "demo")
-    (checkout / ".venv").rename(tmp_path / "active")
+def test_an_active_environment_that_has_everything_is_used_as_it_is(made: Path, tmp_path: Path) -> None:
+    (made / ".venv").rename(tmp_path / "active")
     done = subprocess.run(
-        [str(tmp_path / "active/bin/python"), str(checkout / "linli"), "demo"],
-        env=environment(checkout), capture_output=True, text=True, check=False,
+        [str(tmp_path / "active/bin/python"), str(made / "linli"), "demo"],
+        env=environment(made), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "hub 1.0 False ['demo']\n", "")
-    assert not (checkout / ".venv").exists()
+    assert not (made / ".venv").exists()

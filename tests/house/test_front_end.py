@@ -191,6 +191,8 @@ def test_drawings_are_well_formed() -> None:
 
 def waits(path: Path) -> list[str]:
     """The first argument of each `wait_for_function` of one test file, where it stands there as text."""
+    if "wait_for_function" not in text(path):
+        return []
     calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and node.args]
     named = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "wait_for_function"]
     first = [call.args[0] for call in named]
