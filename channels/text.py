@@ -91,10 +91,10 @@ def _is_flag_half(char: str) -> bool:
 
 def _is_wordy(char: str) -> bool:
     """Letters of scripts that write words, and digits; a Chinese character is a word by itself."""
-    return char.isalnum() and not _is_ideograph(char)
+    return char.isalnum() and not is_ideograph(char)
 
 
-def _is_ideograph(char: str) -> bool:
+def is_ideograph(char: str) -> bool:
     return unicodedata.category(char) == "Lo" and unicodedata.east_asian_width(char) in {"W", "F"}
 
 

@@ -11,13 +11,14 @@ import httpx
 from channels import words
 from channels.base import Caps, Clock, Message, Page, Rendered, Skip
 from channels.proof import Example, Exchange, Setting, water
-from channels.text import clean, cut, one_line, wrap
+from channels.text import clean, cut, is_ideograph, one_line, wrap
 
 CHANNEL_NAME = "tv"
 
 PAGES_MAX = 8  # about two and a half minutes; nobody sits through more, the rest is on the phone
 DWELL_S_MIN = 6.0  # a short page still needs finding with the eyes
 CHARS_READ_PER_S = 4.0  # slow reading aloud, the pace of the oldest viewers
+TORN = 6.0  # a page that ends inside a paragraph weighs as much as one that is two lines and a half too short
 LATIN_CHARS = 2  # letters that take the room, and the time, of one Chinese character
 
 
@@ -26,6 +27,12 @@ class Grid:
     line_chars: int
     page_lines: int
     chars_read_per_s: float = CHARS_READ_PER_S
+
+
+@dataclass(frozen=True)
+class Line:
+    text: str
+    last: bool  # of its paragraph
 
 
 NORMAL = Grid(line_chars=18, page_lines=5)
@@ -52,14 +59,14 @@ class Television:
         whole_title = one_line(message.title)
         if not whole_title:
             return Skip("the notice has no title")
-        grid = _grid(message.lang, large=large)
+        grid, own = _grid(_script(message), large=large), _grid(message.lang, large=large)
         title = cut(whole_title, grid.line_chars)
         # A title that does not fit its line opens the text whole, so that nothing is lost on a screen without links.
         body = clean(message.text) if title == whole_title else f"{whole_title}\n{clean(message.text)}"
         issuer, when = one_line(message.issuer), words.when(message)
         lines, dropped = _fitted(
-            [*wrap(body, grid.line_chars), *wrap(f"{issuer}\n{when}", grid.line_chars)],
-            wrap(words.whole_text_elsewhere(message), grid.line_chars),
+            [*_set(body, grid), *_set(f"{issuer}\n{when}", own)],
+            _set(words.whole_text_elsewhere(message), own),
             grid,
         )
         return Rendered(
@@ -74,6 +81,13 @@ class Television:
         )
 
 
+def _script(message: Message) -> str:
+    """The language whose letters these are: what was written in English only is not set as if it were Chinese."""
+    if any(is_ideograph(char) for char in message.title + message.text):
+        return message.lang
+    return "en"
+
+
 def _grid(lang: str, *, large: bool) -> Grid:
     grid = LARGE if large else NORMAL
     if lang.startswith("zh"):
@@ -81,22 +95,41 @@ def _grid(lang: str, *, large: bool) -> Grid:
     return replace(grid, line_chars=grid.line_chars * LATIN_CHARS, chars_read_per_s=grid.chars_read_per_s * LATIN_CHARS)
 
 
-def _fitted(lines: list[str], closing: list[str], grid: Grid) -> tuple[list[str], bool]:
+def _set(text: str, grid: Grid) -> list[Line]:
+    made = []
+    for paragraph in clean(text).split("\n"):
+        lines = wrap(paragraph, grid.line_chars)
+        made += [Line(line, place == len(lines)) for place, line in enumerate(lines, start=1)]
+    return made
+
+
+def _fitted(lines: list[Line], closing: list[Line], grid: Grid) -> tuple[list[Line], bool]:
     lines_max = grid.page_lines * PAGES_MAX
     if len(lines) <= lines_max:
         return lines, False
     return [*lines[: lines_max - len(closing)], *closing], True
 
 
-def _pages(lines: list[str], grid: Grid) -> tuple[Page, ...]:
-    """As few pages as possible, evenly filled: a last page with one line looks like a fault of the set."""
+def _pages(lines: list[Line], grid: Grid) -> tuple[Page, ...]:
+    """As few pages as possible: evenly filled, since a last page with one line looks like a fault of the set, and with
+    whole sentences on each, as far as the two go together."""
     count = -(-len(lines) // grid.page_lines)
-    edges = [len(lines) * page // count for page in range(count + 1)] if count else []
+    best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, (0,))}  # by the line a page ends before
+    for _page_number in range(count):
+        following: dict[int, tuple[float, tuple[int, ...]]] = {}
+        for start, (cost, edges) in best.items():
+            for end in range(start + 1, min(start + grid.page_lines, len(lines)) + 1):
+                torn = 0 if lines[end - 1].last else TORN
+                found = (cost + (end - start - len(lines) / count) ** 2 + torn, (*edges, end))
+                following[end] = min(following.get(end, found), found)
+        best = following
+    edges = best[len(lines)][1]
     return tuple(_page(lines[start:end], grid.chars_read_per_s) for start, end in pairwise(edges))
 
 
-def _page(lines: list[str], chars_read_per_s: float) -> Page:
-    return Page(tuple(lines), max(DWELL_S_MIN, sum(map(len, lines)) / chars_read_per_s))
+def _page(lines: list[Line], chars_read_per_s: float) -> Page:
+    texts = tuple(line.text for line in lines)
+    return Page(texts, max(DWELL_S_MIN, sum(map(len, texts)) / chars_read_per_s))
 
 
 def create(config: Mapping[str, str], net: httpx.AsyncClient, clock: Clock) -> Television:
@@ -142,8 +175,8 @@ EXAMPLES = (
             "浏河社区居委会",
             "2026年11月22日 09:30",
             pages=(
-                Page(("因管道检修，11月22日", "8:00至18:00停水", "（2栋、3栋），请提前储"), 9.0),
-                Page(("水。", "浏河社区居委会", "2026年11月22日", "09:30"), 6.25),
+                Page(("因管道检修，11月22日", "8:00至18:00停水", "（2栋、3栋），请提前储", "水。"), 9.5),
+                Page(("浏河社区居委会", "2026年11月22日", "09:30"), 6.0),
             ),
         ),
     ),
