@@ -283,3 +283,18 @@ def main() -> None:
         sys.exit(f"linli: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if (why := _no_store(error)) is None:
+            raise
+        sys.exit(f"linli: {why}; `linli doctor` looks further")
+
+
+def _no_store(error: Exception) -> str | None:
+    """A database that cannot be reached, opened or written is the operator's to mend: a sentence, no traceback."""
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from sqlalchemy.exc import OperationalError
+
+    from hub.disk import why
+
+    return why(error) if isinstance(error, OperationalError) else None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from sqlalchemy import create_engine
 
 from hub import cli, extras
 from hub.main import admin
@@ -89,6 +90,17 @@ def test_a_mistake_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
     done = linli("settings", folder=tmp_path, LINLI_SPEEED="2")
     assert done.returncode == 1
     assert done.stderr == "linli: speeed (environment) is no setting of Linli; did you mean speed?\n"
+
+
+def test_a_database_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reach(**_words: object) -> None:
+        create_engine("postgresql+psycopg://linli:secret@127.0.0.1:1/none").connect()
+
+    monkeypatch.setattr(sys, "argv", ["linli", "serve"])
+    monkeypatch.setattr(cli, "app", reach)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == "linli: The database cannot be reached; `linli doctor` looks further"
 
 
 def test_the_doctor_names_a_taken_port_and_how_to_mend_it(tmp_path: Path) -> None:
