@@ -27,7 +27,8 @@ def rendered(title: str, text: str, lang: str = "zh") -> Rendered:
 
 def test_a_page_ends_where_a_sentence_does_if_there_is_room() -> None:
     text = "尊敬的居民朋友：\n本年度高龄津贴开始年审。\n时间：11月23日至12月2日，每日8:30至17:30。"
-    text += "\n对象：本社区80周岁以上居民。\n请携带：身份证。\n温馨提示：行动不便的，网格员上门办理。\n联系电话：0724-1000001"
+    text += "\n对象：本社区80周岁以上居民。\n请携带：身份证。"
+    text += "\n温馨提示：行动不便的，网格员上门办理。\n联系电话：0724-1000001"
     pages = [page.lines for page in rendered("高龄津贴年审通知", text).pages]
     assert [len(lines) for lines in pages] == [4, 4, 3]
     assert [lines[-1] for lines in pages[:2]] == ["8:30至17:30。", "理。"]
