@@ -34,6 +34,12 @@ RECALL, CALIBRATION_DUE = "urn:linli:recall", "urn:linli:calibration-due"
 # What a recall takes back: the number was never one of this body. A lapsed certificate takes nothing back.
 WITHDRAWN = ("recalled", "lot_bad")
 CLOCK, CLOCK_MDC = "clock", 67975  # the device's time beside the hub's: MDC_ATTR_TIME_ABS
+# What was last eaten before a glucose: an Observation of its own, as the PHD guide has it (IEEE 11073-10417).
+MEAL, MEAL_MDC = "meal", 8417864  # MDC_CTXT_GLU_MEAL
+_MEALS: Mapping[str, tuple[int, str]] = {
+    "before": (8417868, "Before a meal"), "after": (8417872, "After a meal"), "fasting": (8417876, "Fasting"),
+    "casual": (8417880, "At any hour"), "bedtime": (8417908, "At bedtime"),
+}  # fmt: skip
 _PROFILE = "http://hl7.org/fhir/StructureDefinition/"
 _PROFILES: Mapping[str, str] = {
     "bp": "bp",
@@ -64,6 +70,14 @@ class Code:
     part: str  # "" for the kind's own Observation, else what its id ends in
 
 
+@dataclass(frozen=True, slots=True)
+class Meal:
+    """What is known of the last meal, and since when if a person said it later than the device."""
+
+    word: str
+    said_at: datetime | None = None
+
+
 def encode(resource: Json) -> bytes:
     return _encoder.encode(resource)
 
@@ -74,10 +88,11 @@ def observations(
     zone: str,
     mass_index: Derived | None = None,
     flagged: Flagged | None = None,
+    meal: Meal | None = None,
 ) -> Iterator[Json]:
     """Everything one reading says, the chief Observation first, each with what a recall said of it since. Nothing of a
     reading that is nobody's."""
-    for made in _said(row, values, zone, mass_index):
+    for made in _said(row, values, zone, mass_index, meal):
         if flagged is not None:
             _mark(made, flagged)
         yield made
@@ -91,7 +106,9 @@ def _mark(made: Json, flagged: Flagged) -> None:
         made["status"] = "entered-in-error"
 
 
-def _said(row: Reading, values: Sequence[ReadValue], zone: str, mass_index: Derived | None) -> Iterator[Json]:
+def _said(
+    row: Reading, values: Sequence[ReadValue], zone: str, mass_index: Derived | None, meal: Meal | None
+) -> Iterator[Json]:
     if row.person is None:
         return
     chief = chief_part(row.kind)
@@ -109,6 +126,8 @@ def _said(row: Reading, values: Sequence[ReadValue], zone: str, mass_index: Deri
         if mass_index.mismatch and mass_index.said is not None:
             made["note"] = [{"text": f"The device says {mass_index.said}; that does not fit its weight and height"}]
         yield made
+    if meal is not None and meal.word in _MEALS:
+        yield _meal(row, meal, zone)
     if row.t_device is not None:
         yield _clock(row, zone)
 
@@ -145,6 +164,7 @@ def codes() -> dict[tuple[str, str], set[Code]]:
                 enter(LOINC, loinc, where)
     for kind in KINDS:
         enter(MDC, CLOCK_MDC, Code(kind, CLOCK))
+    enter(MDC, MEAL_MDC, Code("glucose", MEAL))
     return found
 
 
@@ -207,6 +227,19 @@ def _single(row: Reading, value: ReadValue, zone: str, part: str) -> Json:
 
 
 _LABORATORY = ("glucose", "uric_acid", "cholesterol", "hba1c", "control")
+
+
+def _meal(row: Reading, meal: Meal, zone: str) -> Json:
+    made = _head(row, zone, MEAL)
+    code, words = _MEALS[meal.word]
+    if meal.said_at is not None:
+        made["meta"]["lastUpdated"] = max(datetime.fromisoformat(made["meta"]["lastUpdated"]), meal.said_at).isoformat()
+    made["status"] = "final"
+    made["category"] = _category("laboratory")
+    made["code"] = {"coding": [{"system": MDC, "code": str(MEAL_MDC)}], "text": "Meal context"}
+    made["valueCodeableConcept"] = {"coding": [{"system": MDC, "code": str(code)}], "text": words}
+    made["derivedFrom"] = [{"reference": f"Observation/{row.id}"}]
+    return made
 
 
 def _clock(row: Reading, zone: str) -> Json:

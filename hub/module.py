@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from hub.db import Read, Tx
     from hub.feed import Feed
+    from hub.fhir import Meal
+    from hub.readings import Reading
     from hub.retention import Spares
     from hub.services import Services
     from hub.slides import Source
@@ -95,6 +97,7 @@ class Module:
     )
     slides: Source | None = None  # what it says on a community's TV channel (hub/slides.py)
     trace: Trace | None = None  # what stands behind one of the slice's own ids (hub/why.py)
+    meal: Callable[[Read, Reading], Meal | None] | None = None  # before a glucose, as hub/fhir.py tells of it
     spares: Spares | None = None  # of these readings, whose frames must stay (hub/retention.py)
     csrf_exempt: tuple[str, ...] = ()  # paths whose callers are machines with their own proof (signature, token)
     uploads: tuple[str, ...] = ()  # paths below which a form may carry a file (web/guards.py: FILE_BYTES_MAX)

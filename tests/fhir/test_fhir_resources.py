@@ -219,3 +219,17 @@ def test_statement_outcome_and_bundle_are_valid() -> None:
     Bundle.model_validate_json(whole)
     assert json.loads(whole)["entry"][0]["fullUrl"].endswith(entries[0]["id"])
     assert "entry" not in fhir.bundle("searchset", [], "http://x")
+
+
+@pytest.mark.parametrize("word", ["fasting", "before", "after", "bedtime", "casual"])
+def test_a_meal_is_an_observation_of_its_own_that_points_at_the_glucose(word: str) -> None:
+    row, later = reading("glucose"), START + timedelta(hours=2)
+    sweet, meal = fhir.observations(row, [value("glucose", "6.1")], ZONE, meal=fhir.Meal(word, later))
+    check(sweet)
+    Observation.model_validate_json(fhir.encode(meal))
+    assert meal["derivedFrom"] == [{"reference": f"Observation/{sweet['id']}"}]
+    assert meal["code"]["coding"] == [{"system": fhir.MDC, "code": "8417864"}]
+    said = int(meal["valueCodeableConcept"]["coding"][0]["code"])
+    assert (said >> 16, said in range(8417868, 8417909)) == (128, True)  # MDC's partition of these codes
+    assert datetime.fromisoformat(meal["meta"]["lastUpdated"]) == later
+    assert len(list(fhir.observations(row, [value("glucose", "6.1")], ZONE, meal=fhir.Meal("brunch")))) == 1

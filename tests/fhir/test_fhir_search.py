@@ -24,6 +24,8 @@ from hub.civic.fhir import MODULE as FHIR
 from hub.civic.fhir import shelf
 from hub.civic.fhir.search import NotUnderstood, bound, question
 from hub.civic.health import MODULE as HEALTH
+from hub.civic.health import meals
+from hub.readings import Reading
 from tests.health.hutrig import HUT, Hut, run_apart, services_of
 from tests.world import LIUHE, START
 from web.app import create_app
@@ -224,3 +226,15 @@ def test_a_recall_is_found_by_when_it_was_said(tmp_path: Path) -> None:
     assert said("lt") == [(fine, "final")]
     assert said("ne") == [(fine, "final")]
     hut.store.close()
+
+
+def test_what_a_person_said_of_a_meal_is_found_with_the_glucose_and_beats_the_meter(hut: Hut) -> None:
+    entered = hut.enter("glucose", [Value("glucose", Decimal("6.1"), "mmol/L")], person="r-lin", at=START)
+    hut.store.write_now(lambda tx: meals.say(tx, tx.session.get_one(Reading, entered), "fasting", "kiosk"))
+    by_code, one = ask(
+        hut, "r-lin", "Observation?code=urn:iso:std:iso:11073:10101|8417864", f"Observation/{entered}-meal"
+    )
+    [found] = entries(by_code)
+    assert found == one.json()
+    assert found["valueCodeableConcept"]["text"] == "Fasting"
+    assert found["derivedFrom"] == [{"reference": f"Observation/{entered}"}]

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from hub import fhir, sightings
 from hub.access import Subject, public, signed_in
 from hub.civic.fhir import shelf, statement
-from hub.civic.fhir.search import NotUnderstood, Question, question
+from hub.civic.fhir.search import NotUnderstood, question
 from hub.db import Read, Tx
 from hub.errors import LinliError, NotFound
 from hub.fhir import MEDIA_TYPE, Json
@@ -65,7 +65,8 @@ async def metadata(request: Request) -> Response:
 @router.get("/Observation")
 async def search(request: Request, who: Caller) -> Response:
     asked = question(request.query_params.multi_items(), ZoneInfo(shelf.ZONE))
-    found = await _look(request, who, lambda read: _page(read, who, asked))
+    meals = _meals(request)
+    found = await _look(request, who, lambda read: shelf.observations(read, who, asked, meals))
     given = [(name, text) for name, text in request.query_params.multi_items() if name != "_cursor"]
     here = f"{_base(request)}/Observation"
     links = {"self": _link(here, given, str(asked.cursor) if asked.cursor else "")}
@@ -76,7 +77,8 @@ async def search(request: Request, who: Caller) -> Response:
 
 @router.get("/Observation/{ident}")
 async def observation(request: Request, ident: str, who: Caller) -> Response:
-    found = await _look(request, who, lambda read: _single(read, who, ident))
+    meals = _meals(request)
+    found = await _look(request, who, lambda read: _single(read, who, ident, meals))
     return _given(found.entries[0])
 
 
@@ -105,12 +107,13 @@ async def unknown(rest: str, who: Caller) -> Response:
     return _refused(404, _("This server knows Observation, Device and DeviceMetric"))
 
 
-def _page(read: Read, who: Subject, asked: Question) -> shelf.Page:
-    return shelf.observations(read, who, asked)
+def _meals(request: Request) -> shelf.Meals | None:
+    """Another slice keeps what people said of their meals; whichever it is, this one only asks."""
+    return next((each.meal for each in services(request).modules if each.meal is not None), None)
 
 
-def _single(read: Read, who: Subject, ident: str) -> shelf.Page:
-    entry, row = shelf.observation(read, who, ident)
+def _single(read: Read, who: Subject, ident: str, meals: shelf.Meals | None) -> shelf.Page:
+    entry, row = shelf.observation(read, who, ident, meals)
     return shelf.Page((entry,), (row,), None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -43,7 +43,10 @@ class Page:
     after: Cursor | None
 
 
-def observations(read: Read, who: Subject, asked: Question) -> Page:
+Meals = Callable[[Read, Reading], fhir.Meal | None]
+
+
+def observations(read: Read, who: Subject, asked: Question, meals: Meals | None = None) -> Page:
     """The newest first. A page ends inside a reading when it must; the next one goes on there."""
     visible = _visible(who)
     entries: list[Json] = []
@@ -53,7 +56,7 @@ def observations(read: Read, who: Subject, asked: Question) -> Page:
         found = _rows(read, visible, asked, cursor)
         for row in found:
             skip = cursor.taken if cursor is not None and cursor.reading == row.id else 0
-            said = [each for each in _said(read, row) if _wanted(each, row, asked)]
+            said = [each for each in _said(read, row, meals) if _wanted(each, row, asked)]
             for place, each in enumerate(said[skip:], start=skip):
                 if len(entries) == asked.count:
                     return Page(tuple(entries), tuple(rows), Cursor(row.t_effective_ms, row.id, place))
@@ -66,10 +69,10 @@ def observations(read: Read, who: Subject, asked: Question) -> Page:
     return Page(tuple(entries), tuple(rows), cursor)
 
 
-def observation(read: Read, who: Subject, ident: str) -> tuple[Json, Reading]:
+def observation(read: Read, who: Subject, ident: str, meals: Meals | None = None) -> tuple[Json, Reading]:
     rule = select(Reading).where(_visible(who), col(Reading.id) == ident[:36])
     row = read.session.execute(rule).scalar_one_or_none()
-    for each in _said(read, row) if row is not None else ():
+    for each in _said(read, row, meals) if row is not None else ():
         if each["id"] == ident and row is not None:
             return each, row
     if row is None and _was_theirs(read, who, ident[:36]):
@@ -161,11 +164,12 @@ def _wanted(entry: Json, row: Reading, asked: Question) -> bool:
     return fhir.Code(row.kind, part) in asked.where
 
 
-def _said(read: Read, row: Reading) -> Iterator[Json]:
+def _said(read: Read, row: Reading, meals: Meals | None) -> Iterator[Json]:
     values = readings.values(read, row)
     area = read.session.get(Area, row.area)
     zone, flagged = area.tz if area is not None else ZONE, recall.flagged(read, [row.id]).get(row.id)
-    return fhir.observations(row, values, zone, derived.bmi(read, row, values), flagged)
+    meal = meals(read, row) if meals is not None else None
+    return fhir.observations(row, values, zone, derived.bmi(read, row, values), flagged, meal)
 
 
 def devices(read: Read, who: Subject) -> list[Json]:

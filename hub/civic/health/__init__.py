@@ -114,6 +114,7 @@ MODULE = Module(
         Nav("staff", "/desk/huts", N_("Health hut calls"), permission=desk.PERMISSION, icon="health", order=40),
         Nav("resident", "/me/health", N_("Health"), icon="health", order=60),
     ),
+    meal=bands.meal_told,
     spares=spared.readings,
     seed=seed.seed,
     seed_order=20,

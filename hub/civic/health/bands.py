@@ -10,7 +10,7 @@ from typing import cast
 from sqlalchemy import delete, select
 from sqlmodel import col
 
-from hub import derived, directory, readings, recall
+from hub import derived, directory, fhir, readings, recall
 from hub.civic.health import alerts, kiosk
 from hub.civic.health.models import Meal, PastBand, ReadingBand
 from hub.civic.health.rules import ADVICE, MEAN, MEASURES, WORDS, Band, Level, classify, fitting, judge, rulesets
@@ -166,6 +166,12 @@ def meal_of(read: Read, row: Reading) -> str | None:
         return said.meal
     context = json.loads(row.context)
     return _word(context.get("meal")) if isinstance(context, dict) else None
+
+
+def meal_told(read: Read, row: Reading) -> fhir.Meal | None:
+    """The same for other systems."""
+    word, said = meal_of(read, row), meal_said(read, row.id) if row.kind == "glucose" else None
+    return fhir.Meal(word, said.at if said is not None else None) if word else None
 
 
 def _word(said: object) -> str | None:

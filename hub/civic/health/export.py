@@ -89,7 +89,9 @@ def as_fhir(read: Read, person: str) -> bytes:
     for row in _rows(read, person):
         values = readings.values(read, row)
         flagged = recall.flagged(read, [row.id]).get(row.id)
-        entries += fhir.observations(row, values, zone, derived.bmi(read, row, values), flagged)
+        entries += fhir.observations(
+            row, values, zone, derived.bmi(read, row, values), flagged, bands.meal_told(read, row)
+        )
     return fhir.encode(fhir.bundle("collection", entries, "urn:linli"))
 
 
