@@ -266,9 +266,9 @@ def test_back_on_the_first_page_returns_to_the_operator_s_portal_and_nowhere_str
     page.context.close()
 
 
-def alarm(shell: Shell, *, drill: bool = False, rev: int = 1) -> None:
+def alarm(shell: Shell, *, drill: bool = False, rev: int = 1, end: str = "") -> None:
     shell.tiny.emergency[:] = [
-        {"id": "e1", "rev": rev, "title": "暴雨红色预警：请立即转移", "body": BODY * 8, "drill": drill}
+        {"id": "e1", "rev": rev, "title": f"暴雨红色预警：请立即转移{end}", "body": BODY * 8, "drill": drill}
     ]
     shell.write(lambda tx: tx.touch("tiny.alarm", LIUHE))
 
@@ -388,9 +388,13 @@ def test_nothing_on_the_tv_is_cut_small_or_over_something_else(
         page.keyboard.press(key)
         found += [f"after {key}: {each}" for each in tv_layout.faults(page, size)]
     assert not page.is_visible("#foot-digits"), "digits answer the notice that is open"
-    alarm(shell)
-    page.wait_for_selector("#alarm-title:visible")
-    found += tv_layout.faults(page, size)
+    for rev, end in enumerate(("", "，地点：社区服务中心二楼", "，请互相转告" * 8)):
+        alarm(shell, rev=rev, end=end)
+        page.wait_for_function(f"() => document.getElementById('alarm-title').textContent.endsWith('转移{end}')")
+        found += tv_layout.faults(page, size)
+        title = page.locator("#alarm-title")
+        whole = title.evaluate("node => node.scrollHeight <= node.clientHeight + 4")
+        assert whole or page.inner_text("#alarm-body").startswith(title.text_content() or "?"), "where to go is lost"
     page.keyboard.press("Backspace")
     assert found + tv_layout.faults(page, size) == []
     page.context.close()

@@ -163,7 +163,7 @@
     write("hero-title", hero ? hero.title : stage.getAttribute("data-empty"));
     write("hero-body", hero ? hero.body || hero.meta : "");
     byId("hero-more").className = hero ? "" : "away";
-    /* Whole lines only, above the line that says how to read on: a longer title leaves the text less room. */
+    /* Whole lines only, above the one that says how to read on. */
     byId("hero-body").style.maxHeight = Math.max(1, Math.floor((430 - byId("hero-body").offsetTop) / 40)) * 40 + "px";
     label(byId("hero"), top() ? null : hero);
     mark(byId("hero"), !top() && focus === 0);
@@ -178,18 +178,19 @@
 
   function draw() {
     var view = top();
+    var kind = view ? view.kind : "";
     drawHome();
-    show(byId("foot-choose"), !view || view.kind === "list");
-    show(byId("foot-open"), !view || view.kind === "list");
+    show(byId("foot-choose"), kind !== "text");
+    show(byId("foot-open"), kind !== "text");
     show(byId("foot-turn"), false);
-    /* Digits and the blue key answer a notice that is open: what they do elsewhere is not promised below it. */
-    each(document.querySelectorAll("#foot-digits, #foot-home"), function (node) { show(node, !view || view.kind !== "text" || !view.item.notice); });
+    /* Digits and the blue key answer an open notice. */
+    each(document.querySelectorAll("#foot-digits, #foot-home"), function (node) { show(node, kind !== "text" || !view.item.notice); });
     show(byId("hero"), !view);
     show(byId("tiles"), !view);
-    show(byId("list"), view && view.kind === "list");
-    show(byId("text"), view && view.kind === "text");
-    if (view && view.kind === "list") { drawList(view); }
-    if (view && view.kind === "text") { drawText(view); }
+    show(byId("list"), kind === "list");
+    show(byId("text"), kind === "text");
+    if (kind === "list") { drawList(view); }
+    if (kind === "text") { drawText(view); }
   }
 
   function drawList(view) {
@@ -221,15 +222,22 @@
     write("list-page", all.length > ROWS ? word("page", start / ROWS + 1, Math.ceil(all.length / ROWS)) : "");
   }
 
+  /* A long title has smaller letters; one that still loses its end begins the text. */
+  function writeText(name, title, body) {
+    var node = byId(name + "-title");
+    write(name + "-title", title);
+    node.className = "";
+    if (overflows(node)) { node.className = "long"; }
+    write(name + "-body", overflows(node) ? title + "\n" + body : body);
+  }
+
+  function overflows(node) { return node.scrollHeight > node.clientHeight + 4; }
+
   function drawText(view) {
     var meta = view.item.meta;
     var body = view.item.body || view.item.title;
-    var title = byId("text-title");
-    write("text-title", view.item.title);
-    title.className = "";
-    if (title.scrollHeight > title.clientHeight + 4) { title.className = "long"; }
     write("text-meta", body.split("\n")[0] === meta ? "" : meta);
-    write("text-body", body);
+    writeText("text", view.item.title, body);
     writeAnswer("text-answer", view.item);
     label(byId("text"), view.item);
     drawCode(view.item);
@@ -239,11 +247,11 @@
   /* The way to the whole text on a phone, as on the poster; asked for once, when a notice is opened. */
   function drawCode(item) {
     var code = byId("text-code");
-    /* A code that binds holds five minutes: a new one every four. */
+    /* A binding code holds five minutes: a new one every four. */
     var wanted = item.code ? item.code + "?" + Math.floor(new Date().getTime() / 240000) : item.notice && "/n/" + encodeURIComponent(item.notice) + "/qr.png";
     if (wanted && code.getAttribute("data-of") !== wanted) { code.src = wanted; }
     code.setAttribute("data-of", wanted);
-    /* Of its parent: old engines do not look anew at what stands beside a changed attribute. */
+    /* Old engines see a changed class of the parent only. */
     byId("text").className = byId("text").className.replace(/ ?\bcoded\b/g, "") + (item.code ? " coded" : "");
     show(code, wanted);
   }
@@ -359,9 +367,8 @@
     if (!item) { return; }
     write("alarm-word", stage.getAttribute("data-" + item.form));
     write("strip-word", stage.getAttribute("data-" + item.form));
-    write("alarm-title", item.title);
     write("strip-title", item.title);
-    write("alarm-body", item.body);
+    writeText("alarm", item.title, item.body);
     writeAnswer("alarm-answer", item);
     if (alarm.open) { alarm.page = turn("alarm", alarm.page); }
   }
