@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub import directory
-from hub.civic.points import award, book, catalogue, claims, honours, moving, office, risks, supervision
+from hub.civic.points import award, book, budget, catalogue, claims, honours, moving, office, risks, supervision
 from hub.civic.points.award import Award, Signed
 from hub.errors import NotAllowed
 from hub.i18n import speaking
@@ -136,6 +136,25 @@ def test_whoever_moves_keeps_balance_and_history(hamlet: Hamlet) -> None:
     credit(hamlet, "r-wang", 1, back=1)
     found = hamlet.store.read_now(lambda read: office.indicators(read, place(hamlet, TAYING), *MONTH))
     assert (found.points, hamlet.balance()) == (10, 30)
+
+
+def test_the_money_of_a_period_stands_among_the_indicators(hamlet: Hamlet) -> None:
+    """Granted and spent as it stood at the end of the period; what was spent before it is not spent in it."""
+
+    def spend(once: str, fen: int) -> None:
+        hamlet.write(lambda tx: budget.encumber(tx, LIUHE, 2026, fen, once))
+        hamlet.write(lambda tx: budget.spend(tx, LIUHE, 2026, fen, once))
+
+    for who in [hamlet.staff(each) for each in ("s-director", "s-office", "s-monitor")]:
+        hamlet.write(lambda tx, who=who: budget.grant(tx, LIUHE, 2026, 100, who))
+    spend("before", 1_000)
+    hamlet.later(days=20)
+    spend("within", 300)
+    hamlet.write(lambda tx: budget.encumber(tx, LIUHE, 2026, 700, "open"))
+    december = date(2026, 12, 1), date(2026, 12, 31)
+    found = hamlet.store.read_now(lambda read: office.indicators(read, place(hamlet), *december))
+    assert found.money == office.Money(15_000, 700, 1_300, 13_000, 300)
+    assert ("money_spent_within_fen", "300") in office.rows(found)
 
 
 def test_claims_signed_in_the_small_hours_stand_on_the_risk_list(hamlet: Hamlet) -> None:

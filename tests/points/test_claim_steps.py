@@ -14,7 +14,7 @@ from hub.civic.points import claim_rules, claims, docket, ledger, photos, public
 from hub.civic.points.catalogue import versions
 from hub.errors import Conflict, NotAllowed, NotFound, Refused, StillMissing
 from hub.i18n import speaking
-from tests.points.claimants import TODAY, Hamlet, a_hamlet, hours, picture
+from tests.points.claimants import TODAY, Hamlet, a_hamlet, heard, hours, picture
 
 
 @pytest.fixture
@@ -100,6 +100,8 @@ def test_a_neighbours_objection_holds_the_credit_until_it_is_answered(hamlet: Ha
     with pytest.raises(NotAllowed, match="no part in it"):
         hamlet.write(lambda tx: publicity.answer(tx, hamlet.staff("s-director"), said.id, "查过", upheld=False))
     hamlet.write(lambda tx: publicity.answer(tx, hamlet.staff("s-monitor"), said.id, "证件已看", upheld=False))
+    told = [(each["resident"], each["title"], each["text"]) for each in heard(hamlet)]
+    assert ("r-zhao", "您提出的异议已答复", "答复：证件已看") in told  # whoever objected reads the answer
     hamlet.later(minutes=1)
     assert hamlet.balance() == 50
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hub import login
 from hub.access import Subject
 from hub.civic.points import accounts, away, beneficiary, book, budget, chain, counter, holds, ledger, rewards, shelf
+from hub.civic.points import cards as card
 from hub.civic.points import docket_cards as cards
 from hub.civic.points.budget import BudgetSpent
 from hub.civic.points.ledger import NotEnoughPoints
@@ -285,8 +286,13 @@ def test_what_staff_did_in_ones_name_is_disputed_for_seven_days(store: Store, cl
     [(txn, _at, points, why)] = store.read_now(lambda read: cards.reversals(read, LIUHE))
     assert (points, why) == (500, "误领，退回积分")  # the second signer reads the reason and need not guess it
     assert _stands(store)[0] == before
+    month = store.read_now(lambda read: book.earned_since(read, "person-r-wang", START - timedelta(days=30)))
     store.write_now(lambda tx: ledger.reverse(tx, txn, why, OTHERS[1]))
     assert _stands(store)[0] == before + 500
+    since = START - timedelta(days=30)
+    assert store.read_now(lambda read: book.earned_since(read, "person-r-wang", since)) == month == 640
+    lines = [card.line(each).what for each in store.read_now(lambda read: book.statement(read, "person-r-wang"))]
+    assert lines[1] == "兑换 · 大米5kg"  # what for, and not “set aside”
     clock.set(START + timedelta(days=8))
     with pytest.raises(Conflict):
         store.write_now(lambda tx: counter.dispute(tx, owner, "one", "不是我"))

@@ -12,12 +12,14 @@ from sqlalchemy import and_, case, func, or_, select
 from sqlmodel import col
 
 from hub.civic.points.models import Account, Posting, Txn
+from hub.civic.points.reward_models import Reward
 from hub.db import Read
 from hub.directory import Staff
 from hub.errors import Refused
 from hub.i18n import _, pick
 
 PAGE_ENTRIES = 30
+BY_REWARD, ISSUE = "reward@", "issue-"  # how a rule and an account of the house begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Entry:
     approved_by: str  # a title, never a name
     other: str  # the kind of account at the other end
     reversed: bool
+    about: str = ""  # the reward that was set aside or given back
 
     @property
     def cursor(self) -> str:
@@ -66,7 +69,7 @@ def statement(read: Read, account: str, *, after: str = "", limit: int = PAGE_EN
     query = (
         select(
             col(Posting.id), col(Txn.id), col(Txn.at), _signed(account), col(Txn.reason), col(Txn.item),
-            col(Txn.act_date), col(Txn.reference), col(Txn.approver), col(Account.kind),
+            col(Txn.act_date), col(Txn.reference), col(Txn.approver), col(Account.kind), col(Txn.rule),
         )
         .join(Txn, col(Txn.id) == col(Posting.txn))
         .join(Account, col(Account.id) == other)
@@ -77,14 +80,26 @@ def statement(read: Read, account: str, *, after: str = "", limit: int = PAGE_EN
     rows = read.session.execute(query).all()
     titles = _titles(read, {row[8] for row in rows if row[8]})
     undone = _reversed(read, [row[1] for row in rows])
+    goods = rewards_of(read, [row[10] for row in rows])
     entries = []
-    for posting, txn, at, amount, reason, item, act, reference, approver, far in rows:
-        title = titles.get(approver, "") if approver else ""
+    for posting, txn, at, amount, reason, item, act, reference, approver, far, by_rule in rows:
+        title, about = titles.get(approver, "") if approver else "", goods.get(by_rule, "")
         entries.append(
-            Entry(posting, txn, at, amount, balance, reason, item, act, reference, title, far, txn in undone)
+            Entry(posting, txn, at, amount, balance, reason, item, act, reference, title, far, txn in undone, about)
         )
         balance -= amount
     return entries
+
+
+def rewards_of(read: Read, by_rules: Sequence[str | None]) -> dict[str | None, str]:
+    """What a movement by the rule of a reward was for, in the reader's language: `reward@<id>` -> its name."""
+    idents = {each.removeprefix(BY_REWARD) for each in by_rules if each and each.startswith(BY_REWARD)}
+    if not idents:
+        return {}
+    rows = read.session.execute(
+        select(col(Reward.id), col(Reward.zh), col(Reward.en)).where(col(Reward.id).in_(idents))
+    )
+    return {f"{BY_REWARD}{ident}": pick(zh, en) for ident, zh, en in rows}
 
 
 def balance_as_of(read: Read, account: str, at: datetime) -> int:
@@ -93,8 +108,9 @@ def balance_as_of(read: Read, account: str, at: datetime) -> int:
 
 
 def earned_since(read: Read, account: str, since: datetime) -> int:
-    """Awards less reversals from a moment on."""
-    return _sum(read, account, col(Txn.at) >= since, col(Txn.reason).in_(("award", "reversal")))
+    """What came from the community less what went back there, from a moment on; points given back were not earned."""
+    ends = or_(col(Posting.source).startswith(ISSUE), col(Posting.destination).startswith(ISSUE))
+    return _sum(read, account, col(Txn.at) >= since, ends)
 
 
 def month_start(now: datetime, tz: str) -> datetime:

@@ -126,6 +126,10 @@ def line(entry: Entry) -> Line:
         item = catalogue.on(entry.act_date).items.get(entry.item)
         named = item.name if item else entry.item
         what = named if entry.reason == "award" else f"{what} · {named}"
+    if entry.about:
+        what = f"{_('Redeemed') if entry.reason == 'hold' else what} · {entry.about}"
+    elif entry.reason == "hold" and entry.reference.startswith("transfer:"):
+        what = _("Transfer")
     if entry.reason == "share":
         what = _("From the household") if entry.other == "household" else what
         what = _("To the household") if entry.other == "household" and entry.amount < 0 else what

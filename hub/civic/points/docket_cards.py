@@ -14,7 +14,7 @@ from sqlmodel import col
 from hub import approval, directory
 from hub.access import Subject
 from hub.approval import Signature
-from hub.civic.points import claim_rules, docket, keepers, photos, publicity
+from hub.civic.points import book, cards, claim_rules, docket, keepers, photos, publicity
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claim_models import Claim, Objection
 from hub.civic.points.models import Posting, Txn
@@ -176,7 +176,9 @@ def entry(read: Read, who: Subject, txn: str) -> dict[str, Any] | None:
     undone = select(col(Txn.id)).where(col(Txn.reverses) == txn)
     known = select(Objection).where(col(Objection.txn) == txn).order_by(col(Objection.at).desc()).limit(1)
     return {
-        "txn": row, "points": ends[2] if ends[1] in mine else -ends[2], "number": f"{ends[3]:06}", "claim": claim,
+        "txn": row, "about": book.rewards_of(read, [row.rule]).get(row.rule, ""),
+        "reason": _(cards.REASONS.get(row.reason, "Award")),
+        "points": ends[2] if ends[1] in mine else -ends[2], "number": f"{ends[3]:06}", "claim": claim,
         "signers": [
             each for each in (title(read, row.verifier), title(read, row.approver), title(read, row.third)) if each
         ],

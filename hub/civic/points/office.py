@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from hub.civic.points import catalogue, honours, rules
+from hub.civic.points import accounts, book, catalogue, honours, rules
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claim_models import Claim, Objection, Transfer
 from hub.civic.points.models import Account, Posting, Txn
@@ -26,6 +26,17 @@ from hub.directory import Area, Household, Resident
 
 FEN_PER_POINT = 5  # domain.md 2.1: what a point costs when it is redeemed for goods
 CROWD_MIN = 10  # domain.md 5: of fewer nobody is counted in a group
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """A community's money of a year as it stood at the end of a period, in fen; and what was spent in the period."""
+
+    granted: int
+    encumbered: int
+    spent: int
+    available: int
+    spent_within: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,7 @@ class Indicators:
     objections: int
     redeemed: list[tuple[str, int, int, int]]  # kind of reward, how many, points, fen
     sent: int  # points between neighbours and into the pool
+    money: Money | None = None  # of the period's last year; None where none was granted
 
     @property
     def participation(self) -> float:
@@ -89,7 +101,18 @@ def indicators(read: Read, place: Area, first: date, last: date) -> Indicators:
         len(homes), sum(each[1] for each in acts), sum(each[2] for each in acts), acts,
         _claims(read, place.code, since, until), _objected(read, place.code, since, until),
         _redeemed(read, place.code, since, until), _sent(read, place.code, since, until),
+        _money(read, place.code, last.year, since, until),
     )  # fmt: skip
+
+
+def _money(read: Read, area: str, year: int, since: datetime, until: datetime) -> Money | None:
+    def stood(kind: str, at: datetime) -> int:
+        return book.balance_as_of(read, accounts.purse_id(kind, area, year), at)
+
+    granted, spent = -stood("issue", until), stood("spent", until)
+    if not granted:
+        return None
+    return Money(granted, stood("encumbered", until), spent, stood("available", until), spent - stood("spent", since))
 
 
 def rows(found: Indicators) -> list[tuple[str, str]]:
@@ -103,6 +126,7 @@ def rows(found: Indicators) -> list[tuple[str, str]]:
         *[(f"category_{letter}_points", str(points)) for letter, _acts, points in found.categories],
         *[(f"claims_{state}", str(count)) for state, count in sorted(found.claims.items())],
         ("objections", str(found.objections)), ("sent_points", str(found.sent)),
+        *([(f"money_{name}_fen", str(value)) for name, value in asdict(found.money).items()] if found.money else []),
         *[(f"redeemed_{kind}_{name}", str(value)) for kind, count, points, fen in found.redeemed
           for name, value in (("count", count), ("points", points), ("fen", fen))],
     ]  # fmt: skip

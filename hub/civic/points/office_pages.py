@@ -136,7 +136,7 @@ def _office(read: Read, who: Subject, area: str, first: str, last: str) -> dict[
     known = catalogue.on(today)
     return {
         "place": place, "places": [(each.code, pick(each.zh, each.en)) for each in places], "found": found,
-        "first": start.isoformat(), "last": end.isoformat(),
+        "first": start.isoformat(), "last": end.isoformat(), "before": _month_before(today),
         "items": [(each.code, each.name) for each in known.items.values() if each.points > 0],
         "categories": {each.id: pick(each.zh, each.en) for each in known.categories},
         "states": {state: _(word) for state, word in claim_rules.STATES.items()},
@@ -145,6 +145,12 @@ def _office(read: Read, who: Subject, area: str, first: str, last: str) -> dict[
         "risks": _risks(read, place.code), "stars": honours.candidates(read, place.code, from_day, to_day, place.tz),
         "quarter": (from_day, to_day), "crowd": office.CROWD_MIN,
     }  # fmt: skip
+
+
+def _month_before(today: date) -> tuple[str, str]:
+    """The whole month before a day: what a rule is rehearsed on."""
+    last = date.fromordinal(today.replace(day=1).toordinal() - 1)
+    return last.replace(day=1).isoformat(), last.isoformat()
 
 
 def _risks(read: Read, area: str) -> list[tuple[str, str, int, str]]:

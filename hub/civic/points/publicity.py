@@ -15,7 +15,7 @@ from sqlmodel import col
 
 from hub import approval, directory
 from hub.access import Subject
-from hub.civic.points import award, claim_rules, deductions, docket, ledger
+from hub.civic.points import award, claim_rules, deductions, docket, ledger, tidings
 from hub.civic.points.award import Award, Signed
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claim_models import Claim, Objection
@@ -242,6 +242,9 @@ def answer(tx: Tx, by: Subject, ident: str, words: str, *, upheld: bool) -> Obje
         _answered(tx, by, found.claim, upheld, text)
     elif upheld and found.txn:
         ledger.reverse(tx, found.txn, text, by)  # the first of its two signatures
+    tidings.tell(
+        tx, [found.by], lambda: _("Your objection was answered"), lambda: _("Answer: {words}").format(words=text)
+    )  # fmt: skip
     tx.emit(ObjectionMoved, objection=found.id, area=found.area, state=found.state)
     tx.touch("points.desk", found.area)
     return found
