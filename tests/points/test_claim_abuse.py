@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from hub.civic.points.beneficiary import Owner
 from hub.civic.points.models import Txn
 from hub.civic.points.transfers import circles
 from hub.civic.points.why import Why
-from hub.db import Actor, Tx
+from hub.db import Actor, Read, Tx
 from hub.errors import Conflict, NotAllowed, Refused
 from hub.events import ActivityPublished, PointsPosted, SheetApproved, SheetSubmitted
 from hub.i18n import speaking
@@ -125,6 +126,10 @@ def test_10_a_hundred_retries_are_one_posting(hamlet: Hamlet) -> None:
     assert (hamlet.balance(), hamlet.txns("award")) == (5, 1)
 
 
+def _txn(read: Read, ident: str) -> Txn:
+    return read.session.get_one(Txn, ident)
+
+
 def test_11_the_thirty_first_day_is_too_late_and_an_old_act_has_its_old_worth(
     hamlet: Hamlet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +144,7 @@ def test_11_the_thirty_first_day_is_too_late_and_an_old_act_has_its_old_worth(
     days = ((date(2026, 10, 31), 24, "jingmen-46@1"), (date(2026, 11, 1), 16, "jingmen-46@2"))
     for day, worth, version in days:
         made = hamlet.sign(hamlet.declare(item="B02", hours=hours(2), day=day).id, "GS")
-        entry = hamlet.store.read_now(lambda read, txn=made.txn: read.session.get_one(Txn, txn))
+        entry = hamlet.store.read_now(partial(_txn, ident=made.txn or ""))
         assert (made.points, entry.item, entry.catalogue, entry.act_date) == (worth, "B02", version, day)
     assert hamlet.balance() == 40
 

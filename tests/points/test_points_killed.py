@@ -140,8 +140,9 @@ def _a_sheet(hamlet: Hamlet) -> None:
     hamlet.write(fill)
 
 
-def _grant(hamlet: Hamlet, signer: int) -> None:
-    hamlet.write(lambda tx: budget.grant(tx, LIUHE, 2026, 7_300, OTHERS[signer]))
+def _grant(hamlet: Hamlet, *signers: int) -> None:
+    for each in signers:
+        hamlet.write(partial(budget.grant, area=LIUHE, year=2026, residents=7_300, signer=OTHERS[each]))
 
 
 def _blood(hamlet: Hamlet) -> None:
@@ -154,7 +155,7 @@ BEFORE: dict[str, Step] = {
     "publish": _blood,
     "credit": lambda hamlet: hamlet.clock.advance(73 * 3_600),
     "credit a sheet": _a_sheet,
-    "grant": lambda hamlet: [_grant(hamlet, signer) for signer in (0, 1)],
+    "grant": lambda hamlet: _grant(hamlet, 0, 1),
 }
 RARER: dict[str, Step] = {
     "publish": partial(_approve, item="B06"),
@@ -174,7 +175,7 @@ RARER: dict[str, Step] = {
     "credit a sheet": lambda hamlet: hamlet.write(
         lambda tx: attendance.approve(tx, hamlet.staff("s-director"), _one(hamlet, "SELECT id FROM activities_sheet"))
     ),
-    "grant": partial(_grant, signer=2),
+    "grant": lambda hamlet: _grant(hamlet, 2),
 }
 if LONG:
     STEPS |= RARER

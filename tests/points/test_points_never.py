@@ -33,10 +33,10 @@ from hub.civic.health import alerts, consents, kiosk, tasks
 from hub.civic.points import away, honours, publicity, rewards, transfers
 from hub.clock import ManualClock
 from hub.db import Actor, Store, Tx
-from hub.events import Event, StoredReading
+from hub.events import Event, ReadValue, StoredReading
 from hub.main import seed
 from hub.module import discover
-from hub.readings import Reading, ReadValue
+from hub.readings import Reading
 from hub.rng import SeededRng
 from simulators import people
 from tests.health import hutrig
