@@ -44,7 +44,7 @@
     return stage.getAttribute("data-" + name).replace("{n}", n).replace("{m}", m);
   }
 
-  /* What a slice's fragment says of one item: title, small print, whole text, and which notice it proves. */
+  /* What a fragment says of one item: title, small print, text, and which notice it proves. */
   function read(node) {
     var copy = node.cloneNode(true);
     var body = copy.querySelector(".tv-body");
@@ -222,7 +222,7 @@
     write("list-page", all.length > ROWS ? word("page", start / ROWS + 1, Math.ceil(all.length / ROWS)) : "");
   }
 
-  /* A long title has smaller letters; one that still loses its end begins the text. */
+  /* A long title is smaller; one that still loses its end begins the text. */
   function writeText(name, title, body) {
     var node = byId(name + "-title");
     write(name + "-title", title);
@@ -231,7 +231,8 @@
     write(name + "-body", overflows(node) ? title + "\n" + body : body);
   }
 
-  function overflows(node) { return node.scrollHeight > node.clientHeight + 4; }
+  /* Ink stands out of tight lines; a lost line is 25 px. */
+  function overflows(node) { return node.scrollHeight > node.clientHeight + 12; }
 
   function drawText(view) {
     var meta = view.item.meta;
@@ -488,7 +489,7 @@
   });
   window.addEventListener("resize", function () { scale(); draw(); });
   window.setInterval(tick, TICK_MS);
-  /* The next one, when whoever reads slowly has read this one. */
+  /* The next one, when slow readers have read this. */
   function turnHero() {
     if (!top() && !alarm.open) { flip += 1; drawHome(); }
     window.setTimeout(turnHero, Math.max(FLIP_MS, byId("hero-body").textContent.length * READ_MS));
