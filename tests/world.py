@@ -39,16 +39,21 @@ def _template() -> Path:
     return path
 
 
+def lay_store(folder: Path) -> None:
+    """The empty store where a hub that is started on this folder finds it: migrating one takes a second."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not (folder / "linli.db").exists():
+        shutil.copy(_template(), folder / "linli.db")
+
+
 def make_store(folder: Path, *, clock: ManualClock | None = None, bus: Bus | None = None, inline: bool = True) -> Store:
     """A store at the newest version in `folder`. Slices' listeners are wired unless a bus is given."""
-    path = folder / "linli.db"
-    if not path.exists():
-        shutil.copy(_template(), path)
+    lay_store(folder)
     if bus is None:
         bus = Bus()
         wire(bus, discover())
     return Store(
-        f"sqlite:///{path}",
+        f"sqlite:///{folder / 'linli.db'}",
         seal=Seal(KEY),
         clock=clock or ManualClock(START),
         rng=SeededRng("linli-test"),

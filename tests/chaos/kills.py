@@ -30,6 +30,7 @@ from tests.broker.rig import HUB, SECRET, mosquitto
 from tests.chaos.hub_process import HubProcess, free_port
 from tests.chaos.judge import Judgement, count, judge
 from tests.chaos.proxy import WEATHERS, Proxy
+from tests.world import lay_store
 
 UP_S = (0.3, 2.5)  # how long a hub lives before it is killed: from "just accepting" to "well warmed up"
 PAUSE_S = (0.1, 1.5)  # a SIGSTOP now and then: everything stands, nothing is told
@@ -98,6 +99,7 @@ async def doors(kind: str, folder: Path, accounts: list[tuple[DoorAccount, str]]
 
 
 def furnish(data: Path) -> tuple[list[Account], list[tuple[DoorAccount, str]]]:
+    lay_store(data)
     store = wiring.open_store(load_settings({"data_dir": data}, {}))
     try:
         accounts = [Account.parse(line) for line in store.write_now(_furnish)]

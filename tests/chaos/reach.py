@@ -29,6 +29,7 @@ from tests.chaos.hub_process import ROOT
 from tests.chaos.reach_far import GONE_EVERY, FarEnd, running
 from tests.chaos.reach_hub import SEND_S, WAYS
 from tests.chaos.reach_judge import Snapshot, Story, Verdict, complete, judge, look
+from tests.world import lay_store
 
 CITY, HERE = "420800000000", "420802002001"
 STIR_S, UP_S = 10.0, (0.0, 4.0)  # a hub is killed so long after its first call to the far end
@@ -116,6 +117,7 @@ async def _kill(process: Process) -> None:
 async def run(folder: Path, *, seed: int, residents: int = 2_000, notices: int = 10, kills: int = 20) -> Figures:
     began, dice = time.monotonic(), random.Random(seed)
     data = folder / "data"
+    lay_store(data)
     store = wiring.open_store(load_settings({"data_dir": data}, {}))
     store.write_now(lambda tx: _furnish(tx, residents))
     far, verdict = FarEnd(folder / "phones.jsonl", seed), Verdict()

@@ -22,6 +22,7 @@ from hub.settings import load as load_settings
 from simulators.load import PROFILE, Account
 from tests.chaos.flood import Flooder, lost
 from tests.chaos.hub_process import HubProcess, free_port
+from tests.world import lay_store
 
 AREA = "420802002001"
 LINES_PER_GATEWAY = 4  # what one account may hold open
@@ -70,6 +71,7 @@ def furnish(data: Path, gateways: int) -> list[Account]:
             accounts.append(Account(gateway, password, AREA, (cuff,)))
         return accounts
 
+    lay_store(data)
     store = wiring.open_store(load_settings({"data_dir": data}, {}))
     try:
         return store.write_now(work)

@@ -48,7 +48,7 @@ from simulators.line import Address
 from simulators.plan import HutPlan
 from tests.broker.rig import HUB, SECRET, WAIT_S, Client, device, mosquitto
 from tests.conftest import needs
-from tests.world import LIUHE, people, until
+from tests.world import LIUHE, lay_store, people, until
 
 EMBEDDED, MOSQUITTO = "embedded", "mosquitto"
 BOTH = pytest.mark.parametrize("kind", [EMBEDDED, pytest.param(MOSQUITTO, marks=needs("mosquitto"))])
@@ -72,6 +72,7 @@ def furnished() -> Furnished:
     folder = Path(tempfile.mkdtemp(prefix="linli-doors-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     data = folder / "data"
+    lay_store(data)
     store = wiring.open_store(settings(data))
     secrets = store.write_now(_furnish)
     book = Registry(store, SystemClock())

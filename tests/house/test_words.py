@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from hub.i18n import read_po
@@ -18,8 +19,13 @@ _IN_TEMPLATE = re.compile(
 )
 
 
-def spoken(path: Path) -> Iterator[str]:
+@cache
+def spoken(path: Path) -> tuple[str, ...]:
     """The msgids of one file."""
+    return tuple(_spoken(path))
+
+
+def _spoken(path: Path) -> Iterator[str]:
     if path.suffix == ".html":
         for found in _IN_TEMPLATE.finditer(re.sub(r"\{#.*?#\}", "", text(path), flags=re.DOTALL)):
             yield ast.literal_eval(f"({found[1]})")
