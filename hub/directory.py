@@ -22,6 +22,7 @@ from hub.i18n import _, language
 from hub.seal import SealedText
 from hub.types import UtcTime
 
+KINDS = ("province", "city", "district", "county", "street", "town", "community", "village")
 AGED = 80  # 高龄: who is visited first
 ELDER = 60
 MINOR = 14  # PIPL art. 31: everything of a child under 14 is sensitive; no account of its own

@@ -6,19 +6,20 @@ They write to the same store as a running hub, which notices within a second (re
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import OperationalError
 from sqlmodel import col, select
 
 from hub import directory, lifecycle, login, migrations, registry, soundness
+from hub.access import ROLES
 from hub.db import Actor, Read, Store, Tx
 from hub.disk import why as why_not
-from hub.errors import LinliError, NotFound
+from hub.errors import Conflict, LinliError, NotFound, Refused
 from hub.i18n import _
 from hub.main import backups, residents
 from hub.main.blegate import commands as blegate
@@ -46,7 +47,7 @@ def _with_store(data: Path | None, database: str | None, work: Callable[[Store],
     except LinliError as error:
         typer.echo(error.sentence, err=True)
         raise typer.Exit(1) from None
-    except DBAPIError as error:
+    except OperationalError as error:
         typer.echo(_("The store cannot be used now: {why}").format(why=_(why_not(error))), err=True)
         raise typer.Exit(1) from None
     finally:
@@ -70,6 +71,13 @@ def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
         typer.echo("  ".join(f"{key}={value}" for key, value in row.items() if value not in (None, "")))
     if not rows:
         typer.echo(_("Nothing here yet"))
+
+
+def _among(word: str, known: Sequence[str]) -> str:
+    """A mistyped role would be entered, hold nothing, and be looked for for an hour."""
+    if word not in known:
+        raise Refused(_("There is no {word}; there are {known}").format(word=word, known=", ".join(known)))
+    return word
 
 
 def _once(body: dict[str, str], as_json: bool) -> None:
@@ -160,7 +168,11 @@ def area_create(
     code: str, kind: str, zh: str, en: str, parent: str = "", data: Data = None, database: Database = None
 ) -> None:
     """Add an area below its parent."""
-    _write(data, database, lambda tx: directory.found_area(tx, code, kind, zh, en, parent or None))
+
+    def make(tx: Tx) -> None:
+        directory.found_area(tx, code, _among(kind, directory.KINDS), zh, en, parent or None)
+
+    _write(data, database, make)
     typer.echo(code)
 
 
@@ -185,6 +197,7 @@ def gateway_create(
     """Add a gateway and print its password, this once."""
 
     def make(tx: Tx) -> str:
+        directory.area(tx, area_code)
         if hut and tx.session.get(registry.Hut, hut) is None:
             registry.found_hut(tx, hut, area_code, hut, hut)
         return registry.add_gateway(tx, ident, area_code, hut)
@@ -264,7 +277,11 @@ def screen_create(
 ) -> None:
     """An MQTT account that reads one area's board and the hub's state, nothing else."""
     kind = "speaker" if loudspeaker else "screen"
-    password = _write(data, database, lambda tx: registry.grant_credential(tx, ident, kind, area_code))
+
+    def make(tx: Tx) -> str:
+        return registry.grant_credential(tx, ident, kind, directory.area(tx, area_code).code)
+
+    password = _write(data, database, make)
     _once({"user": ident, "password": password}, as_json)
 
 
@@ -308,7 +325,10 @@ def user_create(
     """A member of staff with a login."""
 
     def make(tx: Tx) -> None:
-        directory.hire(tx, f"s-{name}", full_name, f"p-{name}", [(role, area_code)])
+        if tx.session.get(directory.Staff, f"s-{name}") is not None:
+            raise Conflict(_("Somebody else signs in under this name; choose another"))
+        where = directory.area(tx, area_code).code
+        directory.hire(tx, f"s-{name}", full_name, f"p-{name}", [(_among(role, ROLES), where)])
         login.set_password(tx, name, "staff", f"s-{name}", password)
 
     _write(data, database, make)
@@ -379,5 +399,10 @@ def token_create(
     database: Database = None,
 ) -> None:
     """An API token, printed this once."""
-    made = _write(data, database, lambda tx: login.create_token(tx, role, area_code, emergencies=emergency))
+
+    def make(tx: Tx) -> str:
+        where = directory.area(tx, area_code).code
+        return login.create_token(tx, _among(role, ROLES), where, emergencies=emergency)
+
+    made = _write(data, database, make)
     _once({"role": role, "area": area_code, "token": made, "made": datetime.now(UTC).isoformat()}, as_json)
