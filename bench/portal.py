@@ -2,10 +2,11 @@
 
     linli bench portal [--sockets 5000] [--polls 10000] [--rounds 5] [--communities 4] [--json]
 
-`linli serve --role web` and a server of `ws` stand at the same time and take turns; the boxes are one program
+`linli serve --role web` and a server of `ws` stand at the same time and take turns; the boxes are one program each
 (`rig/crowd.py`). A round releases an emergency for the whole district (two signatures, stored durably) and ends it;
-node is handed the very frames a box got from the hub and passes them on, with no store and no drawing. `whole` is from
-the first byte of the releasing request to the last box, `fan` from the first box to the last: passing on alone.
+after each, node is handed the very frames a box got from the hub, keeps them in a file and passes them on, with no
+store and no drawing. `whole` is from the first byte of the releasing request to the last box, `fan` from the first box
+to the last: passing on alone. The boxes read while the server writes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,39 +194,51 @@ def _where(program: Program) -> str:
     sys.exit(f"it did not start: {program.said[-2000:]}")
 
 
-def _measure(side: Side, rounds: int, release: Any, end: Any, askers: Sequence[str], topics: list[list[str]]) -> None:
-    """Rounds with the listening boxes alone, what both kinds cost while nothing happens, and rounds with all."""
-    release(0)
-    end(0)
-    side.told = Told(more=side.told.more)
-    side.stand("standing", STAND_S)
-    for number in range(1, rounds + 1):
-        release(number)
-        end(number)
-    if askers:
-        side.come(False, askers, topics)
-        alone, side.told = side.told, Told(more=side.told.more)
-        side.ask(do="every", seconds=POLL_EVERY_S)
-        before = side.ask(do="stand", seconds=POLL_EVERY_S)["answers"]
-        said = side.stand("asking", STAND_S)
-        asked = {code: count - before.get(code, 0) for code, count in said["answers"].items()}
-        waits, count = said["waits_ms"], max(1, sum(asked.values()))
-        side.told.more |= {
-            "polls_per_s": round(count / STAND_S), "polls_304": asked.get("304", 0),
-            "poll_wait_ms": {"p50": waits[len(waits) // 2], "max": waits[-1]} if waits else {},
-            "poll_cpu_us": round(side.told.more["asking_percent_of_core"] * STAND_S * 1e4 / count, 1),
-            "crowd_percent_of_core": round(said["cpu_s"] / STAND_S * 100),
-        }  # fmt: skip
-        for number in range(rounds + 1, rounds + 3):
-            release(number)
-            end(number)
-        side.ask(do="every", seconds=0.0)
-        alone.more |= {"with_polls_" + name: value for name, value in side.told.figures().items() if name in
-                       ("whole_ms", "fan_ms", "poll_last_s", "cpu_ms", "missing")}  # fmt: skip
-        side.told = alone
+@dataclass(frozen=True)
+class Round:
+    """A contestant, and how it is made to push something to all: a release and its end in turns."""
+
+    side: Side
+    push: Callable[[int], None]
 
 
-def run(sockets: int, polls: int, rounds: int, communities: int, only: str) -> dict[str, Any]:
+def _alone(sides: Sequence[Round], rounds: int) -> None:
+    """Rounds with the listening boxes alone, turn about; first once for what is loaded once."""
+    for each in sides:
+        each.push(0)
+        each.push(0)
+        each.side.told = Told(more=each.side.told.more)
+        each.side.stand("standing", STAND_S)
+    for number in range(2 * rounds):
+        for each in sides:
+            each.push(number)
+
+
+def _with_polls(each: Round, askers: Sequence[str], topics: list[list[str]]) -> None:
+    """What both kinds cost while nothing happens, and rounds with all."""
+    side = each.side
+    side.come(False, askers, topics)
+    alone, side.told = side.told, Told(more=side.told.more)
+    side.ask(do="every", seconds=POLL_EVERY_S)
+    before = side.ask(do="stand", seconds=POLL_EVERY_S)["answers"]
+    said = side.stand("asking", STAND_S)
+    asked = {code: count - before.get(code, 0) for code, count in said["answers"].items()}
+    waits, count = said["waits_ms"], max(1, sum(asked.values()))
+    side.told.more |= {
+        "polls_per_s": round(count / STAND_S), "polls_304": asked.get("304", 0),
+        "poll_wait_ms": {"p50": waits[len(waits) // 2], "max": waits[-1]} if waits else {},
+        "poll_cpu_us": round(side.told.more["asking_percent_of_core"] * STAND_S * 1e4 / count, 1),
+        "crowd_percent_of_core": round(said["cpu_s"] / STAND_S * 100),
+    }  # fmt: skip
+    for number in range(4):
+        each.push(number)
+    side.ask(do="every", seconds=0.0)
+    alone.more |= {"with_polls_" + name: value for name, value in side.told.figures().items() if name in
+                   ("whole_ms", "fan_ms", "poll_last_s", "cpu_ms", "missing")}  # fmt: skip
+    side.told = alone
+
+
+def run(sockets: int, polls: int, rounds: int, communities: int) -> dict[str, Any]:
     areas = [f"4208020010{number:02}" for number in range(1, communities + 1)]
     topics = [[f"{name}:{area}" for name in SHARED] for area in areas]
     with ExitStack() as stack:
@@ -241,43 +254,56 @@ def run(sockets: int, polls: int, rounds: int, communities: int, only: str) -> d
         hub = opened(python("hub", "serve", "--role", "web", "--data", str(folder / "data"), "--port", "0"), "hub")
         ours = Side(hub, opened(python("bench.rig.crowd"), "crowd-hub", speaks=True), _where(hub))
         ours.come(True, tokens[:sockets], topics)
-        desk, drafts, frames = Desk(ours, publisher, director), dict[int, str](), list[list[str]]()
+        desk, drafts, frames = Desk(ours, publisher, director), list[str](), list[list[str]]()
 
         def release(number: int) -> None:
-            ident = drafts[number] = desk.draft(number)
+            if drafts:
+                ident = drafts.pop()
+                frames.append(ours.timed("-clear", lambda: desk.end(ident)))
+                return
+            ident = desk.draft(number)
             frames.append(ours.timed(ident, lambda: desk.release(ident)))
+            drafts.append(ident)
 
-        def end(number: int) -> None:
-            frames.append(ours.timed("-clear", lambda: desk.end(drafts[number])))
+        sides = {"linli": Round(ours, release)}
+        if shutil.which("node") is not None and WS.is_dir():
+            words = ["node", str(ROOT / "bench" / "contestants" / "node_ws.cjs"), str(WS), str(folder / "kept")]
+            node = opened(words, "node")
+            theirs = Side(node, opened(python("bench.rig.crowd"), "crowd-node", speaks=True), _where(node))
+            post(theirs, "/push", {"frames": [json.dumps({"t": topic, "html": ""}) for topic in topics[0]]})
+            theirs.come(True, tokens[:sockets], topics)
+            turn = iter(range(1 << 30))
 
-        _measure(ours, rounds, release, end, tokens[sockets:], topics)
-        told["linli"] = ours.told.figures()
-        ours.ask(do="close")
-        if shutil.which("node") is None or not WS.is_dir():
+            def again(_number: int) -> None:
+                mark = f"push-{next(turn)}-"
+                theirs.timed(mark, lambda: post(theirs, "/push", {"frames": _marked(frames[-1], mark)}))
+
+            sides["node"] = Round(theirs, again)
+        _alone(list(sides.values()), rounds)
+        for each in sides.values():
+            if polls:
+                _with_polls(each, tokens[sockets:], topics)
+            each.side.ask(do="close")  # nobody reads for it any more, and a hub lets go of those who are silent
+        told |= {name: each.side.told.figures() for name, each in sides.items()}
+        if len(sides) == 1:
             told["node"] = "not here: apt install nodejs npm, then npm ci in tests/interop"
             return told
-        node = opened(
-            ["node", str(ROOT / "bench" / "contestants" / "node_ws.cjs"), str(WS), str(folder / "node.log.json")],
-            "node",
-        )
-        theirs = Side(node, opened(python("bench.rig.crowd"), "crowd-node", speaks=True), _where(node))
-        post(theirs, "/push", {"frames": [json.dumps({"t": topic, "html": ""}) for topic in topics[0]]})
-        theirs.come(True, tokens[:sockets], topics)
-        turn = iter(range(1 << 30))
-
-        def push(_number: int) -> None:
-            at = next(turn)
-            mark = f"push-{at}-"
-            theirs.timed(mark, lambda: post(theirs, "/push", {"frames": _marked(frames[at % len(frames)], mark)}))
-
-        _measure(theirs, rounds, push, push, tokens[sockets:], topics)
-        told["node"] = theirs.told.figures()
-        told["ratio"] = {
+        told["ratio"] = _ratios(ours.told, theirs.told) | {
             name: round(told["linli"][name] / max(told["node"][name], 0.01), 2)
-            for name in ("whole_ms", "fan_ms", "cpu_ms", "socket_rss_kb_each", "poll_rss_kb_each", "poll_cpu_us")
+            for name in ("socket_rss_kb_each", "poll_rss_kb_each", "poll_cpu_us", "with_polls_whole_ms",
+                         "with_polls_fan_ms")
             if name in told["linli"] and name in told["node"]
-        }
+        }  # fmt: skip
     return told
+
+
+def _ratios(ours: Told, theirs: Told) -> dict[str, float]:
+    """Of each push and the one of the same bytes right behind it; the median of them."""
+    return {
+        name: round(statistics.median(one / max(other, 0.01) for one, other in pairs), 2)
+        for name in ("whole_ms", "fan_ms", "cpu_ms")
+        if (pairs := list(zip(getattr(ours, name), getattr(theirs, name), strict=True)))
+    }
 
 
 def _marked(frames: Sequence[str], mark: str) -> list[str]:
@@ -295,7 +321,7 @@ def main(said: Sequence[str] | None = None) -> None:
     words.add_argument("--json", action="store_true")
     given = words.parse_args(said)
     _room(given.sockets + given.polls)
-    told = run(given.sockets, given.polls, given.rounds, given.communities, "")
+    told = run(given.sockets, given.polls, given.rounds, given.communities)
     if given.json:
         print(json.dumps(told, ensure_ascii=False))
         return
