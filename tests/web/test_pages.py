@@ -388,7 +388,7 @@ def test_nothing_on_the_tv_is_cut_small_or_over_something_else(
         page.keyboard.press(key)
         found += [f"after {key}: {each}" for each in tv_layout.faults(page, size)]
     assert not page.is_visible("#foot-digits"), "digits answer the notice that is open"
-    for rev, end in enumerate(("", "，地点：社区服务中心二楼", "，请互相转告" * 8)):
+    for rev, end in enumerate(("", "，地点：社区服务中心二楼", "，请互相转告" * 16)):
         alarm(shell, rev=rev, end=end)
         page.wait_for_function(f"() => document.getElementById('alarm-title').textContent.endsWith('转移{end}')")
         found += tv_layout.faults(page, size)
