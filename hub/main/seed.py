@@ -11,13 +11,16 @@ from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
+from sqlalchemy import select
+from sqlmodel import col
+
 from devices import topics
 from hub import directory, login, readings, registry
 from hub.arrival import open_uplink
 from hub.batch import write_batch
 from hub.clock import ManualClock
 from hub.db import Store, Tx
-from hub.directory import NewHousehold, NewResident
+from hub.directory import NewHousehold, NewResident, Resident
 from hub.module import Module
 from hub.registry import Registry
 from hub.rng import Rng, secret, uuid7
@@ -172,9 +175,14 @@ def _history(store: Store, world: SeedWorld) -> None:
 
         def live(tx: Tx, opened: list = opened, owners: list = owners) -> None:  # type: ignore[type-arg]
             write_batch(tx, opened)
-            for each, owner in zip(opened, owners, strict=True):
-                for arrival in each.arrivals if owner else ():
-                    readings.bind(tx, arrival.id, owner, "card", None)
+            # Held, not used: a session forgets whom nobody holds, and would fetch them anew for each reading's age.
+            _known = list(
+                tx.session.execute(select(Resident).where(col(Resident.id).in_(filter(None, owners)))).scalars()
+            )
+            with tx.session.no_autoflush:  # what is judged of them goes down at once, not between two of them
+                for each, owner in zip(opened, owners, strict=True):
+                    for arrival in each.arrivals if owner else ():
+                        readings.bind(tx, arrival.id, owner, "card", None)
 
         store.write_now(live)
     world.clock.set(world.now)

@@ -79,8 +79,10 @@ def moved(rules: Rules, rule: Rule, samples: Sequence[tuple[datetime, Decimal]],
 
 def on_bound(tx: Tx, event: ReadingBound) -> None:
     """Listener: tell a person who asked for it, once; neither the message nor the event says which way."""
-    row = tx.session.get(Reading, event.reading) if event.person is not None else None
-    if row is None or row.person is None or not consents.stands(tx, row.person, consents.TREND):
+    if event.person is None or not consents.stands(tx, event.person, consents.TREND):
+        return  # nearly everybody: asked first, before the reading is fetched once more
+    row = tx.session.get(Reading, event.reading)
+    if row is None or row.person is None:
         return
     rule = next((each for each in in_force().rules if each.kind == row.kind), None)
     if rule is None or not _moved(tx, row.person, rule) or _told_lately(tx, row.person, row.kind):
