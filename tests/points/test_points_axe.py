@@ -28,8 +28,8 @@ VIEWS = (
     ("/me/points/teams/o-drum", "r-wang", ELDER), ("/points/mall", "r-wang", ELDER),
     ("/me/points/claims/new", "r-wang", PLAIN), ("/desk/points", "s-director", PLAIN),
     ("/desk/points/accounts/organisation-o-drum", "s-director", PLAIN), ("/desk/counter", "s-staff", PLAIN),
-    ("/desk/points/supervision", "s-monitor", PLAIN), ("/desk/points/office", "s-office", PLAIN), ("/desk/budget", "s-office", PLAIN),
-    ("/desk/proof", "s-office", ELDER),
+    ("/desk/points/supervision", "s-monitor", PLAIN), ("/desk/points/office", "s-office", PLAIN),
+    ("/desk/budget", "s-office", PLAIN), ("/desk/proof", "s-office", ELDER),
 )  # fmt: skip
 
 
