@@ -17,6 +17,7 @@ from hub.civic.points import (
     docket,
     keepers,
     mall_pages,
+    publicity,
     rewards,
     shelf,
     teams,
@@ -170,6 +171,23 @@ def test_whoever_acts_no_more_sees_and_does_nothing(hamlet: Hamlet) -> None:
     again = hamlet.store.read_now(lambda read: keepers.standing(read, "o-club"))[0]
     hamlet.write(lambda tx: teams.leave(tx, wang, again.id))  # of one's own will, too
     assert hamlet.store.read_now(lambda read: keepers.standing(read, "o-club")) == []
+
+
+def test_whoever_acts_for_it_objects_to_its_entries_and_claims_and_nobody_else_does(hamlet: Hamlet) -> None:
+    made = enter(hamlet)
+    claim = clean_up(hamlet, by="s-grid")
+    paid = hamlet.sign(claim.id, "GS")
+    wang, zhao = hamlet.resident("r-wang"), hamlet.resident("r-zhao")
+    with pytest.raises(NotFound, match="没有这笔明细"):
+        hamlet.write(lambda tx: publicity.object_to_entry(tx, zhao, paid.txn or "", "不是我们"))
+    with pytest.raises(Conflict, match="现在不能提出异议"):
+        hamlet.write(lambda tx: publicity.object_to_claim(tx, zhao, paid.id, "不是他们"))
+    said = hamlet.write(lambda tx: publicity.object_to_entry(tx, wang, paid.txn or "", "我们没有参加"))
+    assert (said.by, said.state) == ("r-wang", "open")
+    assert hamlet.write(lambda tx: publicity.object_to_claim(tx, wang, paid.id, "我们没有参加")).state == "open"
+    hamlet.write(lambda tx: teams.leave(tx, hamlet.staff("s-staff"), made.id))
+    with pytest.raises(NotFound):
+        hamlet.write(lambda tx: publicity.object_to_entry(tx, wang, paid.txn or "", "我们没有参加"))
 
 
 def test_four_people_are_enough(hamlet: Hamlet) -> None:

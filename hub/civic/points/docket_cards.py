@@ -167,8 +167,7 @@ def entry(read: Read, who: Subject, txn: str) -> dict[str, Any] | None:
             col(Posting.txn) == txn
         )
     ).first()
-    mine = {f"person-{who.person}", f"household-{who.household}"}
-    mine |= {each.account for each in keepers.of_person(read, who.person or "")}
+    mine = keepers.accounts(read, who)
     if row is None or ends is None or not mine & {ends[0], ends[1]}:
         return None
     claim = row.evidence.removeprefix("claim:") if row.evidence and row.evidence.startswith("claim:") else ""

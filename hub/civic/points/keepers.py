@@ -79,6 +79,12 @@ def acting(read: Read, who: Subject, organisation: str) -> Kept | None:
     return next((each for each in of_person(read, who.person) if each.id == organisation), None)
 
 
+def accounts(read: Read, who: Subject) -> set[str]:
+    """The accounts this resident may ask about: their own, their household's, and their organisations'."""
+    teams = {each.account for each in of_person(read, who.person or "")}
+    return {f"person-{who.person}", f"household-{who.household}", *teams}
+
+
 def standing(read: Read, organisation: str) -> list[Keeper]:
     query = select(Keeper).where(col(Keeper.organisation) == organisation, col(Keeper.ended_at).is_(None))
     return list(read.session.execute(query.order_by(col(Keeper.at))).scalars())

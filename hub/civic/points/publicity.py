@@ -15,7 +15,7 @@ from sqlmodel import col
 
 from hub import approval, directory
 from hub.access import Subject
-from hub.civic.points import award, claim_rules, deductions, docket, ledger, tidings
+from hub.civic.points import award, claim_rules, deductions, docket, keepers, ledger, tidings
 from hub.civic.points.award import Award, Signed
 from hub.civic.points.catalogue import Item
 from hub.civic.points.claim_models import Claim, Objection
@@ -182,9 +182,10 @@ def _reversed(tx: Tx, txn: str) -> None:
 
 
 def object_to_claim(tx: Tx, by: Subject, ident: str, words: str) -> Objection:
-    """Anyone of the community against what is published; its household against a deduction; the owner for a week."""
+    """Anyone of the community against what is published; its own people against a deduction, and for a week after."""
     claim = docket.locked(tx, ident)
-    ours = by.person == claim.owner or (bool(claim.home) and by.household == claim.home)
+    ours = f"{claim.owner_kind}-{claim.owner}" in keepers.accounts(tx, by)
+    ours = ours or (bool(claim.home) and by.household == claim.home)
     if by.kind != "resident" or (by.area != claim.area and not ours):
         raise NotAllowed(_("Residents of this community may object"))
     if claim.state == "announced" and not ours:
@@ -204,14 +205,13 @@ def object_to_claim(tx: Tx, by: Subject, ident: str, words: str) -> Objection:
 
 
 def object_to_entry(tx: Tx, by: Subject, txn: str, words: str) -> Objection:
-    """我要申诉 against an entry of one's own or of one's household."""
+    """我要申诉 against an entry of one's own, of one's household, or of an organisation one acts for."""
     row = tx.session.execute(
         select(col(Txn.at), col(Txn.on_behalf_of), col(Posting.source), col(Posting.destination))
         .join(Posting, col(Posting.txn) == col(Txn.id))
         .where(col(Txn.id) == txn)
     ).first()
-    mine = {ledger.account_id("person", by.person or ""), ledger.account_id("household", by.household or "")}
-    if row is None or by.kind != "resident" or not mine & {row[2], row[3]}:
+    if row is None or by.kind != "resident" or not keepers.accounts(tx, by) & {row[2], row[3]}:
         raise NotFound(_("There is no such entry"))
     days = claim_rules.AGENT_DAYS if row[1] else claim_rules.OBJECT_DAYS
     if tx.now() - row[0] > _days(days):
