@@ -199,8 +199,9 @@ def bench(context: typer.Context) -> None:
 
 
 def _pytest(words: Sequence[str]) -> list[str]:
-    # The whole suite on two workers (tests/conftest.py deals it out): much of it waits for a browser or a process.
-    whole = [] if words else ["-n", "2", "--no-loadscope-reorder"]
+    # The whole suite on one worker more than the smallest machine has cores (tests/conftest.py deals it out): much of
+    # it waits for a browser or a process.
+    whole = [] if words else ["-n", "3", "--no-loadscope-reorder"]
     return [sys.executable, "-m", "pytest", "-q", "--durations=10", *whole, *words]
 
 
