@@ -16,13 +16,14 @@ from sqlalchemy import select
 
 from hub import directory
 from hub.audience import Audience
-from hub.civic.notices import active, desk, rules
+from hub.civic.notices import MODULE, active, cards, desk, rules
 from hub.civic.notices.message import message_of
 from hub.civic.notices.models import Notice, NoticeRelease
 from hub.errors import Conflict, NotAllowed, NotFound, Refused, StillMissing
 from hub.i18n import speaking
 from tests.notices.office import Office, open_office, words
 from tests.world import CITY, DISTRICT, LIUHE, TAYING
+from web.render import make_render
 
 
 @pytest.fixture
@@ -40,6 +41,22 @@ def test_a_routine_notice_needs_one_person_and_shows_at_once(office: Office) -> 
     made = office.released()
     assert shown(office, LIUHE) == [made.id]
     assert shown(office, TAYING) == []
+
+
+def test_a_screen_that_holds_twenty_notices_says_how_many_more_there_are(office: Office) -> None:
+    for number in range(cards.TV_MAX):
+        office.released(title=f"通知{number}")
+
+    def page() -> str:
+        return make_render((MODULE,), None)(
+            "notices/tv.html", office.store.read_now(lambda read: cards.tv(read, LIUHE)), "zh"
+        )
+
+    assert "还有" not in page()
+    office.released(title="又一条")
+    office.released(title="再一条")
+    assert page().count("data-notice") == cards.TV_MAX
+    assert "还有2条" in page()
 
 
 def test_a_notice_for_the_district_shows_in_every_community_below_and_nowhere_above(office: Office) -> None:

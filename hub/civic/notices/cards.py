@@ -126,7 +126,7 @@ def whole(read: Read, area: str) -> Mapping[str, Any]:
 
 def tv(read: Read, area: str) -> Mapping[str, Any]:
     held = active.notices_of(read, area)
-    return {"items": [shown(read, each) for each in held[:TV_MAX]], "count": len(held)}
+    return {"items": [shown(read, each) for each in held[:TV_MAX]], "more": max(0, len(held) - TV_MAX)}
 
 
 def overlay(read: Read, area: str) -> Mapping[str, Any]:
