@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlmodel import col, select
 
@@ -110,6 +110,7 @@ def test_nobody_is_sent_to_their_own_door(street: Street) -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.sampled_from(["call", "reply", "met", "absent", "seen"]), min_size=1, max_size=6))
+@example(["call", "reply"])
 def test_each_open_call_has_one_open_door_whatever_happens_in_between(
     tmp_path_factory: pytest.TempPathFactory, story: list[str]
 ) -> None:
