@@ -88,18 +88,25 @@ def test_all_who_come_at_once_share_one_drawing(tmp_path: Path) -> None:
     asyncio.run(go())
 
 
+async def _comes(hub: Hub) -> tuple[Watcher, list[str], asyncio.Task[None]]:
+    """A screen whose first look at the store is held up, and what is written to it from then on."""
+    written = list[str]()
+
+    def write(frame: Frame) -> bool:
+        written.append(frame.html)
+        return True
+
+    screen = Watcher("zh", write)
+    hub.gate.clear()
+    coming = asyncio.create_task(hub.feed.watch(screen, "z.cover:k"))
+    await hub.held_up()
+    return screen, written, coming
+
+
 def test_who_comes_while_a_change_is_drawn_is_left_with_the_newer(tmp_path: Path) -> None:
     async def go() -> None:
-        hub, written = Hub(tmp_path), list[str]()
-
-        def write(frame: Frame) -> bool:
-            written.append(frame.html)
-            return True
-
-        screen = Watcher("zh", write)
-        hub.gate.clear()
-        coming = asyncio.create_task(hub.feed.watch(screen, "z.cover:k"))
-        await hub.held_up()  # it has looked at the store before the change
+        hub = Hub(tmp_path)
+        _screen, written, coming = await _comes(hub)  # it has looked at the store before the change
         hub.version = 1
         hub.held.clear()
         await hub.touch(("z.cover", "k"))
@@ -115,16 +122,8 @@ def test_who_comes_while_a_change_is_drawn_is_left_with_the_newer(tmp_path: Path
 
 def test_what_is_pushed_to_a_screen_while_it_is_looked_up_for_it_stays_the_newest(tmp_path: Path) -> None:
     async def go() -> None:
-        hub, written = Hub(tmp_path), list[str]()
-
-        def write(frame: Frame) -> bool:
-            written.append(frame.html)
-            return True
-
-        screen = Watcher("zh", write)
-        hub.gate.clear()
-        coming = asyncio.create_task(hub.feed.watch(screen, "z.cover:k"))
-        await hub.held_up()
+        hub = Hub(tmp_path)
+        screen, written, coming = await _comes(hub)
         screen.offer(Frame("z.cover:k", 1 << 50, "newer", b"", ""), event=False)
         hub.gate.set()
         await asyncio.wait_for(coming, WAIT_S_MAX)

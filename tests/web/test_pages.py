@@ -438,6 +438,7 @@ def test_every_shell_page_fits_and_has_no_axe_finding(
         eat(page, shell, cookies)
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.goto(shell.url + path)
+        assert page.url == shell.url + path, "another page than the one to be looked at"
         tap_px = 30 if who == "staff" else 60 if look.get("linli_mode") else 44
         colours_only = bool(look.keys() - {"linli_mode"})
         check(page, f"{path} {size} {look} {lang}", size, tap_px, ("color-contrast",) if colours_only else ())
