@@ -193,9 +193,9 @@ def test_a_keeper_acts_for_an_organisation_on_the_phone_and_the_desk_ends_it(hal
     wrong, _path = desk.post(f"{account_page}/keepers", account_page, 404, card="LH-999999", role="keeper")
     assert "Nobody has a card with that number" in wrong
     entered, _path = desk.post(f"{account_page}/keepers", account_page, card="LH-000001", role="keeper")
-    assert "王** · Answers for it" in entered
+    assert "王** · Person in charge" in entered
     assert "Acting for" in wang.get("/me/points")
-    assert "You are acting for Drum club, as: Answers for it" in wang.get(team)
+    assert "You are acting for Drum club, as: Person in charge" in wang.get(team)
     form = wang.get("/me/points/claims/new?whose=organisation-o-drum")
     assert 'value="organisation-o-drum" checked' in form
     made = send(

@@ -20,7 +20,7 @@ from hub.directory import Organisation, Resident
 from hub.i18n import N_, pick
 from hub.types import UtcTime
 
-ROLES = {"keeper": N_("Answers for it"), "contact": N_("Contact")}
+ROLES = {"keeper": N_("Person in charge"), "contact": N_("Contact")}
 _STANDS = text("ended_at IS NULL")
 
 
